@@ -1,0 +1,9 @@
+//! Turns a new machine into a member of a cluster: installer, daemon and coordinator.
+//!
+//! Rooms import downwards only; `ARCHITECTURE.md` has the map and `tests/it/structure.rs`
+//! holds it.
+
+pub mod model;
+pub mod rt;
+pub mod token;
+pub mod tls;

@@ -1,0 +1,234 @@
+/// Exit codes of the command line. 0 to 5 are ECE's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Success = 0,
+    General = 1,
+    BadArgument = 3,
+    TokenRefusedLocally = 10,
+    Preflight = 11,
+    Unreachable = 12,
+    NotTrusted = 13,
+    Refused = 14,
+    NotConnectedInTime = 15,
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $exit:ident $cause:literal $fix:literal)*) => {
+        /// Every failure an operator can meet. Names are stable; `docs/errors.md` lists them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($variant),* }
+
+        impl Code {
+            pub const ALL: &[Code] = &[$(Code::$variant),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name),* }
+            }
+
+            pub fn exit(self) -> Exit {
+                match self { $(Code::$variant => Exit::$exit),* }
+            }
+
+            /// Why it happens, in general; a message has the particulars.
+            pub fn cause(self) -> &'static str {
+                match self { $(Code::$variant => $cause),* }
+            }
+
+            pub fn fix(self) -> &'static str {
+                match self { $(Code::$variant => $fix),* }
+            }
+        }
+    };
+}
+
+impl Code {
+    pub fn from_name(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+codes! {
+    ConfigInvalid "config.invalid" BadArgument
+        "A flag, a variable or a key of the config file has a value that is not valid. All mistakes are listed at once."
+        "Correct the values named; 'ece-agent install --help' describes each."
+    ConfigFile "config.file" BadArgument
+        "The config file cannot be read, is not TOML, or has a key that is not known."
+        "Correct the file; its keys are the long names of the flags of 'install'."
+
+    TokenMissing "token.missing" BadArgument
+        "A coordinator was named, but no roles token was given."
+        "Add --roles-token-file FILE ('-' reads stdin) or --roles-token TOKEN; an administrator makes one with 'ece-agent token create'."
+    TokenUnreadable "token.unreadable" BadArgument
+        "The file that should hold the roles token cannot be read, is empty or far too large."
+        "Give a file that holds the token's text and nothing else."
+    TokenMalformed "token.malformed" TokenRefusedLocally
+        "The text is not a roles token: not three dot-separated parts of base64url, no JSON, or claims that no ECE makes (missing, duplicate, of a wrong type)."
+        "Copy the whole token again, without line breaks; 'ece-agent token inspect -' shows what can be read of it."
+    TokenAlgorithm "token.algorithm" TokenRefusedLocally
+        "The token's header names an algorithm other than HS256, or extensions that must be understood and are not."
+        "Use a token made by your coordinator; this one was not."
+    TokenUnknownRole "token.unknown_role" TokenRefusedLocally
+        "The token lists a role that this version does not know."
+        "Use a token with the roles allocator, coordinator, director or proxy, or install the version of ece-agent that the coordinator runs."
+    TokenExpired "token.expired" TokenRefusedLocally
+        "The token's lifetime is over, or this machine's clock is wrong."
+        "Compare the two times shown; if the clock is right, ask for a new token ('ece-agent token create')."
+    TokenRolesExceeded "token.roles_exceeded" TokenRefusedLocally
+        "The roles asked for are more than the token allows."
+        "Ask for fewer roles with --roles, or for a token that allows these."
+    TokenInvalid "token.invalid" Refused
+        "The coordinator does not know this token: it was made by another cluster, its text was altered, or it was removed."
+        "Check that --coordinator-host names the cluster that made the token, or ask for a new token."
+    TokenRevoked "token.revoked" Refused
+        "The token was revoked by an operator."
+        "Ask for a new token ('ece-agent token create')."
+    TokenUsedUp "token.used_up" Refused
+        "The token was made for a limited number of hosts and they have all joined."
+        "Ask for a new token ('ece-agent token create')."
+
+    TrustNoPin "trust.no_pin" NotTrusted
+        "Nothing says which coordinator is the right one: the token carries no pin (tokens made by ECE itself do not) and neither --ca-cert nor --ca-fingerprint was given. The token was not sent."
+        "On a coordinator run 'ece-agent ca show', then repeat the command with --ca-fingerprint."
+    TrustPinMismatch "trust.pin_mismatch" NotTrusted
+        "The server showed no certificate of the pinned cluster CA: it belongs to another cluster, or something between here and there answers in its place. The token was not sent."
+        "Compare the pins with 'ece-agent ca show' on the coordinator; check that the address is the coordinator's and no proxy terminates TLS."
+    TrustNameMismatch "trust.name_mismatch" NotTrusted
+        "The coordinator's certificate is of the right cluster, but not for the name or address that was dialled. The token was not sent."
+        "Dial one of the names in the certificate, or install the coordinator with --external-hostname NAME."
+    TrustNotACoordinator "trust.not_a_coordinator" NotTrusted
+        "The server's certificate is of the right cluster, but does not carry the coordinator's role. The token was not sent."
+        "Check the address: something else than a coordinator answers there."
+    TrustCertificateDate "trust.certificate_date" NotTrusted
+        "By this machine's clock the coordinator's certificate is not valid yet, or no longer."
+        "Set this machine's clock; if it is right, look at the coordinator's, which renews its certificate by itself."
+    TrustCaUnreadable "trust.ca_unreadable" BadArgument
+        "The file given with --ca-cert cannot be read or holds no certificate."
+        "Save the output of 'ece-agent ca show --pem' on the coordinator to a file and give that."
+
+    CoordinatorNameNotResolved "coordinator.name_not_resolved" Unreachable
+        "The coordinator's name has no address here."
+        "Check the spelling and this machine's name resolution ('getent hosts NAME'), or give the address."
+    CoordinatorConnectionRefused "coordinator.connection_refused" Unreachable
+        "The machine answers, but nothing listens on that port."
+        "Check that the coordinator runs ('ece-agent status' there) and that the port is the one for hosts, 12343."
+    CoordinatorTimeout "coordinator.timeout" Unreachable
+        "Nobody answered in time: the machine is off, a firewall drops the packets, or the server hangs."
+        "Check the route and the firewall for port 12343 ('nc -vz HOST 12343')."
+    CoordinatorUnreachable "coordinator.unreachable" Unreachable
+        "The network refused the connection or broke it off."
+        "The message has the system's reason; check the route to the coordinator."
+    CoordinatorNotTls "coordinator.not_tls" Unreachable
+        "What answers does not speak TLS, or not a version of it that is accepted here."
+        "Check the port: hosts talk to 12343, over TLS 1.3."
+    CoordinatorProtocol "coordinator.protocol" Unreachable
+        "The answer is not one that a coordinator gives."
+        "Check that the address is a coordinator's and that the versions of agent and coordinator are neighbours."
+    CoordinatorBusy "coordinator.busy" Unreachable
+        "The coordinator has more to do than it takes on at once."
+        "Wait a little and repeat the command; nothing was lost."
+    CoordinatorFailed "coordinator.failed" Unreachable
+        "The coordinator met an error of its own."
+        "Look at the coordinator's log for the request id shown; repeat the command afterwards."
+
+    JoinRunnerIdTaken "join.runner_id_taken" Refused
+        "Another host, with another key, is registered under this runner id."
+        "If that host is gone, delete it in the API (DELETE …/infrastructure/runners/ID) and repeat the command; else choose another --runner-id."
+    JoinKeyInUse "join.key_in_use" Refused
+        "This host's key is already registered under another runner id."
+        "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
+    JoinRolesDiffer "join.roles_differ" Refused
+        "This host has joined before with other roles. Roles of a member change in the API, not by installing again."
+        "Repeat the command with the roles it joined with, or change them with PUT …/infrastructure/runners/ID/roles."
+    JoinRoleNotAvailable "join.role_not_available" Refused
+        "A role was asked for that only the first host can hold in this version: a second coordinator or director needs the replicated datastore."
+        "Join with the roles allocator and proxy."
+    JoinNotConnected "join.not_connected" NotConnectedInTime
+        "The host is enrolled, but the coordinator did not see it connected in time. Nothing is lost."
+        "'ece-agent status' says what the daemon is waiting for; the same command goes on from here."
+
+    HostRemoved "host.removed" Refused
+        "This host was removed from the cluster, so its key is no longer accepted."
+        "To make it a new member, run install again with --new-identity and a valid token."
+    HostUnknown "host.unknown" Refused
+        "The coordinator knows no host with this key."
+        "Check that the coordinator is of the cluster this host joined; run install again with a valid token."
+
+    InstallRunnerIdDiffers "install.runner_id_differs" BadArgument
+        "This host is installed under another runner id."
+        "Leave --runner-id out, or use another --state-dir for another host."
+    InstallNotDone "install.not_done" General
+        "There is no installed host in this state directory."
+        "Run 'ece-agent install' first, or name the right directory with --state-dir."
+    InstallCoordinatorRequired "install.coordinator_required" BadArgument
+        "The first host of a cluster needs the coordinator role; without it there is no cluster to join."
+        "Add coordinator to --roles, or give --coordinator-host and a roles token to join a cluster."
+    StateNotWritable "state.not_writable" General
+        "A directory or file that the agent needs cannot be created or written."
+        "The message has the path and the system's reason; correct owner, permissions or space, or choose --state-dir and --host-storage-path."
+    StateInUse "state.in_use" General
+        "Another ece-agent process works on this state directory."
+        "Wait for it to end, stop it with 'ece-agent stop', or use another --state-dir."
+    IdentityUnreadable "identity.unreadable" General
+        "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
+        "Restore the file, or its mode (0600); to give the identity up, run install with --new-identity."
+    DaemonNotRunning "daemon.not_running" General
+        "No daemon answers for this state directory."
+        "Start it with 'ece-agent run'."
+    DaemonNotStarted "daemon.not_started" General
+        "The daemon that install left behind ended at once."
+        "The reason is in agent.log in the state directory."
+
+    PreflightPort "preflight.port_in_use" Preflight
+        "A port that the requested roles listen on is taken."
+        "Stop the other program ('ss -ltnp' names it), or give this host an address of its own with --host-ip."
+    PreflightMemory "preflight.memory" Preflight
+        "The host has less memory than a member needs (8 GB)."
+        "Use a larger machine; with --foreground this is only a warning."
+    PreflightCapacity "preflight.capacity" Preflight
+        "--capacity says more than the host's memory."
+        "Give a capacity of at most the memory shown, or leave the flag out."
+
+    StoreFailed "store.failed" General
+        "The coordinator's datastore cannot be opened, read or written."
+        "The message has the system's reason (space, permissions, damage); nothing that was acknowledged depends on what failed."
+    StoreTooNew "store.too_new" General
+        "The datastore was written by a newer version of ece-agent."
+        "Run that version or a newer one."
+
+    RolesLastCoordinator "roles.last_coordinator" Refused
+        "This is the only host with this role; without it the cluster would be gone."
+        "Give the role to another host first."
+
+    ApiUnauthenticated "api.unauthenticated" Refused
+        "The coordinator does not accept this user and password."
+        "Check --user and the file given with --password-file; on the first host leave both out."
+    ApiForbidden "api.forbidden" Refused
+        "This user may not do that."
+        "Use the admin user."
+    ApiRefused "api.refused" Refused
+        "The coordinator refused the request; the message has its code and reason."
+        "Correct the request as the message says."
+
+    Internal "internal" General
+        "Something that should not be possible has happened: a defect in ece-agent."
+        "Report it with the message and the log around it."
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_dotted_lower_case_and_unique() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            let name = code.name();
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.'), "{name}");
+            assert!(seen.insert(name), "{name} twice");
+            assert_eq!(Code::from_name(name), Some(*code));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Pure types and rules: no clock, no files, no network.
+
+mod address;
+mod capacity;
+mod code;
+mod failure;
+mod fingerprint;
+mod ids;
+mod roles;
+mod secret;
+mod tags;
+
+pub use address::{CoordinatorAddress, HOSTS_PORT, InvalidAddress};
+pub use capacity::{CapacitySource, MIN_CAPACITY_MB, default_capacity_mb};
+pub use code::{Code, Exit};
+pub use failure::Failure;
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use ids::{InvalidId, KeyId, RunnerId, SessionId, TokenId, Zone};
+pub use roles::{Role, RoleSet, UnknownRole};
+pub use secret::Secret;
+pub use tags::{InvalidTag, Tags};

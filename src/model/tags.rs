@@ -1,0 +1,75 @@
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+const MAX_TAGS: usize = 64;
+const MAX_LENGTH: usize = 256;
+
+/// Free-form labels of a host, `key:value`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tags(pub BTreeMap<String, String>);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTag {
+    #[error("'{0}' is not of the form key:value")]
+    Form(String),
+    #[error("there are more than {MAX_TAGS} tags")]
+    TooMany,
+    #[error("a key or value is longer than {MAX_LENGTH} bytes or holds a control character")]
+    Text,
+}
+
+impl Tags {
+    /// Whether the tags keep to the limits that `--allocator-tags` has.
+    pub fn check(&self) -> Result<(), InvalidTag> {
+        let fits = |text: &String| text.len() <= MAX_LENGTH && !text.chars().any(char::is_control);
+        if self.0.len() > MAX_TAGS {
+            return Err(InvalidTag::TooMany);
+        }
+        if !self.0.iter().all(|(key, value)| fits(key) && fits(value)) {
+            return Err(InvalidTag::Text);
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Tags {
+    type Err = InvalidTag;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTag> {
+        let mut tags = BTreeMap::new();
+        for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+            match tag.split_once(':') {
+                Some((key, value)) if !key.is_empty() => {
+                    tags.insert(key.to_owned(), value.to_owned());
+                }
+                _ => return Err(InvalidTag::Form(tag.chars().take(64).collect())),
+            }
+        }
+        let tags = Tags(tags);
+        tags.check()?;
+        Ok(tags)
+    }
+}
+
+impl fmt::Display for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            write!(f, "{}{key}:{value}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_read_back_what_they_print() {
+        let tags: Tags = "rack:7, disk:nvme:2".parse().expect("two tags");
+        assert_eq!(tags.to_string(), "disk:nvme:2,rack:7");
+        assert_eq!("rack".parse::<Tags>(), Err(InvalidTag::Form("rack".into())));
+    }
+}

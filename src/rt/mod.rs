@@ -1,0 +1,13 @@
+//! What every long-running part needs from the process: clock, back-off, shutdown, files.
+
+mod backoff;
+mod clock;
+pub mod files;
+mod lock;
+pub mod reexec;
+mod shutdown;
+
+pub use backoff::Backoff;
+pub use clock::{Clock, Timestamp};
+pub use lock::{FileLock, LockHeld};
+pub use shutdown::{Shutdown, ShutdownTrigger};
