@@ -5,5 +5,6 @@
 
 pub mod model;
 pub mod rt;
+pub mod store;
 pub mod token;
 pub mod tls;

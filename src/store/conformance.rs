@@ -1,0 +1,129 @@
+//! One suite for all stores.
+
+use super::{CommitError, MemoryStore, Op, SqliteStore, Store, StorePath, WatchEvent};
+
+fn path(name: &str) -> StorePath {
+    StorePath::root("tests").child(name)
+}
+
+fn create(name: &str) -> Op {
+    Op::Create { path: path(name), value: name.as_bytes().to_vec(), lease: None }
+}
+
+fn put(name: &str, version: u64) -> Op {
+    Op::Put { path: path(name), value: b"new".to_vec(), version }
+}
+
+async fn value(store: &dyn Store, name: &str) -> Option<(u64, Vec<u8>)> {
+    store.get(&path(name)).await.expect("read").map(|record| (record.version, record.value))
+}
+
+async fn a_commit_is_all_or_nothing(store: &dyn Store) {
+    store.commit(vec![create("a")]).await.expect("committed");
+    let result = store.commit(vec![create("b"), put("a", 1), create("a")]).await;
+    assert_eq!(result, Err(CommitError::Conflict { operation: 2, path: path("a") }));
+    assert_eq!(value(store, "a").await, Some((1, b"a".to_vec())));
+    assert_eq!(value(store, "b").await, None);
+}
+
+async fn versions_guard_put_delete_and_check(store: &dyn Store) {
+    store.commit(vec![create("v")]).await.expect("created");
+    store.commit(vec![put("v", 1)]).await.expect("put at its version");
+    assert_eq!(value(store, "v").await, Some((2, b"new".to_vec())));
+    let at = |version| Op::Check { path: path("v"), version };
+    let delete = |version| Op::Delete { path: path("v"), version };
+    assert!(store.commit(vec![put("v", 1)]).await.is_err());
+    assert!(store.commit(vec![delete(1)]).await.is_err());
+    assert!(store.commit(vec![at(1), create("w")]).await.is_err());
+    store.commit(vec![at(2), create("w")]).await.expect("checked");
+    store.commit(vec![delete(2)]).await.expect("deleted");
+    assert!(store.commit(vec![at(2)]).await.is_err());
+    store.commit(vec![create("v")]).await.expect("created again");
+    assert_eq!(value(store, "v").await, Some((1, b"v".to_vec())));
+}
+
+async fn a_list_is_of_what_is_below(store: &dyn Store) {
+    for name in ["l", "l.x", "l0"] {
+        store.commit(vec![create(name)]).await.expect("created");
+    }
+    for child in ["2", "1"] {
+        let path = path("l").child(child);
+        store.commit(vec![Op::Create { path, value: vec![], lease: None }]).await.expect("created");
+    }
+    let listed = store.list(&path("l")).await.expect("listed");
+    let names: Vec<&str> = listed.iter().filter_map(|record| record.path.below(&path("l"))).collect();
+    assert_eq!(names, ["1", "2"]);
+}
+
+async fn a_watch_shows_commits_in_order(store: &dyn Store) {
+    let mut watch = store.watch();
+    let first = store.commit(vec![create("x"), create("y")]).await.expect("committed");
+    assert!(store.commit(vec![create("x")]).await.is_err());
+    let second = store.commit(vec![Op::Delete { path: path("x"), version: 1 }]).await.expect("ok");
+    assert!(second > first);
+    for (revision, paths) in [(first, vec!["x", "y"]), (second, vec!["x"])] {
+        let Some(WatchEvent::Committed(seen)) = watch.next().await else { panic!("no commit") };
+        assert_eq!(seen.revision, revision);
+        let expected: Vec<StorePath> = paths.into_iter().map(path).collect();
+        let changed: Vec<StorePath> = seen.changes.iter().map(|c| c.path.clone()).collect();
+        assert_eq!(changed, expected);
+    }
+}
+
+async fn a_watch_that_falls_behind_is_reset(store: &dyn Store) {
+    let mut watch = store.watch();
+    for version in 0..5_000 {
+        let op = if version == 0 { create("busy") } else { put("busy", version) };
+        store.commit(vec![op]).await.expect("committed");
+    }
+    assert_eq!(watch.next().await, Some(WatchEvent::Reset));
+}
+
+async fn what_is_leased_goes_with_its_lease(store: &dyn Store) {
+    let (lease, other) =
+        (store.open_lease().await.expect("a lease"), store.open_lease().await.expect("a lease"));
+    assert_ne!(lease, other);
+    for (name, lease) in [("mine", lease), ("yours", other)] {
+        let op = Op::Create { path: path(name), value: vec![], lease: Some(lease) };
+        store.commit(vec![op]).await.expect("created");
+    }
+    store.commit(vec![put("mine", 1)]).await.expect("a put keeps the lease");
+    store.close_lease(lease).await.expect("closed");
+    assert_eq!(value(store, "mine").await, None);
+    assert!(value(store, "yours").await.is_some());
+}
+
+async fn of_two_who_want_the_same_one_wins(store: &dyn Store) {
+    let (one, two) = tokio::join!(
+        store.commit(vec![create("slot"), create("loser-1")]),
+        store.commit(vec![create("slot"), create("loser-2")])
+    );
+    assert!(one.is_ok() != two.is_ok());
+}
+
+macro_rules! suite {
+    ($($test:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test] async fn $test() { super::$test(&MemoryStore::new()).await })*
+        }
+        mod sqlite {
+            use super::*;
+            $(#[tokio::test] async fn $test() {
+                let dir = tempfile::tempdir().expect("a directory");
+                let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+                super::$test(&store).await
+            })*
+        }
+    };
+}
+
+suite! {
+    a_commit_is_all_or_nothing
+    versions_guard_put_delete_and_check
+    a_list_is_of_what_is_below
+    a_watch_shows_commits_in_order
+    a_watch_that_falls_behind_is_reset
+    what_is_leased_goes_with_its_lease
+    of_two_who_want_the_same_one_wins
+}

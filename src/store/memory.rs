@@ -1,0 +1,119 @@
+use std::{collections::BTreeMap, future, sync::Mutex};
+
+use super::{
+    Change, CommitError, Committed, LeaseId, Op, Record, Store, StoreError, StorePath, Watch,
+    watch::Feed,
+};
+
+/// A store that lives as long as its process; for tests.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    feed: Feed,
+}
+
+#[derive(Default)]
+struct State {
+    records: BTreeMap<String, (Record, Option<LeaseId>)>,
+    revision: u64,
+    leases: i64,
+}
+
+impl MemoryStore {
+    #[expect(clippy::new_without_default, reason = "a store is made, not defaulted to")]
+    pub fn new() -> Self {
+        Self { state: Mutex::default(), feed: Feed::new() }
+    }
+
+    fn apply(&self, state: &mut State, ops: Vec<Op>) -> u64 {
+        state.revision += 1;
+        let revision = state.revision;
+        let mut changes = Vec::new();
+        for op in ops {
+            let record = match op {
+                Op::Check { .. } => continue,
+                Op::Create { path, value, lease } => {
+                    let record = Record { path, version: 1, revision, value };
+                    let key = record.path.as_str().to_owned();
+                    state.records.insert(key, (record.clone(), lease));
+                    (record.path.clone(), Some(record))
+                }
+                Op::Put { path, value, version } => {
+                    let record = Record { path, version: version + 1, revision, value };
+                    if let Some((stored, _)) = state.records.get_mut(record.path.as_str()) {
+                        *stored = record.clone();
+                    }
+                    (record.path.clone(), Some(record))
+                }
+                Op::Delete { path, .. } => {
+                    state.records.remove(path.as_str());
+                    (path, None)
+                }
+            };
+            changes.push(Change { path: record.0, record: record.1 });
+        }
+        self.feed.send(Committed { revision, changes });
+        revision
+    }
+}
+
+impl State {
+    fn holds(&self, op: &Op) -> bool {
+        let version = self.records.get(op.path().as_str()).map(|(record, _)| record.version);
+        match op {
+            Op::Create { .. } => version.is_none(),
+            Op::Check { version: expected, .. }
+            | Op::Put { version: expected, .. }
+            | Op::Delete { version: expected, .. } => version == Some(*expected),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for MemoryStore {
+    async fn get(&self, path: &StorePath) -> Result<Option<Record>, StoreError> {
+        let state = self.state.lock().expect("no panic while held");
+        Ok(state.records.get(path.as_str()).map(|(record, _)| record.clone()))
+    }
+
+    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+        let state = self.state.lock().expect("no panic while held");
+        let (from, to) = prefix.range_below();
+        Ok(state.records.range(from..to).map(|(_, (record, _))| record.clone()).collect())
+    }
+
+    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
+        let mut state = self.state.lock().expect("no panic while held");
+        if let Some((operation, op)) = ops.iter().enumerate().find(|(_, op)| !state.holds(op)) {
+            return Err(CommitError::Conflict { operation, path: op.path().clone() });
+        }
+        Ok(self.apply(&mut state, ops))
+    }
+
+    fn watch(&self) -> Watch {
+        self.feed.watch()
+    }
+
+    async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+        let mut state = self.state.lock().expect("no panic while held");
+        state.leases += 1;
+        Ok(LeaseId(state.leases))
+    }
+
+    async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
+        let mut state = self.state.lock().expect("no panic while held");
+        let ops: Vec<Op> = state
+            .records
+            .values()
+            .filter(|(_, held_by)| *held_by == Some(lease))
+            .map(|(record, _)| Op::Delete { path: record.path.clone(), version: record.version })
+            .collect();
+        if !ops.is_empty() {
+            self.apply(&mut state, ops);
+        }
+        Ok(())
+    }
+
+    async fn failed(&self) -> StoreError {
+        future::pending().await
+    }
+}

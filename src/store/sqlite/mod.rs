@@ -1,0 +1,184 @@
+//! The store of a cluster whose data is on one machine: one SQLite file.
+
+mod schema;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    CommitError, LeaseId, Op, Record, Store, StoreError, StorePath, Watch, watch::Feed,
+};
+use writer::{Request, Writer};
+
+/// Commits that may wait for the disk; the next caller waits for room.
+const QUEUE: usize = 1024;
+
+pub struct SqliteStore {
+    requests: mpsc::Sender<Request>,
+    reader: Arc<Mutex<Connection>>,
+    feed: Arc<Feed>,
+    failure: watch::Receiver<Option<StoreError>>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the file. Only one process may have it open; that is for the caller to
+    /// see to, who holds a lock on the state directory.
+    pub fn open(file: &Path) -> Result<Self, StoreError> {
+        let connection = schema::open(file)?;
+        let reader = schema::open_reader(file)?;
+        let feed = Arc::new(Feed::new());
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let (failed, failure) = watch::channel(None);
+        let mut writer = Writer::new(connection, feed.clone())?;
+        thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                let error = writer.run(queue);
+                failed.send_replace(Some(error));
+            })
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(Self { requests, reader: Arc::new(Mutex::new(reader)), feed, failure })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            let connection = reader.lock().expect("no panic while held");
+            query(&connection).map_err(failed)
+        })
+        .await
+        .map_err(|error| StoreError::Failed(error.to_string()))?
+    }
+
+    async fn write<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || StoreError::Failed("its writer has stopped".into());
+        self.requests.send(request(reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())
+    }
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        _ => StoreError::Failed(error.to_string()),
+    }
+}
+
+fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        path: StorePath::from_stored(row.get(0)?),
+        version: row.get::<_, i64>(1)? as u64,
+        revision: row.get::<_, i64>(2)? as u64,
+        value: row.get(3)?,
+    })
+}
+
+#[async_trait::async_trait]
+impl Store for SqliteStore {
+    async fn get(&self, path: &StorePath) -> Result<Option<Record>, StoreError> {
+        let path = path.as_str().to_owned();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT path, version, revision, value FROM record WHERE path = ?1",
+                )?
+                .query_row([path], read_record)
+                .optional()
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+        let (from, to) = prefix.range_below();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT path, version, revision, value FROM record
+                     WHERE path >= ?1 AND path < ?2 ORDER BY path",
+                )?
+                .query_map(params![from, to], read_record)?
+                .collect()
+        })
+        .await
+    }
+
+    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
+        self.write(|reply| Request::Commit { ops, reply }).await?
+    }
+
+    fn watch(&self) -> Watch {
+        self.feed.watch()
+    }
+
+    async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+        self.write(|reply| Request::OpenLease { reply }).await?
+    }
+
+    async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.write(|reply| Request::CloseLease { lease, reply }).await?
+    }
+
+    async fn failed(&self) -> StoreError {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await.map(|error| error.clone()) {
+            Ok(Some(error)) => error,
+            _ => StoreError::Failed("its writer has stopped".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_committed_is_there_after_reopening_and_leases_are_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.db");
+        let kept = StorePath::root("kept");
+        let create = |path: &StorePath, lease| Op::Create {
+            path: path.clone(),
+            value: b"v".to_vec(),
+            lease,
+        };
+        let revision = {
+            let store = SqliteStore::open(&file).expect("opened");
+            let lease = store.open_lease().await.expect("a lease");
+            store.commit(vec![create(&StorePath::root("leased"), Some(lease))]).await.expect("ok");
+            store.commit(vec![create(&kept, None)]).await.expect("committed")
+        };
+        let store = SqliteStore::open(&file).expect("reopened");
+        let record = store.get(&kept).await.expect("read").expect("there");
+        assert_eq!((record.version, record.revision, record.value), (1, revision, b"v".to_vec()));
+        assert_eq!(store.get(&StorePath::root("leased")).await.expect("read"), None);
+        let next = store.commit(vec![create(&StorePath::root("next"), None)]).await.expect("ok");
+        assert!(next > revision);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_newer_version_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.db");
+        drop(SqliteStore::open(&file).expect("opened"));
+        let connection = Connection::open(&file).expect("opened");
+        connection.pragma_update(None, "user_version", 99).expect("updated");
+        assert_eq!(
+            SqliteStore::open(&file).err(),
+            Some(StoreError::TooNew { found: 99, known: schema::FORMAT })
+        );
+    }
+}

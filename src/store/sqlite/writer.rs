@@ -1,0 +1,240 @@
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::failed;
+use crate::store::{
+    Change, CommitError, Committed, LeaseId, Op, Record, StoreError, StorePath, watch::Feed,
+};
+
+/// Commits that share one sync of the disk at most.
+const BATCH: usize = 256;
+
+pub(super) enum Request {
+    Commit { ops: Vec<Op>, reply: oneshot::Sender<Result<u64, CommitError>> },
+    OpenLease { reply: oneshot::Sender<Result<LeaseId, StoreError>> },
+    CloseLease { lease: LeaseId, reply: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// The only one who writes. It takes what has queued up, gives each commit a savepoint of its
+/// own, syncs once, and only then tells the watches and the callers.
+pub(super) struct Writer {
+    connection: Connection,
+    feed: Arc<Feed>,
+    revision: u64,
+    lease: i64,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, feed: Arc<Feed>) -> Result<Self, StoreError> {
+        let counter = |name: &str| {
+            connection.query_row("SELECT value FROM counter WHERE name = ?1", [name], |row| {
+                row.get::<_, i64>(0)
+            })
+        };
+        let revision = counter("revision").map_err(failed)? as u64;
+        let lease = counter("lease").map_err(failed)?;
+        Ok(Self { connection, feed, revision, lease })
+    }
+
+    /// Works until nobody can ask any more or the disk can no longer be relied on.
+    pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Request>) -> StoreError {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(next) = queue.try_recv()
+            {
+                batch.push(next);
+            }
+            match self.write(&batch) {
+                Ok((results, committed)) => {
+                    for commit in committed {
+                        self.feed.send(commit);
+                    }
+                    answer(batch, results);
+                }
+                Err(error) => {
+                    refuse(batch, &error);
+                    // A full disk took nothing; after any other failure what is on disk is
+                    // not known, and going on could contradict what was promised.
+                    let rolled_back = self.connection.is_autocommit()
+                        || self.connection.execute_batch("ROLLBACK").is_ok();
+                    if error != StoreError::Full || !rolled_back {
+                        return error;
+                    }
+                }
+            }
+        }
+        StoreError::Failed("it was closed".into())
+    }
+
+    fn write(
+        &mut self,
+        batch: &[Request],
+    ) -> Result<(Vec<Result<i64, CommitError>>, Vec<Committed>), StoreError> {
+        let (mut revision, mut lease) = (self.revision, self.lease);
+        let mut results = Vec::with_capacity(batch.len());
+        let mut committed = Vec::with_capacity(batch.len());
+        self.execute("BEGIN IMMEDIATE")?;
+        for request in batch {
+            let result = match request {
+                Request::OpenLease { .. } => {
+                    lease += 1;
+                    Ok(lease)
+                }
+                Request::CloseLease { lease, .. } => {
+                    let ops = self.leased(*lease)?;
+                    self.savepoint(&ops, revision + 1)?.map(|changes| {
+                        revision += 1;
+                        committed.push(Committed { revision, changes });
+                        0
+                    })
+                }
+                Request::Commit { ops, .. } => self.savepoint(ops, revision + 1)?.map(|changes| {
+                    revision += 1;
+                    committed.push(Committed { revision, changes });
+                    revision as i64
+                }),
+            };
+            results.push(result);
+        }
+        self.set_counter("revision", revision as i64)?;
+        self.set_counter("lease", lease)?;
+        self.execute("COMMIT")?;
+        (self.revision, self.lease) = (revision, lease);
+        Ok((results, committed))
+    }
+
+    /// The inner error is the commit's own; the outer one means that the batch is lost.
+    fn savepoint(
+        &self,
+        ops: &[Op],
+        revision: u64,
+    ) -> Result<Result<Vec<Change>, CommitError>, StoreError> {
+        self.execute("SAVEPOINT one")?;
+        let mut changes = Vec::with_capacity(ops.len());
+        for (operation, op) in ops.iter().enumerate() {
+            match self.apply(op, revision)? {
+                Applied::Checked => {}
+                Applied::Changed(change) => changes.push(change),
+                Applied::Conflict => {
+                    self.execute("ROLLBACK TO one; RELEASE one")?;
+                    let path = op.path().clone();
+                    return Ok(Err(CommitError::Conflict { operation, path }));
+                }
+            }
+        }
+        self.execute("RELEASE one")?;
+        Ok(Ok(changes))
+    }
+
+    fn apply(&self, op: &Op, revision: u64) -> Result<Applied, StoreError> {
+        let path = op.path().as_str();
+        let rows = match op {
+            Op::Check { version, .. } => {
+                let found: Option<i64> = self
+                    .connection
+                    .prepare_cached("SELECT version FROM record WHERE path = ?1")
+                    .and_then(|mut query| query.query_row([path], |row| row.get(0)).optional())
+                    .map_err(failed)?;
+                let holds = found == Some(*version as i64);
+                return Ok(if holds { Applied::Checked } else { Applied::Conflict });
+            }
+            Op::Create { value, lease, .. } => self.change(
+                "INSERT INTO record (path, version, revision, lease, value)
+                 VALUES (?1, 1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                params![path, revision as i64, lease.map(|lease| lease.0), value],
+            )?,
+            Op::Put { value, version, .. } => self.change(
+                "UPDATE record SET value = ?1, version = version + 1, revision = ?2
+                 WHERE path = ?3 AND version = ?4",
+                params![value, revision as i64, path, *version as i64],
+            )?,
+            Op::Delete { version, .. } => self.change(
+                "DELETE FROM record WHERE path = ?1 AND version = ?2",
+                params![path, *version as i64],
+            )?,
+        };
+        if rows == 0 {
+            return Ok(Applied::Conflict);
+        }
+        let record = |version, value: &Vec<u8>| {
+            Some(Record { path: op.path().clone(), version, revision, value: value.clone() })
+        };
+        let record = match op {
+            Op::Create { value, .. } => record(1, value),
+            Op::Put { value, version, .. } => record(version + 1, value),
+            Op::Check { .. } | Op::Delete { .. } => None,
+        };
+        Ok(Applied::Changed(Change { path: op.path().clone(), record }))
+    }
+
+    fn leased(&self, lease: LeaseId) -> Result<Vec<Op>, StoreError> {
+        let read = || {
+            self.connection
+                .prepare_cached("SELECT path, version FROM record WHERE lease = ?1")?
+                .query_map([lease.0], |row| {
+                    Ok(Op::Delete {
+                        path: StorePath::from_stored(row.get(0)?),
+                        version: row.get::<_, i64>(1)? as u64,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<Op>>>()
+        };
+        read().map_err(failed)
+    }
+
+    fn set_counter(&self, name: &str, value: i64) -> Result<(), StoreError> {
+        self.change("UPDATE counter SET value = ?1 WHERE name = ?2", params![value, name])
+            .map(|_| ())
+    }
+
+    fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        statement.execute(values).map_err(failed)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(sql).map_err(failed)
+    }
+}
+
+enum Applied {
+    Checked,
+    Changed(Change),
+    Conflict,
+}
+
+fn answer(batch: Vec<Request>, results: Vec<Result<i64, CommitError>>) {
+    for (request, result) in batch.into_iter().zip(results) {
+        // A caller that is gone needs no answer.
+        match request {
+            Request::Commit { reply, .. } => {
+                let _ = reply.send(result.map(|revision| revision as u64));
+            }
+            Request::OpenLease { reply } => {
+                let _ = reply.send(Ok(LeaseId(result.unwrap_or_default())));
+            }
+            Request::CloseLease { reply, .. } => {
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+}
+
+fn refuse(batch: Vec<Request>, error: &StoreError) {
+    for request in batch {
+        match request {
+            Request::Commit { reply, .. } => {
+                let _ = reply.send(Err(error.clone().into()));
+            }
+            Request::OpenLease { reply } => {
+                let _ = reply.send(Err(error.clone()));
+            }
+            Request::CloseLease { reply, .. } => {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+    }
+}
