@@ -3,8 +3,12 @@
 //! Rooms import downwards only; `ARCHITECTURE.md` has the map and `tests/it/structure.rs`
 //! holds it.
 
+pub mod client;
+pub mod coordinator;
+pub mod host;
 pub mod model;
 pub mod rt;
 pub mod store;
 pub mod token;
 pub mod tls;
+pub mod wire;

@@ -200,6 +200,13 @@ codes! {
         "This is the only host with this role; without it the cluster would be gone."
         "Give the role to another host first."
 
+    RolesLastDirector "roles.last_director" Refused
+        "This is the only host with the director role; the cluster's data is there."
+        "Give the role to another host first."
+    RolesUnknown "roles.unknown" Refused
+        "What was given as the name of a role cannot be one."
+        "Use names of lower-case letters, digits and '-', at most 64 characters each."
+
     ApiUnauthenticated "api.unauthenticated" Refused
         "The coordinator does not accept this user and password."
         "Check --user and the file given with --password-file; on the first host leave both out."

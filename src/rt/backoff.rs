@@ -26,6 +26,12 @@ impl Backoff {
     }
 }
 
+/// A random number in `0.0..1.0`, good enough to spread things in time.
+pub fn random_fraction() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    (high >> 32) as f64 / f64::from(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

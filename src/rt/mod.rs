@@ -6,8 +6,9 @@ pub mod files;
 mod lock;
 pub mod reexec;
 mod shutdown;
+pub mod unix_socket;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};
 pub use lock::{FileLock, LockHeld};
 pub use shutdown::{Shutdown, ShutdownTrigger};

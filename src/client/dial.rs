@@ -1,0 +1,153 @@
+use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::{
+    model::{Code, CoordinatorAddress, Failure},
+    tls::{KeyError, PinVerifier, PrivateKey, TrustError, client_config},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Why nobody could be talked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    #[error("the name {name} was not resolved: {reason}")]
+    NameNotResolved { name: String, reason: String },
+    #[error("{0} refused the connection")]
+    ConnectionRefused(CoordinatorAddress),
+    #[error("{0} did not answer in time")]
+    Timeout(CoordinatorAddress),
+    #[error("{address} cannot be reached: {reason}")]
+    Network { address: CoordinatorAddress, reason: String },
+    #[error("{address} does not speak TLS as a coordinator does: {reason}")]
+    NotTls { address: CoordinatorAddress, reason: String },
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
+}
+
+impl From<DialError> for Failure {
+    fn from(error: DialError) -> Self {
+        let code = match error {
+            DialError::NameNotResolved { .. } => Code::CoordinatorNameNotResolved,
+            DialError::ConnectionRefused(_) => Code::CoordinatorConnectionRefused,
+            DialError::Timeout(_) => Code::CoordinatorTimeout,
+            DialError::Network { .. } => Code::CoordinatorUnreachable,
+            DialError::NotTls { .. } => Code::CoordinatorNotTls,
+            DialError::Untrusted(error) => return error.into(),
+        };
+        Failure::new(code, error.to_string())
+    }
+}
+
+/// Makes connections that trust the pin and nothing else, around every proxy.
+pub struct Dialler {
+    pub(super) http: reqwest::Client,
+    verifier: Arc<PinVerifier>,
+}
+
+impl Dialler {
+    pub fn new(verifier: Arc<PinVerifier>, key: Option<&PrivateKey>) -> Result<Self, KeyError> {
+        let tls = client_config(verifier.clone(), key)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(NamedErrors)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            // A token must go to the one who was checked, and nowhere else.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("the TLS configuration is complete");
+        Ok(Self { http, verifier })
+    }
+
+    pub fn verifier(&self) -> &PinVerifier {
+        &self.verifier
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+struct NameError {
+    reason: String,
+}
+
+/// The system's resolver, with an error that says that it was the name.
+struct NamedErrors;
+
+impl Resolve for NamedErrors {
+    fn resolve(&self, name: Name) -> Resolving {
+        let name = name.as_str().to_owned();
+        Box::pin(async move {
+            match tokio::net::lookup_host((name.as_str(), 0)).await {
+                Ok(found) => Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs),
+                Err(error) => {
+                    let error = NameError { reason: error.to_string() };
+                    Err(Box::new(error) as Box<dyn Error + Send + Sync>)
+                }
+            }
+        })
+    }
+}
+
+/// The first address of a coordinator's name.
+pub async fn resolve(address: &CoordinatorAddress) -> Result<SocketAddr, DialError> {
+    let not_resolved =
+        |reason| DialError::NameNotResolved { name: address.host().to_owned(), reason };
+    let lookup = tokio::net::lookup_host((address.host(), address.port()));
+    let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup)
+        .await
+        .map_err(|_| not_resolved("name resolution did not answer in time".into()))?
+        .map_err(|error| not_resolved(error.to_string()))?
+        .next();
+    found.ok_or_else(|| not_resolved("it has no addresses".into()))
+}
+
+/// What lies at the bottom of a failed request.
+pub(super) fn classify(address: &CoordinatorAddress, error: &reqwest::Error) -> DialError {
+    let mut source: Option<&(dyn Error + 'static)> = Some(error);
+    let mut deepest = error.to_string();
+    while let Some(current) = source {
+        if let Some(NameError { reason }) = current.downcast_ref() {
+            let name = address.host().to_owned();
+            return DialError::NameNotResolved { name, reason: reason.clone() };
+        }
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+            return classify_tls(address, tls);
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            if io.kind() == io::ErrorKind::ConnectionRefused {
+                return DialError::ConnectionRefused(address.clone());
+            }
+            if io.kind() == io::ErrorKind::TimedOut {
+                return DialError::Timeout(address.clone());
+            }
+            if let Some(inner) = io.get_ref() {
+                if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+                    return classify_tls(address, tls);
+                }
+                deepest = inner.to_string();
+                source = inner.source();
+                continue;
+            }
+        }
+        deepest = current.to_string();
+        source = current.source();
+    }
+    if error.is_timeout() {
+        return DialError::Timeout(address.clone());
+    }
+    DialError::Network { address: address.clone(), reason: deepest }
+}
+
+fn classify_tls(address: &CoordinatorAddress, error: &rustls::Error) -> DialError {
+    if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = error
+        && let Some(trust) = other.0.downcast_ref::<TrustError>()
+    {
+        return DialError::Untrusted(trust.clone());
+    }
+    DialError::NotTls { address: address.clone(), reason: error.to_string() }
+}

@@ -1,0 +1,105 @@
+use reqwest::{Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::dial::{DialError, classify};
+use crate::{
+    model::{Code, CoordinatorAddress, Failure},
+    wire::FailedReply,
+};
+
+/// Longer answers are not a coordinator's.
+const MAX_REPLY: usize = 64 << 20;
+
+/// Why a request to a coordinator brought no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The coordinator said no.
+    #[error("{message} [{code}]")]
+    Refused { status: u16, code: String, message: String, fix: Option<String> },
+    #[error("the coordinator at {0} has more to do than it takes on at once")]
+    Busy(CoordinatorAddress),
+    #[error("the coordinator at {address} met an error of its own (status {status}, request id {request_id})")]
+    Failed { address: CoordinatorAddress, status: u16, request_id: String },
+    #[error("what {address} answered is not a coordinator's answer: {reason}")]
+    Protocol { address: CoordinatorAddress, reason: String },
+}
+
+impl ClientError {
+    /// Whether the coordinator refused with this code.
+    pub fn is(&self, code: Code) -> bool {
+        matches!(self, Self::Refused { code: refused, .. } if refused == code.name())
+    }
+
+    /// Whether another coordinator, or the same one later, may give another answer.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Refused { .. } | Self::Dial(DialError::Untrusted(_)))
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let message = error.to_string();
+        match error {
+            ClientError::Dial(error) => error.into(),
+            ClientError::Refused { code, message, fix, .. } => {
+                Failure::from_wire(&code, message, fix)
+            }
+            ClientError::Busy(_) => Failure::new(Code::CoordinatorBusy, message),
+            ClientError::Failed { .. } => Failure::new(Code::CoordinatorFailed, message),
+            ClientError::Protocol { .. } => Failure::new(Code::CoordinatorProtocol, message),
+        }
+    }
+}
+
+/// Reads the answer to a request, whatever became of it.
+pub(super) async fn read<T: DeserializeOwned>(
+    address: &CoordinatorAddress,
+    sent: Result<Response, reqwest::Error>,
+) -> Result<T, ClientError> {
+    let mut response = sent.map_err(|error| classify(address, &error))?;
+    let status = response.status();
+    let request_id = response
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or("unknown")
+        .to_owned();
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| classify(address, &error))?
+    {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_REPLY {
+            let reason = format!("it is longer than {MAX_REPLY} bytes");
+            return Err(ClientError::Protocol { address: address.clone(), reason });
+        }
+    }
+    if status.is_success() {
+        return serde_json::from_slice(&body).map_err(|_| {
+            let reason = format!("status {} with a body of another kind", status.as_u16());
+            ClientError::Protocol { address: address.clone(), reason }
+        });
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+        return Err(ClientError::Busy(address.clone()));
+    }
+    if status.is_server_error() {
+        let (address, status) = (address.clone(), status.as_u16());
+        return Err(ClientError::Failed { address, status, request_id });
+    }
+    let reply: Option<FailedReply> = serde_json::from_slice(&body).ok();
+    match reply.and_then(|reply| reply.errors.into_iter().next()) {
+        Some(error) => Err(ClientError::Refused {
+            status: status.as_u16(),
+            code: error.code,
+            message: error.message,
+            fix: error.fix,
+        }),
+        None => {
+            let reason = format!("status {} without a reason", status.as_u16());
+            Err(ClientError::Protocol { address: address.clone(), reason })
+        }
+    }
+}

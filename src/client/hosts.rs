@@ -1,0 +1,72 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    dial::Dialler,
+    error::{ClientError, read},
+};
+use crate::{
+    model::CoordinatorAddress,
+    wire::hosts::{
+        ENROL_PATH, EnrolReply, EnrolRequest, SESSION_PATH, SessionReply, SessionRequest,
+    },
+};
+
+const ENROL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A coordinator as a host talks to it.
+#[async_trait::async_trait]
+pub trait CoordinatorClient: Send + Sync {
+    fn address(&self) -> &CoordinatorAddress;
+
+    /// Asks to become a member. Safe to repeat.
+    async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolReply, ClientError>;
+
+    /// One poll of the session; the answer may take until `timeout`.
+    async fn poll(
+        &self,
+        request: &SessionRequest,
+        timeout: Duration,
+    ) -> Result<SessionReply, ClientError>;
+}
+
+/// A coordinator on the network.
+pub struct HttpCoordinator {
+    address: CoordinatorAddress,
+    dialler: Arc<Dialler>,
+}
+
+impl HttpCoordinator {
+    pub fn new(address: CoordinatorAddress, dialler: Arc<Dialler>) -> Self {
+        Self { address, dialler }
+    }
+
+    async fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.address.base_url());
+        let sent = self.dialler.http.post(url).json(body).timeout(timeout).send().await;
+        read(&self.address, sent).await
+    }
+}
+
+#[async_trait::async_trait]
+impl CoordinatorClient for HttpCoordinator {
+    fn address(&self) -> &CoordinatorAddress {
+        &self.address
+    }
+
+    async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolReply, ClientError> {
+        self.post(ENROL_PATH, request, ENROL_TIMEOUT).await
+    }
+
+    async fn poll(
+        &self,
+        request: &SessionRequest,
+        timeout: Duration,
+    ) -> Result<SessionReply, ClientError> {
+        self.post(SESSION_PATH, request, timeout).await
+    }
+}

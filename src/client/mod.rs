@@ -1,0 +1,11 @@
+//! Coordinators as agents and the command line see them.
+
+mod api;
+mod dial;
+mod error;
+mod hosts;
+
+pub use api::{ApiClient, ApiCredentials};
+pub use dial::{DialError, Dialler, resolve};
+pub use error::ClientError;
+pub use hosts::{CoordinatorClient, HttpCoordinator};

@@ -1,0 +1,35 @@
+use std::sync::Arc;
+
+use super::{
+    cluster::Cluster, liveness::Liveness, passwords::Passwords, registry::Registry,
+};
+use crate::{
+    model::Fingerprint,
+    rt::{Clock, Shutdown},
+    store::SharedStore,
+    wire::hosts::KnownCoordinator,
+};
+
+/// What every part of a running coordinator works with.
+pub struct App {
+    pub store: SharedStore,
+    pub registry: Arc<Registry>,
+    pub liveness: Arc<Liveness>,
+    pub passwords: Passwords,
+    pub cluster: Cluster,
+    pub clock: Clock,
+    pub shutdown: Shutdown,
+    pub key: Fingerprint,
+    /// Where hosts reach it, the preferred way first.
+    pub addresses: Vec<crate::model::CoordinatorAddress>,
+}
+
+impl App {
+    /// The coordinators that hosts may turn to.
+    pub fn known_coordinators(&self) -> Vec<KnownCoordinator> {
+        self.addresses
+            .iter()
+            .map(|address| KnownCoordinator { address: address.clone(), key: self.key })
+            .collect()
+    }
+}

@@ -1,0 +1,316 @@
+//! Setting up the first host. Killed anywhere and run again, it finishes the same cluster.
+//!
+//! Everything that is drawn at random is written to a plan first. Then the operator's secrets
+//! file, then one transaction that makes the cluster, and then the plan is removed.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    change::{Change, Origin},
+    cluster::{Cluster, ClusterError, seal_authority, seal_signing_key},
+    passwords,
+    records::{
+        Actor, ClusterRecord, HostRecord, Joined, KeyRecord, TokenRecord, UserRecord, UserRole,
+        create, decode,
+    },
+    seal::{MasterKey, SealError},
+    services::tokens::{NewToken, TokenOptions, mint},
+};
+use crate::{
+    model::{CoordinatorAddress, Fingerprint, KeyId, Role, RoleSet, RunnerId, Secret},
+    rt::{Timestamp, files},
+    store::{CommitError, Store, StoreError},
+    token::SigningKey,
+    tls::{ClusterAuthority, KeyError, PrivateKey},
+    wire::hosts::{Facts, SecretText},
+};
+
+pub const ADMIN: &str = "admin";
+const READONLY: &str = "readonly";
+const FIRST_SIGNING_KEY: &str = "bootstrap-initial";
+const MAX_FILE: u64 = 1 << 20;
+
+/// The host that a cluster begins with.
+pub struct FirstHost {
+    pub runner_id: RunnerId,
+    pub key: KeyId,
+    pub roles: RoleSet,
+    pub facts: Facts,
+    /// Where other hosts will reach it.
+    pub addresses: Vec<CoordinatorAddress>,
+    /// The coordinator's own directory.
+    pub dir: PathBuf,
+    /// Where the operator finds the secrets.
+    pub secrets_file: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{0} is damaged; as the cluster is not made yet, it can be removed")]
+    DamagedPlan(PathBuf),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was drawn at random, in the order of its making.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    cluster_id: String,
+    created_at: Timestamp,
+    authority_certificate: String,
+    authority_key: SecretText,
+    signing_key: SecretText,
+    admin_password: SecretText,
+    readonly_password: SecretText,
+    tokens: Vec<PlannedToken>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlannedToken {
+    text: SecretText,
+    record: TokenRecord,
+}
+
+/// The file that ECE's automation reads: its names are part of the contract.
+#[derive(Serialize)]
+struct SecretsFile<'a> {
+    adminconsole_root_password: &'a SecretText,
+    adminconsole_readonly_password: &'a SecretText,
+    bootstrap_runner_roles_token: &'a SecretText,
+    allocator_only_token: &'a SecretText,
+    emergency_all_roles_except_allocator_token: &'a SecretText,
+}
+
+/// A cluster that is there.
+#[derive(Debug, Clone)]
+pub struct Bootstrapped {
+    pub cluster_id: String,
+    pub pins: Vec<Fingerprint>,
+    pub made_now: bool,
+}
+
+/// Makes the cluster, unless it is there already.
+pub async fn bootstrap(
+    store: &dyn Store,
+    master: &MasterKey,
+    host: &FirstHost,
+    now: Timestamp,
+) -> Result<Bootstrapped, BootstrapError> {
+    let plan_file = host.dir.join("bootstrap.json");
+    if let Some(cluster) = existing(store, false).await? {
+        remove(&plan_file)?;
+        return Ok(cluster);
+    }
+    let plan = match read_plan(&plan_file)? {
+        Some(plan) => plan,
+        None => {
+            let plan = draw(master, host, now)?;
+            write(&plan_file, &Zeroizing::new(to_line(&plan)))?;
+            plan
+        }
+    };
+    write_secrets(&host.secrets_file, &plan)?;
+    commit(store, master, host, &plan, now).await?;
+    remove(&plan_file)?;
+    let made = existing(store, true).await?;
+    Ok(made.ok_or_else(|| StoreError::Failed("the cluster it has just made is gone".into()))?)
+}
+
+async fn existing(store: &dyn Store, made_now: bool) -> Result<Option<Bootstrapped>, StoreError> {
+    let Some(record) = store.get(&ClusterRecord::path()).await? else { return Ok(None) };
+    let cluster: ClusterRecord = decode(&record)?;
+    let pins = cluster.authorities.iter().map(|authority| authority.fingerprint).collect();
+    Ok(Some(Bootstrapped { cluster_id: cluster.cluster_id, pins, made_now }))
+}
+
+fn draw(master: &MasterKey, host: &FirstHost, now: Timestamp) -> Result<Plan, BootstrapError> {
+    let cluster_id = Uuid::new_v4().to_string();
+    let (certificate, authority_key) = ClusterAuthority::generate(&cluster_id, now)?;
+    let signing_key = SigningKey::generate(FIRST_SIGNING_KEY);
+    let record = cluster_record(master, &cluster_id, now, &certificate, &authority_key, &signing_key);
+    let (cluster, _) = Cluster::open(&record, master)?;
+    let token = |roles: &[Role], description: &str| {
+        let options = TokenOptions {
+            roles: roles.iter().copied().collect(),
+            validity: None,
+            max_uses: None,
+            description: Some(description.to_owned()),
+        };
+        let maker = (Actor::Bootstrap, host.facts.host_ip);
+        let NewToken { text, record } = mint(&cluster, &host.addresses, options, maker, now)
+            .expect("the cluster has just got a signing key");
+        PlannedToken { text: SecretText(text), record }
+    };
+    let tokens = vec![
+        token(&[], "made with the first host: no roles"),
+        token(&[Role::Allocator], "made with the first host: allocator"),
+        token(
+            &[Role::Coordinator, Role::Proxy, Role::Director],
+            "made with the first host: emergency, all roles but allocator",
+        ),
+    ];
+    Ok(Plan {
+        authority_certificate: STANDARD.encode(&certificate),
+        authority_key: SecretText(authority_key.to_pem()),
+        signing_key: SecretText(Secret::new(hex::encode(signing_key.bytes()))),
+        admin_password: SecretText(passwords::generate()),
+        readonly_password: SecretText(passwords::generate()),
+        tokens,
+        cluster_id,
+        created_at: now,
+    })
+}
+
+fn cluster_record(
+    master: &MasterKey,
+    cluster_id: &str,
+    created_at: Timestamp,
+    certificate: &CertificateDer<'_>,
+    authority_key: &PrivateKey,
+    signing_key: &SigningKey,
+) -> ClusterRecord {
+    ClusterRecord {
+        cluster_id: cluster_id.to_owned(),
+        created_at,
+        authorities: vec![seal_authority(master, certificate, authority_key)],
+        signing_keys: vec![seal_signing_key(master, signing_key)],
+    }
+}
+
+async fn commit(
+    store: &dyn Store,
+    master: &MasterKey,
+    host: &FirstHost,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<(), BootstrapError> {
+    let damaged = || BootstrapError::DamagedPlan(host.dir.join("bootstrap.json"));
+    let certificate = STANDARD.decode(&plan.authority_certificate).map_err(|_| damaged())?;
+    let authority_key =
+        PrivateKey::from_pem(plan.authority_key.0.expose()).map_err(|_| damaged())?;
+    let key = hex::decode(plan.signing_key.0.expose()).map_err(|_| damaged())?;
+    let signing_key = SigningKey::from_bytes(FIRST_SIGNING_KEY, Zeroizing::new(key));
+    let cluster = cluster_record(
+        master,
+        &plan.cluster_id,
+        plan.created_at,
+        &CertificateDer::from(certificate),
+        &authority_key,
+        &signing_key,
+    );
+    let record = HostRecord {
+        runner_id: host.runner_id.clone(),
+        key: host.key,
+        roles: host.roles.clone(),
+        other_roles: Default::default(),
+        desired_revision: 1,
+        facts: host.facts.clone(),
+        facts_hash: host.facts.hash(),
+        joined: Joined {
+            at: now,
+            roles: host.roles.clone(),
+            token: None,
+            source_address: host.facts.host_ip,
+        },
+    };
+    let user = |name: &str, role, password: &SecretText| UserRecord {
+        name: name.to_owned(),
+        role,
+        password_hash: passwords::hash(&password.0),
+    };
+    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let mut ops = vec![
+        create(ClusterRecord::path(), &cluster),
+        create(HostRecord::path(&host.runner_id), &record),
+        create(KeyRecord::path(&host.key), &key),
+        create(UserRecord::path(ADMIN), &user(ADMIN, UserRole::Admin, &plan.admin_password)),
+        create(
+            UserRecord::path(READONLY),
+            &user(READONLY, UserRole::Readonly, &plan.readonly_password),
+        ),
+    ];
+    ops.extend(
+        plan.tokens.iter().map(|token| create(TokenRecord::path(token.record.id), &token.record)),
+    );
+    let change = Change {
+        ops,
+        action: "cluster.create",
+        subject: plan.cluster_id.clone(),
+        before: json!(null),
+        after: json!({
+            "first_host": host.runner_id,
+            "roles": host.roles,
+            "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
+        }),
+    };
+    let origin = Origin {
+        actor: Actor::Bootstrap,
+        address: host.facts.host_ip,
+        request_id: Uuid::new_v4(),
+    };
+    change.commit(store, &origin, now).await.map_err(|error| match error {
+        CommitError::Store(error) => error,
+        CommitError::Conflict { path, .. } => StoreError::Failed(format!("{path} is taken")),
+    })?;
+    Ok(())
+}
+
+fn write_secrets(file: &Path, plan: &Plan) -> Result<(), BootstrapError> {
+    let [no_roles, allocator, emergency] = &plan.tokens[..] else {
+        return Err(BootstrapError::DamagedPlan(file.to_owned()));
+    };
+    let secrets = SecretsFile {
+        adminconsole_root_password: &plan.admin_password,
+        adminconsole_readonly_password: &plan.readonly_password,
+        bootstrap_runner_roles_token: &no_roles.text,
+        allocator_only_token: &allocator.text,
+        emergency_all_roles_except_allocator_token: &emergency.text,
+    };
+    if let Some(dir) = file.parent() {
+        files::create_private_dir(dir)
+            .map_err(|source| BootstrapError::File { path: dir.to_owned(), source })?;
+    }
+    write(file, &Zeroizing::new(to_line(&secrets)))
+}
+
+fn read_plan(file: &Path) -> Result<Option<Plan>, BootstrapError> {
+    let content = files::read_limited(file, MAX_FILE)
+        .map_err(|source| BootstrapError::File { path: file.to_owned(), source })?;
+    let Some(content) = content.map(Zeroizing::new) else { return Ok(None) };
+    serde_json::from_slice(&content)
+        .map(Some)
+        .map_err(|_| BootstrapError::DamagedPlan(file.to_owned()))
+}
+
+fn to_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("plain data");
+    line.push(b'\n');
+    line
+}
+
+fn write(file: &Path, content: &[u8]) -> Result<(), BootstrapError> {
+    files::write_private(file, content)
+        .map_err(|source| BootstrapError::File { path: file.to_owned(), source })
+}
+
+fn remove(file: &Path) -> Result<(), BootstrapError> {
+    files::remove(file).map_err(|source| BootstrapError::File { path: file.to_owned(), source })
+}

@@ -1,0 +1,79 @@
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::{HeaderValue, header::HeaderName, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use uuid::Uuid;
+
+use crate::{
+    coordinator::{liveness::ConnectionId, server::Admission},
+    model::{KeyId, RunnerId},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The connection that a request came over.
+pub struct ConnectionContext {
+    pub id: ConnectionId,
+    pub peer: SocketAddr,
+    /// The key that the peer proved to hold; on the port for hosts there always is one.
+    pub key: Option<KeyId>,
+    /// The host whose session runs over it.
+    pub session_of: OnceLock<RunnerId>,
+    /// The place that the connection takes up among those that nobody vouches for.
+    pub admission: Mutex<Option<Admission>>,
+}
+
+impl ConnectionContext {
+    pub fn address(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+
+    /// Somebody who is known uses it: it no longer counts against strangers.
+    pub fn vouch(&self) {
+        self.admission.lock().expect("no panic while held").take();
+    }
+}
+
+/// Names a request in replies, logs and audit.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestId(pub Uuid);
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let known = parts.extensions.get::<RequestId>().copied();
+        Ok(known.unwrap_or_else(|| RequestId(Uuid::new_v4())))
+    }
+}
+
+/// Gives every request its id, and the reply too.
+pub async fn name_request(mut request: Request, next: Next) -> Response {
+    let id = RequestId(Uuid::new_v4());
+    request.extensions_mut().insert(id);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id.0.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    tracing::debug!(request_id = %id.0, %method, path = shown(&path), status = response.status().as_u16(), "answered");
+    response
+}
+
+/// A path as a log may show it: one that holds a whole token is cut off before it.
+fn shown(path: &str) -> &str {
+    match path.find("/enrollment-tokens/") {
+        Some(at) => &path[..at + "/enrollment-tokens/".len()],
+        None => path,
+    }
+}
+
+/// The extension under which a connection's context travels.
+pub type SharedContext = Arc<ConnectionContext>;

@@ -1,0 +1,236 @@
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    coordinator::services::{
+        removal::RemoveError,
+        roles::SetRolesError,
+        tokens::{CreateTokenError, InvalidTokenRequest, RevokeTokenError},
+    },
+    model::Code,
+    store::StoreError,
+    wire::{FailedReply, FailedReplyElement, HEADER_ERROR_CODES},
+};
+
+/// Everything that a request to the API can be told instead of success.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("authentication is required, and these credentials are not accepted")]
+    Unauthenticated,
+    #[error("this user may not do that")]
+    Forbidden,
+    #[error("too many passwords are being checked; try again in a moment")]
+    Busy,
+    #[error("there is nothing at this path")]
+    NoSuchPath,
+    #[error("this path does not take that method")]
+    MethodNotAllowed,
+    #[error("the request's body is not valid: {0}")]
+    InvalidBody(String),
+    #[error("the request's body is too large")]
+    BodyTooLarge,
+    #[error("the parameter {name} is not valid: {reason}")]
+    InvalidParameter { name: &'static str, reason: String },
+    #[error("the request for a token is not valid: {message}")]
+    InvalidTokenRequest { message: String, field: Option<&'static str> },
+    #[error("the cluster has no key to sign tokens with")]
+    NoSigningKey,
+    #[error("there is no such token")]
+    NoSuchToken,
+    #[error("there is no allocator {0}")]
+    NoSuchAllocator(String),
+    #[error("the allocator {0} is connected; stop its daemon first")]
+    AllocatorConnected(String),
+    #[error("there is no runner {0}")]
+    NoSuchRunner(String),
+    #[error("{0}")]
+    RolesNotSet(String, Code),
+    #[error("{0}")]
+    RunnerNotDeleted(String, Option<Code>),
+    #[error("there is no proxy {0}")]
+    NoSuchProxy(String),
+    #[error("there is no coordinator {0}")]
+    NoSuchCoordinator(String),
+    #[error("the disk that holds the datastore is full")]
+    DiskFull,
+    #[error("the coordinator met an error of its own; its log has the reason under the request id")]
+    Internal,
+}
+
+struct Row {
+    status: StatusCode,
+    code: &'static str,
+    cause: Option<Code>,
+}
+
+impl ApiError {
+    /// The one table of statuses and codes.
+    fn row(&self) -> Row {
+        let row = |status, code| Row { status, code, cause: None };
+        let because = |status, code, cause| Row { status, code, cause };
+        match self {
+            Self::Unauthenticated => row(StatusCode::UNAUTHORIZED, "root.unauthenticated"),
+            Self::Forbidden => row(StatusCode::FORBIDDEN, "root.unauthorized.rbac"),
+            Self::Busy => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
+            Self::NoSuchPath => row(StatusCode::NOT_FOUND, "root.resource_not_found"),
+            Self::MethodNotAllowed => {
+                row(StatusCode::METHOD_NOT_ALLOWED, "root.method_not_allowed")
+            }
+            Self::InvalidBody(_) => row(StatusCode::BAD_REQUEST, "root.invalid_body"),
+            Self::BodyTooLarge => row(StatusCode::PAYLOAD_TOO_LARGE, "root.body_too_large"),
+            Self::InvalidParameter { .. } => {
+                row(StatusCode::BAD_REQUEST, "root.invalid_parameter")
+            }
+            Self::InvalidTokenRequest { .. } => {
+                row(StatusCode::BAD_REQUEST, "enrollment_tokens.invalid_token_request")
+            }
+            Self::NoSigningKey => {
+                row(StatusCode::FORBIDDEN, "enrollment_tokens.signing_key_not_found")
+            }
+            Self::NoSuchToken => row(StatusCode::NOT_FOUND, "enrollment_tokens.invalid_token_id"),
+            Self::NoSuchAllocator(_) => {
+                row(StatusCode::NOT_FOUND, "allocators.allocator_not_found")
+            }
+            Self::AllocatorConnected(_) => {
+                row(StatusCode::BAD_REQUEST, "allocators.delete_connected_allocator_attempt")
+            }
+            Self::NoSuchRunner(_) => row(StatusCode::NOT_FOUND, "runners.runner_not_found"),
+            Self::RolesNotSet(_, cause) => {
+                because(StatusCode::BAD_REQUEST, "runners.runner_set_roles_failed", Some(*cause))
+            }
+            Self::RunnerNotDeleted(_, cause) => {
+                because(StatusCode::BAD_REQUEST, "runners.runner_deletion_failed", *cause)
+            }
+            Self::NoSuchProxy(_) => row(StatusCode::NOT_FOUND, "proxies.proxy_not_found"),
+            Self::NoSuchCoordinator(_) => {
+                row(StatusCode::NOT_FOUND, "coordinators.coordinator_not_found")
+            }
+            Self::DiskFull => because(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "root.datastore_full",
+                Some(Code::StoreFailed),
+            ),
+            Self::Internal => row(StatusCode::INTERNAL_SERVER_ERROR, "root.internal_error"),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Row { status, code, cause } = self.row();
+        let fields = match &self {
+            Self::InvalidTokenRequest { field: Some(field), .. } => Some(vec![field.to_string()]),
+            Self::InvalidParameter { name, .. } => Some(vec![name.to_string()]),
+            _ => None,
+        };
+        let element = FailedReplyElement {
+            code: code.to_owned(),
+            message: self.to_string(),
+            fields,
+            cause_code: cause.map(|cause| cause.name().to_owned()),
+            fix: cause.map(|cause| cause.fix().to_owned()),
+        };
+        let mut response = failed(status, element);
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"ece\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// A reply with one error in its body and its code in the header.
+pub(super) fn failed(status: StatusCode, element: FailedReplyElement) -> Response {
+    let code = HeaderValue::from_str(&element.code).ok();
+    let mut response = (status, Json(FailedReply { errors: vec![element] })).into_response();
+    if let Some(code) = code {
+        response.headers_mut().insert(HeaderName::from_static(HEADER_ERROR_CODES), code);
+    }
+    response
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::DiskFull,
+            StoreError::Failed(_) | StoreError::TooNew { .. } => {
+                tracing::error!(%error, "a request met an error");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<InvalidTokenRequest> for ApiError {
+    fn from(error: InvalidTokenRequest) -> Self {
+        Self::InvalidTokenRequest { message: error.message, field: Some(error.field) }
+    }
+}
+
+impl From<CreateTokenError> for ApiError {
+    fn from(error: CreateTokenError) -> Self {
+        match error {
+            CreateTokenError::NoSigningKey => Self::NoSigningKey,
+            CreateTokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeTokenError> for ApiError {
+    fn from(error: RevokeTokenError) -> Self {
+        match error {
+            RevokeTokenError::NotFound => Self::NoSuchToken,
+            RevokeTokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetRolesError> for ApiError {
+    fn from(error: SetRolesError) -> Self {
+        let message = error.to_string();
+        match error {
+            SetRolesError::RunnerNotFound(runner) => Self::NoSuchRunner(runner.to_string()),
+            SetRolesError::InvalidName(_) => Self::RolesNotSet(message, Code::RolesUnknown),
+            SetRolesError::NotAvailable(_) => Self::RolesNotSet(message, Code::JoinRoleNotAvailable),
+            SetRolesError::LastOfItsKind { role, .. } => Self::RolesNotSet(message, last(role)),
+            SetRolesError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn last(role: crate::model::Role) -> Code {
+    match role {
+        crate::model::Role::Director => Code::RolesLastDirector,
+        _ => Code::RolesLastCoordinator,
+    }
+}
+
+impl ApiError {
+    pub(super) fn deleting_allocator(id: &str, error: RemoveError) -> Self {
+        match error {
+            RemoveError::NotFound | RemoveError::LastOfItsKind { .. } => {
+                Self::NoSuchAllocator(id.to_owned())
+            }
+            RemoveError::Connected(_) => Self::AllocatorConnected(id.to_owned()),
+            RemoveError::Store(error) => error.into(),
+        }
+    }
+
+    pub(super) fn deleting_runner(id: &str, error: RemoveError) -> Self {
+        let message = error.to_string();
+        match error {
+            RemoveError::NotFound => Self::NoSuchRunner(id.to_owned()),
+            RemoveError::Connected(_) => Self::RunnerNotDeleted(message, None),
+            RemoveError::LastOfItsKind { role, .. } => {
+                Self::RunnerNotDeleted(message, Some(last(role)))
+            }
+            RemoveError::Store(error) => error.into(),
+        }
+    }
+}

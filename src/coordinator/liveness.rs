@@ -1,0 +1,315 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+
+use crate::{
+    rt::Shutdown,
+    model::{Role, RunnerId, SessionId},
+    wire::hosts::RoleHealth,
+};
+
+/// How long a poll is held in a small fleet.
+const SHORTEST_HOLD: Duration = Duration::from_secs(4);
+
+/// Polls a second that all hosts together may make.
+const POLLS_PER_SECOND: usize = 1000;
+
+/// Hosts that may come back in a second after a coordinator was away.
+const RETURNS_PER_SECOND: usize = 500;
+
+/// A host that was not heard of for this many holds is gone.
+const HOLDS_UNTIL_LOST: u32 = 3;
+
+/// One connection of a host to this coordinator.
+pub type ConnectionId = u64;
+
+/// Who is connected: in memory, on monotonic time.
+pub struct Liveness {
+    hosts: Mutex<HashMap<RunnerId, Presence>>,
+    polls: AtomicU64,
+    transitions: Mutex<Option<mpsc::UnboundedSender<Transition>>>,
+    shutdown: Shutdown,
+}
+
+/// A session that began or ended, for the record of who is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    Began { runner: RunnerId, session: SessionId },
+    Ended { runner: RunnerId },
+}
+
+struct Presence {
+    session: SessionId,
+    connection: Option<ConnectionId>,
+    poll: u64,
+    last_heard: Instant,
+    news: Arc<Notify>,
+    health: BTreeMap<Role, RoleHealth>,
+}
+
+/// A poll that was let in.
+pub struct Poll {
+    number: u64,
+    /// Told when there may be something new for the host, or a later poll takes over.
+    pub news: Arc<Notify>,
+}
+
+impl Liveness {
+    pub fn new(shutdown: Shutdown) -> Self {
+        Self {
+            hosts: Mutex::default(),
+            polls: AtomicU64::new(1),
+            transitions: Mutex::new(None),
+            shutdown,
+        }
+    }
+
+    /// All sessions that begin or end from now on.
+    pub fn transitions(&self) -> mpsc::UnboundedReceiver<Transition> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        *self.transitions.lock().expect("no panic while held") = Some(sender);
+        receiver
+    }
+
+    /// Lets whoever takes the transitions end.
+    pub fn stop_reporting(&self) {
+        *self.transitions.lock().expect("no panic while held") = None;
+    }
+
+    /// Takes a host for connected that was so before this coordinator started, until it had
+    /// time to come back.
+    pub fn expect_back(&self, runner: RunnerId, session: SessionId) {
+        let presence = Presence {
+            session,
+            connection: None,
+            poll: 0,
+            last_heard: Instant::now(),
+            news: Arc::default(),
+            health: BTreeMap::new(),
+        };
+        self.lock().entry(runner).or_insert(presence);
+    }
+
+    /// A host polls: it is there. An earlier poll of it that is still held ends.
+    pub fn poll(
+        &self,
+        runner: &RunnerId,
+        session: SessionId,
+        connection: ConnectionId,
+        health: BTreeMap<Role, RoleHealth>,
+    ) -> Poll {
+        let number = self.polls.fetch_add(1, Ordering::Relaxed);
+        let mut hosts = self.lock();
+        let news = Arc::new(Notify::new());
+        let presence = Presence {
+            session,
+            connection: Some(connection),
+            poll: number,
+            last_heard: Instant::now(),
+            news: news.clone(),
+            health,
+        };
+        let earlier = hosts.insert(runner.clone(), presence);
+        drop(hosts);
+        if let Some(earlier) = &earlier {
+            earlier.news.notify_one();
+        }
+        if earlier.is_none_or(|earlier| earlier.session != session) {
+            self.report(Transition::Began { runner: runner.clone(), session });
+        }
+        Poll { number, news }
+    }
+
+    /// Whether no later poll has taken the place of this one.
+    pub fn is_current(&self, runner: &RunnerId, poll: &Poll) -> bool {
+        self.lock().get(runner).is_some_and(|presence| presence.poll == poll.number)
+    }
+
+    /// The poll was answered: the host's time to come back starts now.
+    pub fn answered(&self, runner: &RunnerId, poll: &Poll) {
+        if let Some(presence) = self.lock().get_mut(runner)
+            && presence.poll == poll.number
+        {
+            presence.last_heard = Instant::now();
+        }
+    }
+
+    /// The host said that it stops, or was removed.
+    pub fn ended(&self, runner: &RunnerId) {
+        if let Some(presence) = self.lock().remove(runner) {
+            presence.news.notify_one();
+            self.report(Transition::Ended { runner: runner.clone() });
+        }
+    }
+
+    /// A connection is gone; so is the host, unless it has polled over another one since.
+    pub fn connection_closed(&self, runner: &RunnerId, connection: ConnectionId) {
+        let mut hosts = self.lock();
+        let current = hosts.get(runner).is_some_and(|it| it.connection == Some(connection));
+        if current {
+            hosts.remove(runner);
+            drop(hosts);
+            self.report(Transition::Ended { runner: runner.clone() });
+        }
+    }
+
+    /// Drops the hosts that have been silent for too long.
+    pub fn sweep(&self) {
+        let mut hosts = self.lock();
+        let longest_silence = hold_for(hosts.len()) * HOLDS_UNTIL_LOST;
+        let now = Instant::now();
+        let lost: Vec<RunnerId> = hosts
+            .extract_if(|_, presence| now.duration_since(presence.last_heard) > longest_silence)
+            .map(|(runner, _)| runner)
+            .collect();
+        drop(hosts);
+        for runner in lost {
+            tracing::warn!(%runner, "host is silent; it counts as disconnected");
+            self.report(Transition::Ended { runner });
+        }
+    }
+
+    pub fn is_connected(&self, runner: &RunnerId) -> bool {
+        self.lock().contains_key(runner)
+    }
+
+    /// What the host said of its roles. One that has not said anything yet is taken for well.
+    pub fn is_healthy(&self, runner: &RunnerId, role: Option<Role>) -> bool {
+        self.lock().get(runner).is_some_and(|presence| match role {
+            Some(role) => presence.health.get(&role).is_none_or(|health| health.healthy),
+            None => presence.health.values().all(|health| health.healthy),
+        })
+    }
+
+    /// How long to hold a poll, so that all hosts together do not poll too often.
+    pub fn hold(&self) -> Duration {
+        hold_for(self.lock().len())
+    }
+
+    /// Over which time hosts spread their return after this coordinator was away.
+    pub fn return_window(&self) -> Duration {
+        Duration::from_millis((self.lock().len() * 1000 / RETURNS_PER_SECOND) as u64)
+    }
+
+    /// There may be something new for this host.
+    pub fn tell(&self, runner: &RunnerId) {
+        if let Some(presence) = self.lock().get(runner) {
+            presence.news.notify_one();
+        }
+    }
+
+    pub fn tell_all(&self) {
+        for presence in self.lock().values() {
+            presence.news.notify_one();
+        }
+    }
+
+    fn report(&self, transition: Transition) {
+        // A coordinator that stops loses its hosts only for itself: the next one expects them.
+        if self.shutdown.has_fired() {
+            return;
+        }
+        if let Some(sender) = &*self.transitions.lock().expect("no panic while held") {
+            // The receiver ends with the coordinator.
+            let _ = sender.send(transition);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunnerId, Presence>> {
+        self.hosts.lock().expect("no panic while held")
+    }
+}
+
+fn hold_for(hosts: usize) -> Duration {
+    let paced = Duration::from_millis((hosts * 1000 / POLLS_PER_SECOND) as u64);
+    paced.max(SHORTEST_HOLD)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::rt::ShutdownTrigger;
+
+    fn liveness() -> Liveness {
+        Liveness::new(ShutdownTrigger::new().1)
+    }
+
+    fn runner() -> RunnerId {
+        "10.0.0.1".parse().expect("an id")
+    }
+
+    fn session(number: u128) -> SessionId {
+        SessionId(Uuid::from_u128(number))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_host_is_lost_after_three_holds_and_not_before() {
+        let liveness = liveness();
+        let poll = liveness.poll(&runner(), session(1), 1, BTreeMap::new());
+        advance(SHORTEST_HOLD).await;
+        liveness.answered(&runner(), &poll);
+        advance(SHORTEST_HOLD * 3).await;
+        liveness.sweep();
+        assert!(liveness.is_connected(&runner()));
+        advance(Duration::from_millis(1)).await;
+        liveness.sweep();
+        assert!(!liveness.is_connected(&runner()));
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_ends_its_own_session_only() {
+        let liveness = liveness();
+        let mut transitions = liveness.transitions();
+        liveness.poll(&runner(), session(1), 1, BTreeMap::new());
+        liveness.poll(&runner(), session(1), 2, BTreeMap::new());
+        liveness.connection_closed(&runner(), 1);
+        assert!(liveness.is_connected(&runner()));
+        liveness.connection_closed(&runner(), 2);
+        assert!(!liveness.is_connected(&runner()));
+        let began = Transition::Began { runner: runner(), session: session(1) };
+        assert_eq!(transitions.try_recv(), Ok(began));
+        assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+        assert!(transitions.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_newer_poll_ends_the_older_one() {
+        let liveness = liveness();
+        let older = liveness.poll(&runner(), session(1), 1, BTreeMap::new());
+        let newer = liveness.poll(&runner(), session(1), 1, BTreeMap::new());
+        older.news.notified().await;
+        assert!(!liveness.is_current(&runner(), &older));
+        assert!(liveness.is_current(&runner(), &newer));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_was_connected_before_a_restart_gets_time_to_come_back() {
+        let liveness = liveness();
+        let mut transitions = liveness.transitions();
+        liveness.expect_back(runner(), session(1));
+        assert!(liveness.is_connected(&runner()));
+        advance(SHORTEST_HOLD * 4).await;
+        liveness.sweep();
+        assert!(!liveness.is_connected(&runner()));
+        assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+    }
+
+    #[test]
+    fn polls_of_a_large_fleet_stay_below_a_thousand_a_second() {
+        assert_eq!(hold_for(3), SHORTEST_HOLD);
+        assert_eq!(hold_for(15_000), Duration::from_secs(15));
+    }
+}

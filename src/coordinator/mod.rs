@@ -1,0 +1,28 @@
+//! The coordinator: knows the members, lets new ones in, tells each what to run.
+//!
+//! - `http/` has the paths, permissions and errors; its handlers are thin.
+//! - `services/` does what they ask for, one operation a file, each a commit with preconditions.
+//! - `records/` is what is stored; `registry` is the same in memory, kept current by the watch.
+//! - `liveness` knows who is connected, and `owners` writes it down for the next start.
+//! - `server/` has the sockets; `bootstrap` makes the cluster with its first host.
+
+mod app;
+mod bootstrap;
+mod change;
+mod cluster;
+mod http;
+mod liveness;
+mod owners;
+mod passwords;
+mod records;
+mod registry;
+mod seal;
+mod server;
+mod services;
+mod start;
+
+pub use bootstrap::{ADMIN, BootstrapError, Bootstrapped, FirstHost, bootstrap};
+pub use http::openapi;
+pub use seal::{MasterKey, SealError};
+pub use server::{API_PORT, Listeners, REDIRECT_PORT};
+pub use start::{Coordinator, CoordinatorConfig, StartError};

@@ -1,0 +1,123 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Stored, sharded};
+use crate::{
+    model::{
+        CapacitySource, KeyId, Role, RoleSet, RunnerId, SessionId, TokenId, default_capacity_mb,
+    },
+    rt::Timestamp,
+    store::StorePath,
+    wire::hosts::Facts,
+};
+
+/// A member of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    pub runner_id: RunnerId,
+    pub key: KeyId,
+    pub roles: RoleSet,
+    /// Names beside the four roles that ECE's tools may have given it.
+    #[serde(default)]
+    pub other_roles: BTreeSet<String>,
+    /// One more with each change of what the host is meant to run.
+    pub desired_revision: u64,
+    pub facts: Facts,
+    pub facts_hash: String,
+    pub joined: Joined,
+}
+
+/// How a host came in. It stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    pub at: Timestamp,
+    pub roles: RoleSet,
+    /// `None` for the first host.
+    pub token: Option<TokenId>,
+    pub source_address: IpAddr,
+}
+
+impl Stored for HostRecord {
+    const SCHEMA: u32 = 1;
+}
+
+impl HostRecord {
+    pub fn root() -> StorePath {
+        StorePath::root("hosts")
+    }
+
+    pub fn path(runner: &RunnerId) -> StorePath {
+        sharded("hosts", runner.as_str())
+    }
+
+    /// What it offers as an allocator, in MB (2^20 bytes), and where the number comes from.
+    pub fn capacity_mb(&self) -> (u64, CapacitySource) {
+        match self.facts.capacity_flag_mb {
+            Some(flag) => (flag, CapacitySource::Flag),
+            None => {
+                let total_mb = self.facts.memory_bytes >> 20;
+                (default_capacity_mb(total_mb, &self.roles), self.facts.memory_source)
+            }
+        }
+    }
+
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(role)
+    }
+
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.facts.proxy_tags.0.clone();
+        tags.extend(self.facts.allocator_tags.0.clone());
+        tags
+    }
+}
+
+/// Whose a key is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum KeyRecord {
+    Host { runner_id: RunnerId },
+    /// The host was removed; the key never comes back.
+    Removed { runner_id: RunnerId, at: Timestamp },
+}
+
+impl Stored for KeyRecord {
+    const SCHEMA: u32 = 1;
+}
+
+impl KeyRecord {
+    pub fn root() -> StorePath {
+        StorePath::root("keys")
+    }
+
+    pub fn path(key: &KeyId) -> StorePath {
+        sharded("keys", &key.digits())
+    }
+}
+
+/// Which coordinator a connected host has its session with. Written when a session starts and
+/// removed when it ends, so that a coordinator that starts knows who was connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRecord {
+    pub runner_id: RunnerId,
+    pub coordinator: RunnerId,
+    pub session: SessionId,
+}
+
+impl Stored for OwnerRecord {
+    const SCHEMA: u32 = 1;
+}
+
+impl OwnerRecord {
+    pub fn root() -> StorePath {
+        StorePath::root("owners")
+    }
+
+    pub fn path(runner: &RunnerId) -> StorePath {
+        sharded("owners", runner.as_str())
+    }
+}

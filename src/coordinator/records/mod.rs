@@ -1,0 +1,102 @@
+//! What the coordinator keeps in the store, and under which paths.
+//!
+//! Values are JSON with a `schema` number; a record of a newer schema is refused, not guessed.
+
+mod audit;
+mod cluster;
+mod host;
+mod token;
+mod user;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+pub use audit::{Actor, AuditRecord};
+pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
+pub use host::{HostRecord, Joined, KeyRecord, OwnerRecord};
+pub use token::{Revocation, TokenRecord, UseRecord};
+pub use user::{UserRecord, UserRole};
+
+use crate::store::{Op, Record, StoreError, StorePath};
+
+pub trait Stored: Serialize + DeserializeOwned {
+    const SCHEMA: u32;
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    schema: u32,
+}
+
+fn encode<T: Stored>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(&Outgoing { schema: T::SCHEMA, value }).expect("records are plain data")
+}
+
+/// Reads a record's value.
+pub fn decode<T: Stored>(record: &Record) -> Result<T, StoreError> {
+    let damaged = |error: serde_json::Error| {
+        StoreError::Failed(format!("the record {} cannot be read: {error}", record.path))
+    };
+    let Schema { schema } = serde_json::from_slice(&record.value).map_err(damaged)?;
+    if schema > T::SCHEMA {
+        return Err(StoreError::TooNew { found: schema.into(), known: T::SCHEMA.into() });
+    }
+    serde_json::from_slice(&record.value).map_err(damaged)
+}
+
+pub fn create<T: Stored>(path: StorePath, value: &T) -> Op {
+    Op::Create { path, value: encode(value), lease: None }
+}
+
+pub fn put<T: Stored>(path: StorePath, value: &T, version: u64) -> Op {
+    Op::Put { path, value: encode(value), version }
+}
+
+/// The directory that a record falls into, so that no directory grows past 10,000 records: two
+/// hexadecimal digits that depend on `name` alone.
+fn shard(name: &str) -> String {
+    // FNV-1a: short, and the same in every version and on every machine.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:02x}", (hash >> 32) as u8)
+}
+
+fn sharded(root: &str, name: &str) -> StorePath {
+    StorePath::root(root).child(&shard(name)).child(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_newer_schema_is_refused() {
+        let record = |value: &str| Record {
+            path: StorePath::root("users").child("admin"),
+            version: 1,
+            revision: 1,
+            value: value.as_bytes().to_vec(),
+        };
+        let known = r#"{"schema":1,"name":"admin","role":"admin","password_hash":"x","new":1}"#;
+        assert_eq!(decode::<UserRecord>(&record(known)).expect("readable").name, "admin");
+        let newer = known.replace("\"schema\":1", "\"schema\":2");
+        assert_eq!(
+            decode::<UserRecord>(&record(&newer)).err(),
+            Some(StoreError::TooNew { found: 2, known: 1 })
+        );
+    }
+
+    #[test]
+    fn shards_spread() {
+        let used: std::collections::HashSet<String> =
+            (0..2_000).map(|host| shard(&format!("10.0.{}.{}", host / 250, host % 250))).collect();
+        assert!(used.len() > 240, "{}", used.len());
+    }
+}

@@ -1,0 +1,216 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock, RwLockReadGuard},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    liveness::Liveness,
+    records::{HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, decode},
+};
+use crate::{
+    model::{KeyId, RunnerId, TokenId},
+    store::{Change, Committed, SharedStore, StoreError, StorePath, Watch, WatchEvent},
+};
+
+/// The cluster in memory, kept current by the store's watch. Reads are answered from it;
+/// decisions are made by preconditions in the commit.
+pub struct Registry {
+    view: RwLock<View>,
+    applied: watch::Sender<u64>,
+    liveness: Arc<Liveness>,
+}
+
+#[derive(Default)]
+pub struct View {
+    hosts: BTreeMap<RunnerId, Entry<HostRecord>>,
+    keys: BTreeMap<KeyId, Entry<KeyRecord>>,
+    tokens: BTreeMap<TokenId, Entry<TokenRecord>>,
+    users: BTreeMap<String, Entry<UserRecord>>,
+}
+
+struct Entry<T> {
+    revision: u64,
+    value: Arc<T>,
+}
+
+impl View {
+    pub fn host(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
+        self.hosts.get(runner).map(|entry| entry.value.clone())
+    }
+
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<HostRecord>> {
+        self.hosts.values().map(|entry| &entry.value)
+    }
+
+    pub fn key(&self, key: &KeyId) -> Option<Arc<KeyRecord>> {
+        self.keys.get(key).map(|entry| entry.value.clone())
+    }
+
+    pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
+        self.tokens.values().map(|entry| &entry.value)
+    }
+
+    pub fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
+        self.users.get(name).map(|entry| entry.value.clone())
+    }
+
+    /// Takes one change in, unless a later one is known; the host it concerns.
+    fn apply(&mut self, change: &Change, revision: u64) -> Result<Option<RunnerId>, StoreError> {
+        let path = &change.path;
+        if let Some(name) = name_below(path, &HostRecord::root()) {
+            let Ok(runner) = name.parse::<RunnerId>() else { return Ok(None) };
+            take(&mut self.hosts, runner.clone(), change, revision)?;
+            return Ok(Some(runner));
+        }
+        if let Some(name) = name_below(path, &KeyRecord::root()) {
+            if let Ok(key) = format!("sha256:{name}").parse() {
+                take(&mut self.keys, key, change, revision)?;
+            }
+        } else if let Some(name) = name_below(path, &TokenRecord::root()) {
+            if let Ok(id) = name.parse() {
+                take(&mut self.tokens, id, change, revision)?;
+            }
+        } else if let Some(name) = path.below(&UserRecord::root()) {
+            take(&mut self.users, name.to_owned(), change, revision)?;
+        }
+        Ok(None)
+    }
+}
+
+/// The last segment of a path of the form `root/shard/name`.
+fn name_below<'a>(path: &'a StorePath, root: &StorePath) -> Option<&'a str> {
+    path.below(root)?.split_once('/').map(|(_shard, name)| name)
+}
+
+fn take<K: Ord, T: Stored>(
+    map: &mut BTreeMap<K, Entry<T>>,
+    key: K,
+    change: &Change,
+    revision: u64,
+) -> Result<(), StoreError> {
+    if map.get(&key).is_some_and(|entry| entry.revision > revision) {
+        return Ok(());
+    }
+    match &change.record {
+        Some(record) => {
+            map.insert(key, Entry { revision, value: Arc::new(decode(record)?) });
+        }
+        None => {
+            map.remove(&key);
+        }
+    }
+    Ok(())
+}
+
+impl Registry {
+    /// Reads the cluster. The watch must be older than this call and go to [`Registry::follow`].
+    pub async fn load(store: &SharedStore, liveness: Arc<Liveness>) -> Result<Self, StoreError> {
+        let view = read_all(store).await?;
+        Ok(Self { view: RwLock::new(view), applied: watch::Sender::new(0), liveness })
+    }
+
+    pub fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().expect("no panic while held")
+    }
+
+    /// Waits until the commit of this revision can be seen here.
+    pub async fn caught_up(&self, revision: u64) {
+        let mut applied = self.applied.subscribe();
+        // Closed means that the process is ending.
+        let _ = applied.wait_for(|applied| *applied >= revision).await;
+    }
+
+    /// Keeps the view current until the store is gone or cannot be understood.
+    pub async fn follow(&self, store: &SharedStore, mut watch: Watch) -> Result<(), StoreError> {
+        while let Some(event) = watch.next().await {
+            match event {
+                WatchEvent::Committed(committed) => self.apply(&committed)?,
+                WatchEvent::Reset => self.reload(store).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, committed: &Committed) -> Result<(), StoreError> {
+        let mut concerned = Vec::new();
+        {
+            let mut view = self.view.write().expect("no panic while held");
+            for change in &committed.changes {
+                concerned.extend(view.apply(change, committed.revision)?);
+            }
+        }
+        self.applied.send_replace(committed.revision);
+        for runner in concerned {
+            self.liveness.tell(&runner);
+        }
+        Ok(())
+    }
+
+    async fn reload(&self, store: &SharedStore) -> Result<(), StoreError> {
+        tracing::warn!("fell behind the datastore; reading the cluster anew");
+        let view = read_all(store).await?;
+        *self.view.write().expect("no panic while held") = view;
+        self.liveness.tell_all();
+        Ok(())
+    }
+}
+
+async fn read_all(store: &SharedStore) -> Result<View, StoreError> {
+    let mut view = View::default();
+    for root in [HostRecord::root(), KeyRecord::root(), TokenRecord::root(), UserRecord::root()] {
+        for record in store.list(&root).await? {
+            let revision = record.revision;
+            view.apply(&Change { path: record.path.clone(), record: Some(record) }, revision)?;
+        }
+    }
+    Ok(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        coordinator::records::{self, UserRole},
+        store::MemoryStore,
+    };
+
+    fn user(name: &str, hash: &str) -> UserRecord {
+        UserRecord { name: name.into(), role: UserRole::Admin, password_hash: hash.into() }
+    }
+
+    async fn create(store: &SharedStore, name: &str) -> u64 {
+        let op = records::create(UserRecord::path(name), &user(name, "1"));
+        store.commit(vec![op]).await.expect("committed")
+    }
+
+    #[tokio::test]
+    async fn it_follows_the_store_and_survives_a_reset_of_the_watch() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        create(&store, "before").await;
+        let watch = store.watch();
+        let registry =
+            Arc::new(Registry::load(&store, Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1))).await.expect("loaded"));
+        assert!(registry.view().user("before").is_some());
+
+        // More commits than a watch can hold, before anybody follows it.
+        create(&store, "busy").await;
+        for version in 1..6_000 {
+            let op = records::put(UserRecord::path("busy"), &user("busy", "2"), version);
+            store.commit(vec![op]).await.expect("committed");
+        }
+        let delete = crate::store::Op::Delete { path: UserRecord::path("before"), version: 1 };
+        store.commit(vec![delete]).await.expect("deleted");
+        let last = create(&store, "last").await;
+
+        let follower = (registry.clone(), store.clone());
+        let task = tokio::spawn(async move { follower.0.follow(&follower.1, watch).await });
+        registry.caught_up(last).await;
+        let view = registry.view();
+        assert!(view.user("before").is_none());
+        assert!(view.user("last").is_some());
+        assert_eq!(view.user("busy").expect("there").password_hash, "2");
+        task.abort();
+    }
+}

@@ -1,0 +1,164 @@
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use super::{Admission, Door};
+use crate::{
+    coordinator::{
+        http::{ConnectionContext, Service, SharedContext},
+        liveness::Liveness,
+    },
+    rt::Shutdown,
+    tls::fingerprint_of_certificate,
+};
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_BUFFER: usize = 8 * 1024;
+
+/// How long to wait after the system could not accept a connection, for example because all
+/// file descriptors are in use.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A socket and what is behind it.
+pub struct Port {
+    pub listener: TcpListener,
+    /// `None` for plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
+    pub service: Service,
+    pub door: Arc<Door>,
+    pub liveness: Arc<Liveness>,
+}
+
+/// Serves until `shutdown`, then lets requests that are under way end.
+pub async fn serve_port(port: Port, shutdown: Shutdown) {
+    static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+    let port = Arc::new(port);
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = port.listener.accept() => accepted,
+            () = shutdown.wait() => break,
+        };
+        // Ended connections need no more than to be forgotten.
+        while connections.try_join_next().is_some() {}
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(admission) = port.door.admit(peer.ip().to_canonical()) else {
+            tracing::debug!(%peer, "turned away: too many strangers");
+            continue;
+        };
+        let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        connections.spawn(connection(port.clone(), stream, peer, admission, id, shutdown.clone()));
+    }
+    let drained = timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::debug!("some connections did not end in time");
+    }
+}
+
+async fn connection(
+    port: Arc<Port>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    admission: Admission,
+    id: u64,
+    shutdown: Shutdown,
+) {
+    // Small answers must not wait for more to send.
+    let _ = stream.set_nodelay(true);
+    let context = |key| {
+        Arc::new(ConnectionContext {
+            id,
+            peer,
+            key,
+            session_of: OnceLock::new(),
+            admission: Mutex::new(Some(admission)),
+        })
+    };
+    let Some(tls) = port.tls.clone() else {
+        return requests(stream, port.service.clone(), context(None), shutdown).await;
+    };
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    let stream = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS handshake"),
+        Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let key = certificate.and_then(|leaf| fingerprint_of_certificate(leaf).ok());
+    let context = context(key);
+    let _closed = OnClose { context: context.clone(), liveness: port.liveness.clone() };
+    requests(stream, port.service.clone(), context, shutdown).await;
+}
+
+/// The end of a connection is the end of the session over it, also when its task is dropped.
+struct OnClose {
+    context: SharedContext,
+    liveness: Arc<Liveness>,
+}
+
+impl Drop for OnClose {
+    fn drop(&mut self) {
+        if let Some(runner) = self.context.session_of.get() {
+            self.liveness.connection_closed(runner, self.context.id);
+        }
+    }
+}
+
+async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    service: Service,
+    context: SharedContext,
+    shutdown: Shutdown,
+) {
+    let peer = context.peer;
+    let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(context.clone());
+        request
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(READ_BUFFER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%peer, %error, "connection ended");
+    }
+}

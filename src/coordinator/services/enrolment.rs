@@ -1,0 +1,253 @@
+use std::net::IpAddr;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::ATTEMPTS;
+use crate::{
+    coordinator::{
+        app::App,
+        change::{Change, Origin},
+        records::{
+            Actor, HostRecord, Joined, KeyRecord, TokenRecord, UseRecord, create, decode,
+        },
+    },
+    model::{KeyId, Role, RoleSet, RunnerId, TokenId},
+    rt::Timestamp,
+    store::{CommitError, Op, StoreError},
+    token::{UnverifiedToken, VerifiedToken},
+    wire::hosts::{EnrolRequest, Facts},
+};
+
+/// Why a host is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    #[error("the coordinator does not know this roles token")]
+    TokenInvalid,
+    #[error("the roles token was revoked at {0}")]
+    TokenRevoked(Timestamp),
+    #[error("the roles token expired at {expired_at}; by the coordinator's clock it is {now}")]
+    TokenExpired { expired_at: Timestamp, now: Timestamp },
+    #[error("the roles token let in {0} hosts, and was made for no more")]
+    TokenUsedUp(u32),
+    #[error("the roles token allows {allowed}; it does not allow {beyond}")]
+    RolesExceeded { beyond: RoleSet, allowed: RoleSet },
+    #[error("the roles {0} cannot be given to a joining host in this version")]
+    RoleNotAvailable(RoleSet),
+    #[error(
+        "the runner id {runner_id} is taken by the host {known_ip} with the key {known_key}; this host, {new_ip}, has the key {new_key}"
+    )]
+    RunnerIdTaken {
+        runner_id: RunnerId,
+        known_ip: IpAddr,
+        known_key: KeyId,
+        new_ip: IpAddr,
+        new_key: KeyId,
+    },
+    #[error("this host's key is registered as {registered}, and it asks to join as {requested}")]
+    KeyInUse { registered: RunnerId, requested: RunnerId },
+    #[error("this host joined with the roles {joined}, and now asks for {requested}")]
+    RolesDiffer { joined: RoleSet, requested: RoleSet },
+    #[error("the host {runner_id} was removed from the cluster at {at}")]
+    Removed { runner_id: RunnerId, at: Timestamp },
+    #[error("what the host says of itself is not possible: {0}")]
+    InvalidFacts(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who knocks, as TLS knows them.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    pub key: KeyId,
+    pub address: IpAddr,
+    pub request_id: Uuid,
+}
+
+/// Makes the host that holds `caller.key` a member. Asking again gives the same answer, and
+/// counts once, whatever has become of the token since.
+pub async fn enrol(
+    app: &App,
+    caller: Caller,
+    request: EnrolRequest,
+) -> Result<HostRecord, EnrolError> {
+    for _ in 0..ATTEMPTS {
+        if let Some(record) = app.store.get(&KeyRecord::path(&caller.key)).await? {
+            return already_known(app, decode(&record)?, &request).await;
+        }
+        match try_enrol(app, caller, &request).await? {
+            Some(host) => return Ok(host),
+            None => tracing::debug!(runner = %request.runner_id, "lost a race; trying again"),
+        }
+    }
+    Err(StoreError::Failed("too many hosts want the same records".into()).into())
+}
+
+async fn already_known(
+    app: &App,
+    key: KeyRecord,
+    request: &EnrolRequest,
+) -> Result<HostRecord, EnrolError> {
+    let registered = match key {
+        KeyRecord::Removed { runner_id, at } => return Err(EnrolError::Removed { runner_id, at }),
+        KeyRecord::Host { runner_id } => runner_id,
+    };
+    if registered != request.runner_id {
+        let requested = request.runner_id.clone();
+        return Err(EnrolError::KeyInUse { registered, requested });
+    }
+    let record = app.store.get(&HostRecord::path(&registered)).await?;
+    let record = record.ok_or_else(|| StoreError::Failed(format!("{registered} has no record")))?;
+    let host: HostRecord = decode(&record)?;
+    if host.joined.roles != request.roles {
+        let (joined, requested) = (host.joined.roles, request.roles.clone());
+        return Err(EnrolError::RolesDiffer { joined, requested });
+    }
+    Ok(host)
+}
+
+/// `None` if the state changed under the attempt.
+async fn try_enrol(
+    app: &App,
+    caller: Caller,
+    request: &EnrolRequest,
+) -> Result<Option<HostRecord>, EnrolError> {
+    let now = app.clock.now();
+    let (token, token_version) = admit(app, request, now).await?;
+    check_facts(&request.facts, &request.facts_hash)?;
+    let host_path = HostRecord::path(&request.runner_id);
+    if let Some(record) = app.store.get(&host_path).await? {
+        let known: HostRecord = decode(&record)?;
+        return Err(EnrolError::RunnerIdTaken {
+            runner_id: known.runner_id,
+            known_ip: known.facts.host_ip,
+            known_key: known.key,
+            new_ip: request.facts.host_ip,
+            new_key: caller.key,
+        });
+    }
+    let used = UseRecord { runner_id: request.runner_id.clone(), key: caller.key, at: now };
+    let use_op = use_of(app, &token, &used).await?;
+    let host = HostRecord {
+        runner_id: request.runner_id.clone(),
+        key: caller.key,
+        roles: request.roles.clone(),
+        other_roles: Default::default(),
+        desired_revision: 1,
+        facts: request.facts.clone(),
+        facts_hash: request.facts_hash.clone(),
+        joined: Joined {
+            at: now,
+            roles: request.roles.clone(),
+            token: Some(token.id),
+            source_address: caller.address,
+        },
+    };
+    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let change = Change {
+        ops: vec![
+            Op::Check { path: TokenRecord::path(token.id), version: token_version },
+            use_op,
+            create(host_path, &host),
+            create(KeyRecord::path(&caller.key), &key),
+        ],
+        action: "host.join",
+        subject: host.runner_id.to_string(),
+        before: json!(null),
+        after: json!({
+            "key": host.key,
+            "roles": host.roles,
+            "host_ip": host.facts.host_ip,
+            "token_id": token.id,
+        }),
+    };
+    let origin = Origin {
+        actor: Actor::Host(host.runner_id.clone()),
+        address: caller.address,
+        request_id: caller.request_id,
+    };
+    match change.commit(&*app.store, &origin, now).await {
+        Ok(revision) => {
+            app.registry.caught_up(revision).await;
+            Ok(Some(host))
+        }
+        Err(CommitError::Conflict { .. }) => Ok(None),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Whether the token lets this request in, now; its record and the version to hold on to.
+async fn admit(
+    app: &App,
+    request: &EnrolRequest,
+    now: Timestamp,
+) -> Result<(TokenRecord, u64), EnrolError> {
+    // No reason is told before the signature holds.
+    let VerifiedToken { claims, text_digest } =
+        UnverifiedToken::parse(request.token.0.expose())
+            .ok()
+            .and_then(|token| app.cluster.verify(&token).ok())
+            .ok_or(EnrolError::TokenInvalid)?;
+    let stored = app.store.get(&TokenRecord::path(claims.id)).await?;
+    let stored = stored.ok_or(EnrolError::TokenInvalid)?;
+    let token: TokenRecord = decode(&stored)?;
+    if token.text_digest != text_digest {
+        return Err(EnrolError::TokenInvalid);
+    }
+    if let Some(revocation) = &token.revoked {
+        return Err(EnrolError::TokenRevoked(revocation.at));
+    }
+    if let Some(expired_at) = token.expires_at
+        && now >= expired_at
+    {
+        return Err(EnrolError::TokenExpired { expired_at, now });
+    }
+    let beyond = request.roles.beyond(&token.roles);
+    if !beyond.is_empty() {
+        return Err(EnrolError::RolesExceeded { beyond, allowed: token.roles });
+    }
+    let unavailable = roles_of_the_first_host(&request.roles);
+    if !unavailable.is_empty() {
+        return Err(EnrolError::RoleNotAvailable(unavailable));
+    }
+    Ok((token, stored.version))
+}
+
+/// Those of `roles` that need what only the first host has: without a replicated datastore
+/// there is one coordinator and one director.
+pub(super) fn roles_of_the_first_host(roles: &RoleSet) -> RoleSet {
+    roles.iter().filter(|role| matches!(role, Role::Coordinator | Role::Director)).collect()
+}
+
+/// The operation that counts this use. With a limit it takes the lowest free slot, so that of
+/// two hosts that want the last one, one loses the commit.
+async fn use_of(app: &App, token: &TokenRecord, used: &UseRecord) -> Result<Op, EnrolError> {
+    let Some(limit) = token.max_uses else {
+        return Ok(create(UseRecord::host_path(token.id, &used.key), used));
+    };
+    let taken = taken_slots(app, token.id).await?;
+    let free = (0..limit).find(|slot| !taken.contains(slot));
+    let slot = free.ok_or(EnrolError::TokenUsedUp(limit))?;
+    Ok(create(UseRecord::slot_path(token.id, slot), used))
+}
+
+async fn taken_slots(
+    app: &App,
+    token: TokenId,
+) -> Result<std::collections::HashSet<u32>, StoreError> {
+    let root = UseRecord::root(token);
+    let uses = app.store.list(&root).await?;
+    Ok(uses.iter().filter_map(|used| used.path.below(&root)?.parse().ok()).collect())
+}
+
+pub(super) fn check_facts(facts: &Facts, hash: &str) -> Result<(), EnrolError> {
+    const LONGEST_TEXT: usize = 253;
+    let plain = |text: &str| text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
+    if ![&facts.hostname, &facts.version, hash].into_iter().all(plain) {
+        return Err(EnrolError::InvalidFacts("a name is too long or not printable".into()));
+    }
+    for tags in [&facts.allocator_tags, &facts.proxy_tags] {
+        tags.check().map_err(|error| EnrolError::InvalidFacts(error.to_string()))?;
+    }
+    Ok(())
+}

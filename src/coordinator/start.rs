@@ -1,0 +1,207 @@
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{
+    app::App,
+    cluster::{Cluster, ClusterError},
+    http::{api_router, hosts_router, redirect_router},
+    liveness::Liveness,
+    owners::Owners,
+    passwords::Passwords,
+    records::{ClusterRecord, decode},
+    registry::Registry,
+    seal::{MasterKey, SealError},
+    server::{API_PORT, Listeners, Port, serve_port},
+};
+use crate::{
+    model::{CoordinatorAddress, RunnerId},
+    rt::{Clock, Shutdown, files},
+    store::{SharedStore, StoreError},
+    tls::{
+        CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config,
+    },
+};
+
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const RENEWAL_CHECK: Duration = Duration::from_secs(600);
+const MAX_KEY_FILE: u64 = 64 * 1024;
+
+/// What a coordinator is made from.
+pub struct CoordinatorConfig {
+    /// Its own directory: the master key and its TLS key are in it.
+    pub dir: PathBuf,
+    pub store: SharedStore,
+    pub listeners: Listeners,
+    pub runner_id: RunnerId,
+    /// Names and addresses for its certificate.
+    pub names: Vec<String>,
+    /// Where hosts reach it, the preferred way first. Never empty.
+    pub addresses: Vec<CoordinatorAddress>,
+    pub clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("this state directory has no cluster; run 'ece-agent install'")]
+    NoCluster,
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A coordinator that serves.
+pub struct Coordinator {
+    tasks: JoinSet<Result<(), StoreError>>,
+    shutdown: Shutdown,
+    liveness: Arc<Liveness>,
+}
+
+impl CoordinatorConfig {
+    /// Starts serving. When this returns, hosts and users can connect.
+    pub async fn start(self, shutdown: Shutdown) -> Result<Coordinator, StartError> {
+        let master = MasterKey::load_or_create(&self.dir.join("master.key"))?;
+        let record = self.store.get(&ClusterRecord::path()).await?.ok_or(StartError::NoCluster)?;
+        let (cluster, authority) = Cluster::open(&decode(&record)?, &master)?;
+        let key = load_or_create_key(&self.dir.join("tls.key"))?;
+        let identity = Arc::new(CoordinatorIdentity::new(
+            authority,
+            key,
+            self.names.clone(),
+            self.clock.now(),
+        )?);
+
+        let watch = self.store.watch();
+        let liveness = Arc::new(Liveness::new(shutdown.clone()));
+        let transitions = liveness.transitions();
+        let owners =
+            Owners::load(self.store.clone(), self.runner_id.clone(), &liveness).await?;
+        let registry = Arc::new(Registry::load(&self.store, liveness.clone()).await?);
+        let own_address = self.addresses.first().cloned().ok_or(StartError::NoCluster)?;
+        let app = Arc::new(App {
+            store: self.store.clone(),
+            registry: registry.clone(),
+            liveness: liveness.clone(),
+            passwords: Passwords::new(),
+            cluster,
+            clock: self.clock.clone(),
+            shutdown: shutdown.clone(),
+            key: identity.key_fingerprint(),
+            addresses: self.addresses,
+        });
+
+        let mut tasks = JoinSet::new();
+        let store = self.store.clone();
+        tasks.spawn(async move { registry.follow(&store, watch).await });
+        tasks.spawn(owners.follow(transitions));
+        tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
+        tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
+        let ports = [
+            (
+                self.listeners.api,
+                Some(Arc::new(api_server_config(identity.clone())?)),
+                api_router(app.clone()),
+            ),
+            (
+                self.listeners.hosts,
+                Some(Arc::new(hosts_server_config(identity)?)),
+                hosts_router(app),
+            ),
+            (self.listeners.redirect, None, redirect_router(own_address, API_PORT)),
+        ];
+        for (listener, tls, service) in ports {
+            let port =
+                Port { listener, tls, service, door: Arc::default(), liveness: liveness.clone() };
+            let shutdown = shutdown.clone();
+            tasks.spawn(async move {
+                serve_port(port, shutdown).await;
+                Ok(())
+            });
+        }
+        Ok(Coordinator { tasks, shutdown, liveness })
+    }
+}
+
+impl Coordinator {
+    /// Waits for the end. `Ok` only after the shutdown that was asked for.
+    pub async fn finished(mut self) -> Result<(), StoreError> {
+        tokio::select! {
+            () = self.shutdown.wait() => {}
+            ended = self.tasks.join_next() => {
+                if !self.shutdown.has_fired() {
+                    return Err(why_it_ended(ended));
+                }
+            }
+        }
+        // Hosts stay connected as far as the next coordinator is concerned.
+        self.liveness.stop_reporting();
+        const LONGEST: Duration = Duration::from_secs(6);
+        let _cut_off_after_that = tokio::time::timeout(LONGEST, async {
+            // The registry's task ends with the store only.
+            while self.tasks.len() > 1 && self.tasks.join_next().await.is_some() {}
+        })
+        .await;
+        self.tasks.shutdown().await;
+        Ok(())
+    }
+}
+
+fn why_it_ended(
+    ended: Option<Result<Result<(), StoreError>, tokio::task::JoinError>>,
+) -> StoreError {
+    match ended {
+        Some(Ok(Err(error))) => error,
+        Some(Err(error)) => StoreError::Failed(format!("a task of the coordinator died: {error}")),
+        Some(Ok(Ok(()))) | None => StoreError::Failed("a task of the coordinator ended".into()),
+    }
+}
+
+fn load_or_create_key(file: &std::path::Path) -> Result<PrivateKey, StartError> {
+    let io_error = |error| StartError::File(file.to_owned(), error);
+    match files::read_limited(file, MAX_KEY_FILE).map_err(io_error)? {
+        Some(pem) => {
+            let pem = zeroize::Zeroizing::new(pem);
+            let pem = std::str::from_utf8(&pem).map_err(|_| KeyError::Unreadable)?;
+            Ok(PrivateKey::from_pem(pem)?)
+        }
+        None => {
+            let key = PrivateKey::generate()?;
+            files::write_private(file, key.to_pem().expose().as_bytes()).map_err(io_error)?;
+            Ok(key)
+        }
+    }
+}
+
+async fn sweep(liveness: Arc<Liveness>, shutdown: Shutdown) -> Result<(), StoreError> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_INTERVAL) => liveness.sweep(),
+            () = shutdown.wait() => return Ok(()),
+        }
+    }
+}
+
+async fn renew(
+    identity: Arc<CoordinatorIdentity>,
+    clock: Clock,
+    shutdown: Shutdown,
+) -> Result<(), StoreError> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(RENEWAL_CHECK) => {}
+            () = shutdown.wait() => return Ok(()),
+        }
+        match identity.renew_if_due(clock.now()) {
+            Ok(true) => tracing::info!("renewed the coordinator's certificate"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the coordinator's certificate was not renewed"),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Processes that outlive the one that starts them.
+
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use nix::unistd::setsid;
+
+/// Starts this program anew with `arguments`, its output appended to `log`, in the background.
+/// The new process calls [`leave_session`] when it is up.
+pub fn spawn_background(arguments: &[&std::ffi::OsStr], log: &Path) -> io::Result<Child> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let log: File =
+        File::options().create(true).append(true).mode(0o600).open(log)?;
+    Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .current_dir("/")
+        .spawn()
+}
+
+/// Makes the calling process independent of the terminal and session it was started from. A
+/// process group leader cannot do so, and stays as it is.
+pub fn leave_session() {
+    let _ = setsid();
+}

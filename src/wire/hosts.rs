@@ -1,0 +1,173 @@
+//! What hosts and coordinators say to each other on port 12343.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::{
+    CapacitySource, CoordinatorAddress, Fingerprint, Role, RoleSet, RunnerId, Secret, SessionId,
+    Tags, Zone,
+};
+
+/// The version of these messages.
+pub const PROTOCOL: u32 = 1;
+
+pub const ENROL_PATH: &str = "/agent/v1/enrol";
+pub const SESSION_PATH: &str = "/agent/v1/session";
+
+/// What a host says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    pub host_ip: IpAddr,
+    pub hostname: String,
+    pub cpus: u32,
+    /// Bytes; no more than an enclosing container may use.
+    pub memory_bytes: u64,
+    /// Where `memory_bytes` comes from.
+    pub memory_source: CapacitySource,
+    /// `--capacity`, in MB (2^20 bytes).
+    pub capacity_flag_mb: Option<u64>,
+    /// The size of the file system that holds the host storage path, in bytes.
+    pub storage_bytes: u64,
+    pub zone: Zone,
+    #[serde(default)]
+    pub allocator_tags: Tags,
+    #[serde(default)]
+    pub proxy_tags: Tags,
+    /// The version of ece-agent that the host runs.
+    pub version: String,
+}
+
+impl Facts {
+    /// Changes when any of the facts does.
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).expect("facts are plain data");
+        hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &json))
+    }
+}
+
+/// A secret on its way over the network; it is not printed.
+#[derive(Debug, Clone)]
+pub struct SecretText(pub Secret);
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+/// Makes the sender, known by the key it holds, a member.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EnrolRequest {
+    pub protocol: u32,
+    pub runner_id: RunnerId,
+    pub roles: RoleSet,
+    pub token: SecretText,
+    pub facts: Facts,
+    /// Stands for `facts` in the polls that follow.
+    pub facts_hash: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolReply {
+    pub protocol: u32,
+    pub cluster_id: String,
+    pub runner_id: RunnerId,
+    /// The roles it joined with.
+    pub roles: RoleSet,
+    pub coordinators: Vec<KnownCoordinator>,
+    /// The keys of the cluster's CAs.
+    pub pins: Vec<Fingerprint>,
+}
+
+/// A coordinator that a member may turn to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownCoordinator {
+    pub address: CoordinatorAddress,
+    pub key: Fingerprint,
+}
+
+/// One poll of a member's session. The coordinator holds it until there is news.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionRequest {
+    pub protocol: u32,
+    /// The run of the daemon that asks.
+    pub session: SessionId,
+    /// Stands for the host's facts; the facts themselves travel when asked for.
+    pub facts_hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+    /// The revision of the desired state that the host has carried out.
+    pub applied_revision: u64,
+    #[serde(default)]
+    pub health: BTreeMap<Role, RoleHealth>,
+    /// The daemon is stopping: this is its last word.
+    #[serde(default)]
+    pub closing: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleHealth {
+    pub healthy: bool,
+    /// In words, for people.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionReply {
+    pub protocol: u32,
+    pub desired: DesiredState,
+    /// How long the coordinator holds a poll, in milliseconds.
+    pub hold_ms: u64,
+    /// Over how many milliseconds hosts spread their return after a coordinator was away.
+    pub return_window_ms: u64,
+    /// The coordinator's facts about this host are not the current ones: send them.
+    #[serde(default)]
+    pub send_facts: bool,
+    pub coordinators: Vec<KnownCoordinator>,
+}
+
+/// What a host is meant to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredState {
+    pub revision: u64,
+    /// Names: a newer coordinator may know roles that this host does not.
+    pub roles: Vec<String>,
+}
+
+impl DesiredState {
+    /// The roles that this version knows.
+    pub fn known_roles(&self) -> RoleSet {
+        self.roles.iter().filter_map(|name| name.parse::<Role>().ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages as version 0.1.0 sends them; what is released must stay readable.
+    #[test]
+    fn messages_of_version_0_1_are_read() {
+        let request = r#"{"protocol":1,"runner_id":"192.168.40.79","roles":["allocator"],
+            "token":"T","facts":{"host_ip":"192.168.40.79","hostname":"h","cpus":4,
+            "memory_bytes":15294529536,"memory_source":"physical","capacity_flag_mb":null,
+            "storage_bytes":1099511627776,"zone":"ece-region-1b","allocator_tags":{"rack":"7"},
+            "proxy_tags":{},"version":"0.1.0"},"facts_hash":"9f86","a_later_field":true}"#;
+        let request: EnrolRequest = serde_json::from_str(request).expect("readable");
+        assert_eq!(request.runner_id.as_str(), "192.168.40.79");
+        assert!(!format!("{request:?}").contains("\"T\""));
+
+        let reply = r#"{"protocol":1,"desired":{"revision":3,"roles":["allocator","services-forwarder"]},
+            "hold_ms":4000,"return_window_ms":2000,"coordinators":[]}"#;
+        let reply: SessionReply = serde_json::from_str(reply).expect("readable");
+        assert_eq!(reply.desired.known_roles().to_string(), "allocator");
+        assert!(!reply.send_facts);
+    }
+}

@@ -1,0 +1,53 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProxyOverview {
+    pub proxies_count: i32,
+    pub settings: ProxiesSettings,
+    pub proxies: Vec<ProxyInfo>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProxyInfo {
+    pub proxy_id: String,
+    pub runner_id: String,
+    pub host_ip: String,
+    pub public_hostname: String,
+    pub metadata: BTreeMap<String, String>,
+    pub healthy: bool,
+    pub zone: String,
+    /// Empty as long as no instances run.
+    #[schema(value_type = Vec<Object>)]
+    pub allocations: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProxiesSettings {
+    pub expected_proxies_count: i32,
+    pub signature_secret: String,
+    pub signature_valid_for_millis: i64,
+    pub http_settings: ProxiesHttpSettings,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProxiesHttpSettings {
+    pub cookie_secret: String,
+    pub dashboards_base_url: String,
+    pub disconnected_cutoff: i64,
+    pub minimum_proxy_services: i32,
+    pub sso_settings: ProxiesSsoSettings,
+    pub user_cookie_key: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProxiesSsoSettings {
+    pub cookie_name: String,
+    pub default_redirect_path: String,
+    pub dont_log_requests: bool,
+    pub maintenance_bypass_cookie_name: String,
+    pub max_age: i64,
+    pub sso_secret: String,
+}

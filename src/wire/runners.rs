@@ -1,0 +1,58 @@
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::allocators::BuildInfo;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunnerOverview {
+    pub runners: Vec<RunnerInfo>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunnerInfo {
+    pub runner_id: String,
+    pub zone: String,
+    pub tags: BTreeMap<String, String>,
+    pub build_info: BuildInfo,
+    pub host_ip: String,
+    pub public_hostname: String,
+    /// Always empty: roles run inside the daemon.
+    pub containers: Vec<RunnerContainerInfo>,
+    pub roles: Vec<RunnerRoleInfo>,
+    pub connected: bool,
+    pub healthy: bool,
+    pub region: String,
+    /// How the host came in. Not part of ECE's API.
+    pub joined: JoinedWith,
+}
+
+/// Where a host's membership comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JoinedWith {
+    /// RFC 3339.
+    pub at: String,
+    /// The roles token; absent for the first host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// The address it came from.
+    #[schema(value_type = String)]
+    pub source_address: IpAddr,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunnerContainerInfo {
+    pub container_name: String,
+    pub container_set_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunnerRoleInfo {
+    pub role_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunnerRolesInfo {
+    pub roles: Vec<RunnerRoleInfo>,
+}
