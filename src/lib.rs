@@ -3,10 +3,15 @@
 //! Rooms import downwards only; `ARCHITECTURE.md` has the map and `tests/it/structure.rs`
 //! holds it.
 
+pub mod agent;
+pub mod cli;
 pub mod client;
+pub mod config;
 pub mod coordinator;
+pub mod daemon;
 pub mod host;
 pub mod model;
+pub mod preflight;
 pub mod rt;
 pub mod store;
 pub mod token;

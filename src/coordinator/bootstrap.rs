@@ -104,6 +104,8 @@ struct SecretsFile<'a> {
 pub struct Bootstrapped {
     pub cluster_id: String,
     pub pins: Vec<Fingerprint>,
+    /// The CA that signs for coordinators, as PEM.
+    pub ca_certificate: String,
     pub made_now: bool,
 }
 
@@ -115,7 +117,7 @@ pub async fn bootstrap(
     now: Timestamp,
 ) -> Result<Bootstrapped, BootstrapError> {
     let plan_file = host.dir.join("bootstrap.json");
-    if let Some(cluster) = existing(store, false).await? {
+    if let Some(cluster) = existing(store, master, false).await? {
         remove(&plan_file)?;
         return Ok(cluster);
     }
@@ -130,15 +132,18 @@ pub async fn bootstrap(
     write_secrets(&host.secrets_file, &plan)?;
     commit(store, master, host, &plan, now).await?;
     remove(&plan_file)?;
-    let made = existing(store, true).await?;
+    let made = existing(store, master, true).await?;
     Ok(made.ok_or_else(|| StoreError::Failed("the cluster it has just made is gone".into()))?)
 }
 
-async fn existing(store: &dyn Store, made_now: bool) -> Result<Option<Bootstrapped>, StoreError> {
+async fn existing(
+    store: &dyn Store,
+    master: &MasterKey,
+    made_now: bool,
+) -> Result<Option<Bootstrapped>, BootstrapError> {
     let Some(record) = store.get(&ClusterRecord::path()).await? else { return Ok(None) };
-    let cluster: ClusterRecord = decode(&record)?;
-    let pins = cluster.authorities.iter().map(|authority| authority.fingerprint).collect();
-    Ok(Some(Bootstrapped { cluster_id: cluster.cluster_id, pins, made_now }))
+    let (Cluster { id, pins, ca_certificate, .. }, _) = Cluster::open(&decode(&record)?, master)?;
+    Ok(Some(Bootstrapped { cluster_id: id, pins, ca_certificate, made_now }))
 }
 
 fn draw(master: &MasterKey, host: &FirstHost, now: Timestamp) -> Result<Plan, BootstrapError> {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     model::Fingerprint,
     token::{NotOurs, SigningKey, UnverifiedToken, VerifiedToken},
-    tls::{ClusterAuthority, KeyError, PrivateKey},
+    tls::{ClusterAuthority, KeyError, PrivateKey, certificate_to_pem},
 };
 
 const AUTHORITY_KEY: &str = "cluster authority key";
@@ -22,6 +22,8 @@ pub struct Cluster {
     pub id: String,
     /// The keys of all its CAs, the signing one first.
     pub pins: Vec<Fingerprint>,
+    /// The CA that signs now, as PEM.
+    pub ca_certificate: String,
     signing_keys: Vec<SigningKey>,
 }
 
@@ -61,6 +63,7 @@ impl Cluster {
         let cluster = Self {
             id: record.cluster_id.clone(),
             pins: record.authorities.iter().map(|authority| authority.fingerprint).collect(),
+            ca_certificate: certificate_to_pem(authority.certificate()),
             signing_keys,
         };
         Ok((cluster, authority))

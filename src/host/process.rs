@@ -29,3 +29,7 @@ pub fn spawn_background(arguments: &[&std::ffi::OsStr], log: &Path) -> io::Resul
 pub fn leave_session() {
     let _ = setsid();
 }
+
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}

@@ -15,11 +15,23 @@ use nix::{
     unistd::execv,
 };
 
-/// If `arguments` hold `flag` with a value, replaces this process by the same program with
-/// `file_flag` and the path of a memory file in their place. Returns only if there is nothing
-/// to do or it cannot be done.
-pub fn hide_flag(arguments: &[OsString], flag: &str, file_flag: &str) -> io::Result<()> {
-    let Some((replaced, secret)) = split_secret(arguments, flag) else { return Ok(()) };
+/// Where in the arguments a secret may stand.
+pub enum Place {
+    /// The value of this flag.
+    Flag(&'static str),
+    /// The first argument after these that is no flag.
+    After([&'static str; 2]),
+}
+
+/// If there is a secret at `place`, replaces this process by the same program with `file_flag`
+/// and the path of a memory file in its stead. Returns only if there is nothing to do or it
+/// cannot be done.
+pub fn hide(arguments: &[OsString], place: &Place, file_flag: &str) -> io::Result<()> {
+    let found = match place {
+        Place::Flag(flag) => split_secret(arguments, flag),
+        Place::After(verbs) => split_positional(arguments, verbs),
+    };
+    let Some((replaced, secret)) = found else { return Ok(()) };
     let mut memory = File::from(memfd_create(c"secret", MFdFlags::empty())?);
     memory.write_all(secret.as_encoded_bytes())?;
     memory.rewind()?;
@@ -72,6 +84,23 @@ fn split_secret(arguments: &[OsString], flag: &str) -> Option<(Vec<Argument>, Os
     secret.map(|secret| (replaced, secret))
 }
 
+fn split_positional(
+    arguments: &[OsString],
+    verbs: &[&str; 2],
+) -> Option<(Vec<Argument>, OsString)> {
+    let [_program, first, second, rest @ ..] = arguments else { return None };
+    if [first, second] != verbs.map(OsString::from).each_ref() {
+        return None;
+    }
+    let is_flag = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let at = arguments.len() - rest.len() + rest.iter().position(|argument| !is_flag(argument))?;
+    let replaced = arguments.iter().enumerate().map(|(index, argument)| match index == at {
+        true => Argument::Secret,
+        false => Argument::Kept(argument.clone()),
+    });
+    Some((replaced.collect(), arguments[at].clone()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +123,17 @@ mod tests {
         let expected = Some((vec!["install".to_owned(), "<secret>".into(), "--x".into()], "T".into()));
         assert_eq!(split(&["install", "--roles-token", "T", "--x"]), expected);
         assert_eq!(split(&["install", "--roles-token=T", "--x"]), expected);
+    }
+
+    #[test]
+    fn a_positional_is_found_after_its_verbs_only() {
+        let arguments = |texts: &[&str]| texts.iter().map(OsString::from).collect::<Vec<_>>();
+        let verbs = ["token", "inspect"];
+        let found = split_positional(&arguments(&["a", "token", "inspect", "--json", "T"]), &verbs);
+        assert_eq!(found.map(|(_, secret)| secret), Some("T".into()));
+        for others in [&["a", "token", "list", "T"][..], &["a", "token", "inspect", "-"]] {
+            assert!(split_positional(&arguments(others), &verbs).is_none());
+        }
     }
 
     #[test]

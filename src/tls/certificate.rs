@@ -1,3 +1,4 @@
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -33,6 +34,16 @@ pub fn fingerprint_of_certificate(
 pub fn fingerprint_of_pem(pem: &[u8]) -> Result<Fingerprint, UnreadableCertificate> {
     let der = CertificateDer::from_pem_slice(pem).map_err(|_| UnreadableCertificate)?;
     fingerprint_of_certificate(&der)
+}
+
+pub fn certificate_to_pem(der: &CertificateDer<'_>) -> String {
+    const LINE: usize = 64;
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = (0..text.len())
+        .step_by(LINE)
+        .filter_map(|start| text.get(start..text.len().min(start + LINE)))
+        .collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// The names and addresses that a certificate is for, as text.

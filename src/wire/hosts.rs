@@ -84,6 +84,8 @@ pub struct EnrolReply {
     pub coordinators: Vec<KnownCoordinator>,
     /// The keys of the cluster's CAs.
     pub pins: Vec<Fingerprint>,
+    /// The CA that signs for coordinators now, as PEM.
+    pub ca_certificate: String,
 }
 
 /// A coordinator that a member may turn to.

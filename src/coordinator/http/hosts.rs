@@ -132,6 +132,7 @@ pub async fn enrol_host(
         roles: host.joined.roles,
         coordinators: app.known_coordinators(),
         pins: app.cluster.pins.clone(),
+        ca_certificate: app.cluster.ca_certificate.clone(),
     }))
 }
 

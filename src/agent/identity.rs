@@ -1,0 +1,146 @@
+use std::{io, net::IpAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    config::{HostSettings, StateDir},
+    model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
+    rt::files,
+    tls::PrivateKey,
+    wire::hosts::KnownCoordinator,
+};
+
+const SCHEMA: u32 = 1;
+const MAX_FILE: u64 = 1 << 20;
+
+/// Who this host is: there once it is a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    schema: u32,
+    pub runner_id: RunnerId,
+    pub cluster_id: String,
+    /// The address it was installed with.
+    pub host_ip: IpAddr,
+    /// The roles that it joined with.
+    pub joined_roles: RoleSet,
+    /// Whether this host was the cluster's first: the datastore is here.
+    pub first_host: bool,
+    pub settings: HostSettings,
+    /// How the operator named the coordinators.
+    pub dialled: Vec<CoordinatorAddress>,
+    /// What the cluster said of its coordinators.
+    pub known: Vec<KnownCoordinator>,
+    pub pins: Vec<Fingerprint>,
+    /// The cluster's CA, as PEM.
+    pub ca_certificate: String,
+}
+
+impl Identity {
+    #[expect(clippy::too_many_arguments, reason = "these are its fields")]
+    pub fn new(
+        runner_id: RunnerId,
+        cluster_id: String,
+        host_ip: IpAddr,
+        joined_roles: RoleSet,
+        first_host: bool,
+        settings: HostSettings,
+        dialled: Vec<CoordinatorAddress>,
+        known: Vec<KnownCoordinator>,
+        pins: Vec<Fingerprint>,
+        ca_certificate: String,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            runner_id,
+            cluster_id,
+            host_ip,
+            joined_roles,
+            first_host,
+            settings,
+            dialled,
+            known,
+            pins,
+            ca_certificate,
+        }
+    }
+
+    /// Coordinators to turn to, in the order of preference, each once.
+    pub fn coordinators(&self) -> Vec<CoordinatorAddress> {
+        let mut addresses = self.dialled.clone();
+        for known in &self.known {
+            if !addresses.contains(&known.address) {
+                addresses.push(known.address.clone());
+            }
+        }
+        addresses
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    #[error("{0} cannot be read: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("{0} is damaged")]
+    Damaged(PathBuf),
+    #[error("{0} can be read by others; only its owner may (mode 0600)")]
+    NotPrivate(PathBuf),
+    #[error("{0} was written by a newer version of ece-agent")]
+    TooNew(PathBuf),
+    #[error("the identity is there, but the key {0} is not")]
+    KeyMissing(PathBuf),
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        let failure = Failure::new(Code::IdentityUnreadable, error.to_string());
+        match error {
+            IdentityError::NotPrivate(path) => {
+                failure.with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display()))
+            }
+            _ => failure,
+        }
+    }
+}
+
+fn read_private(path: PathBuf) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>, IdentityError> {
+    match files::read_limited(&path, MAX_FILE) {
+        Err(error) => Err(IdentityError::Io(path, error)),
+        Ok(None) => Ok(None),
+        Ok(Some(content)) => match files::is_private(&path) {
+            Ok(true) => Ok(Some((path, Zeroizing::new(content)))),
+            Ok(false) => Err(IdentityError::NotPrivate(path)),
+            Err(error) => Err(IdentityError::Io(path, error)),
+        },
+    }
+}
+
+/// The identity, or `None` if this host is not installed. One that is there but cannot be read
+/// is an error, never a reason to make a new one.
+pub fn load_identity(state: &StateDir) -> Result<Option<Identity>, IdentityError> {
+    let Some((path, content)) = read_private(state.identity())? else { return Ok(None) };
+    let identity: Identity =
+        serde_json::from_slice(&content).map_err(|_| IdentityError::Damaged(path.clone()))?;
+    if identity.schema > SCHEMA {
+        return Err(IdentityError::TooNew(path));
+    }
+    Ok(Some(identity))
+}
+
+pub fn save_identity(state: &StateDir, identity: &Identity) -> io::Result<()> {
+    let content = serde_json::to_vec_pretty(identity).expect("plain data");
+    files::write_private(&state.identity(), &content)
+}
+
+/// What became of the host's key.
+#[derive(Debug)]
+pub enum HostKeyState {
+    Missing,
+    There(PrivateKey),
+}
+
+pub fn load_key(state: &StateDir) -> Result<HostKeyState, IdentityError> {
+    let Some((path, pem)) = read_private(state.key())? else { return Ok(HostKeyState::Missing) };
+    let pem = std::str::from_utf8(&pem).map_err(|_| IdentityError::Damaged(path.clone()))?;
+    PrivateKey::from_pem(pem).map(HostKeyState::There).map_err(|_| IdentityError::Damaged(path))
+}

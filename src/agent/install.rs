@@ -1,0 +1,304 @@
+//! Joining a cluster, phase by phase. Each phase is a type that only the one before it gives, and
+//! each can be repeated: killed anywhere, the same command goes on.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
+
+use super::{
+    facts::{HostIp, gather_facts},
+    identity::{HostKeyState, Identity, load_key, save_identity},
+    journal::{Journal, Phase},
+    progress::{Progress, Step},
+};
+use crate::{
+    client::{CoordinatorClient, Dialler, HttpCoordinator, resolve},
+    config::{HostSettings, JoinOptions, StateDir},
+    host::Machine,
+    model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
+    preflight::{self, Severity},
+    rt::{Timestamp, files},
+    tls::{PinVerifier, PrivateKey},
+    token::{LocalRefusal, UnverifiedToken},
+    wire::hosts::{EnrolReply, EnrolRequest, Facts, PROTOCOL, SecretText},
+};
+
+/// Everything a join begins with.
+pub struct JoinStart<'a> {
+    pub options: JoinOptions,
+    pub settings: HostSettings,
+    pub runner_id: Option<RunnerId>,
+    pub state: &'a StateDir,
+    pub machine: &'a dyn Machine,
+    pub progress: &'a dyn Progress,
+    /// What production needs is only a warning.
+    pub relaxed: bool,
+    /// If the host was removed from its cluster, it may get a new key.
+    pub new_identity: bool,
+}
+
+/// The token can let this host in, as far as can be known here.
+struct TokenVerified<'a> {
+    start: JoinStart<'a>,
+    token: UnverifiedToken,
+    coordinators: Vec<CoordinatorAddress>,
+    pins: Vec<Fingerprint>,
+    journal: Option<Journal>,
+}
+
+/// The machine can be what it is asked to be, and it is known what it is.
+struct PreflightPassed<'a> {
+    verified: TokenVerified<'a>,
+    runner_id: RunnerId,
+    facts: Facts,
+}
+
+/// The host is a member, and its identity is on disk.
+#[derive(Debug)]
+pub struct Enrolled {
+    pub identity: Identity,
+    pub facts: Facts,
+}
+
+impl<'a> JoinStart<'a> {
+    /// Joins, up to the point where the daemon takes over.
+    pub async fn join(self, now: Timestamp) -> Result<Enrolled, Failure> {
+        let verified = self.verify_token(now)?;
+        let passed = verified.preflight().await?;
+        passed.enrol().await
+    }
+
+    fn verify_token(self, now: Timestamp) -> Result<TokenVerified<'a>, Failure> {
+        self.progress.started(Step::Validate);
+        let token = UnverifiedToken::parse(self.options.token.expose())?;
+        let journal = Journal::load(self.state).map_err(|error| not_writable(self.state.path(), error))?;
+        match token.check_locally(&self.options.roles, now) {
+            Ok(()) => {}
+            // The coordinator may have let the host in already: then the answer is waiting.
+            Err(error @ LocalRefusal::Expired { .. })
+                if journal.as_ref().is_some_and(|it| it.phase >= Phase::EnrolmentSent) =>
+            {
+                self.progress.warning(&error.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let claims = token.claims();
+        let coordinators = match &self.options.coordinators[..] {
+            [] => claims.coordinators.clone(),
+            given => given.to_vec(),
+        };
+        if coordinators.is_empty() {
+            let message = "the roles token does not say where the coordinator is";
+            return Err(Failure::new(Code::ConfigInvalid, message)
+                .with_fix("Add --coordinator-host HOST."));
+        }
+        let mut pins = self.options.pins.clone();
+        if pins.is_empty() {
+            pins = claims.pins.clone();
+        }
+        if pins.is_empty() {
+            let message = "nothing says which coordinator is the right one: the roles token carries no pin, and neither --ca-cert nor --ca-fingerprint was given";
+            return Err(Failure::new(Code::TrustNoPin, message));
+        }
+        let kind = if claims.is_persistent() { "persistent" } else { "ephemeral" };
+        let roles = RoleSet::clone(&self.options.roles);
+        self.progress.finished(Step::Validate, &format!("{kind} token {}, roles {roles}", claims.id));
+        Ok(TokenVerified { start: self, token, coordinators, pins, journal })
+    }
+}
+
+impl<'a> TokenVerified<'a> {
+    async fn preflight(self) -> Result<PreflightPassed<'a>, Failure> {
+        let start = &self.start;
+        start.progress.started(Step::Preflight);
+        prepare_state_dir(start.state)?;
+        report_findings(
+            &preflight::Context {
+                machine: start.machine,
+                settings: &start.settings,
+                roles: &start.options.roles,
+                bind: None,
+                relaxed: start.relaxed,
+            },
+            start.progress,
+        )?;
+        let towards = first_resolved(&self.coordinators).await?;
+        let unknown = |error: io::Error| {
+            Failure::new(Code::CoordinatorUnreachable, format!("no route to {towards}: {error}"))
+        };
+        let host_ip = HostIp::choose(&start.settings, start.machine, towards).map_err(unknown)?;
+        let facts = gather_facts(&start.settings, start.machine, host_ip).map_err(|error| {
+            Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
+        })?;
+        let runner_id = self.runner_id(host_ip)?;
+        let memory_mb = facts.memory_bytes >> 20;
+        let result = format!(
+            "host IP {}, {} CPUs, {memory_mb} MB of memory, runner id {runner_id}",
+            facts.host_ip, facts.cpus
+        );
+        start.progress.finished(Step::Preflight, &result);
+        Ok(PreflightPassed { verified: self, runner_id, facts })
+    }
+
+    /// The name of an installation that was begun stays.
+    fn runner_id(&self, HostIp(host_ip): HostIp) -> Result<RunnerId, Failure> {
+        let begun = self.journal.as_ref().filter(|journal| journal.phase >= Phase::EnrolmentSent);
+        match (&self.start.runner_id, begun) {
+            (Some(given), Some(journal))
+                if *given != journal.runner_id && !self.start.new_identity =>
+            {
+                let message = format!(
+                    "this state directory is of the host {}, and --runner-id says {given}",
+                    journal.runner_id
+                );
+                Err(Failure::new(Code::InstallRunnerIdDiffers, message))
+            }
+            (Some(given), _) => Ok(given.clone()),
+            (None, Some(journal)) => Ok(journal.runner_id.clone()),
+            (None, None) => Ok(host_ip.to_string().parse().expect("an address is a runner id")),
+        }
+    }
+}
+
+impl PreflightPassed<'_> {
+    async fn enrol(self) -> Result<Enrolled, Failure> {
+        let start = &self.verified.start;
+        start.progress.started(Step::Key);
+        let key = load_or_make_key(start.state)?;
+        self.note(Phase::KeyMade)?;
+        start.progress.finished(Step::Key, &key.fingerprint().to_string());
+
+        start.progress.started(Step::Enrol);
+        let (reply, address) = match self.ask_to_join(&key).await {
+            Err(failure) if failure.is(Code::HostRemoved) && start.new_identity => {
+                let key = renew_key(start.state)?;
+                self.ask_to_join(&key).await?
+            }
+            other => other?,
+        };
+        let identity = Identity::new(
+            reply.runner_id,
+            reply.cluster_id,
+            self.facts.host_ip,
+            reply.roles,
+            false,
+            start.settings.clone(),
+            self.verified.coordinators.clone(),
+            reply.coordinators,
+            reply.pins,
+            reply.ca_certificate,
+        );
+        save_identity(start.state, &identity)
+            .map_err(|error| not_writable(&start.state.identity(), error))?;
+        self.note(Phase::Enrolled)?;
+        start.progress.finished(Step::Enrol, &format!("let in by {address}"));
+        Ok(Enrolled { identity, facts: self.facts })
+    }
+
+    fn note(&self, phase: Phase) -> Result<(), Failure> {
+        let start = &self.verified.start;
+        // What may have happened stays possible.
+        let reached = self.verified.journal.as_ref().map_or(phase, |it| it.phase.max(phase));
+        let journal = Journal {
+            phase: reached,
+            runner_id: self.runner_id.clone(),
+            roles: start.options.roles.clone(),
+        };
+        journal.save(start.state).map_err(|error| not_writable(&start.state.journal(), error))
+    }
+
+    /// Asks each coordinator in turn until one answers.
+    async fn ask_to_join(
+        &self,
+        key: &PrivateKey,
+    ) -> Result<(EnrolReply, CoordinatorAddress), Failure> {
+        let verified = &self.verified;
+        let verifier = Arc::new(PinVerifier::new(verified.pins.iter().copied(), []));
+        let dialler = Dialler::new(verifier, Some(key))
+            .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+        let dialler = Arc::new(dialler);
+        let request = EnrolRequest {
+            protocol: PROTOCOL,
+            runner_id: self.runner_id.clone(),
+            roles: verified.start.options.roles.clone(),
+            token: SecretText(verified.token.text().clone()),
+            facts: self.facts.clone(),
+            facts_hash: self.facts.hash(),
+        };
+        self.note(Phase::EnrolmentSent)?;
+        let mut failures = Vec::new();
+        for address in &verified.coordinators {
+            let coordinator = HttpCoordinator::new(address.clone(), dialler.clone());
+            match coordinator.enrol(&request).await {
+                Ok(reply) => return Ok((reply, address.clone())),
+                Err(error) => {
+                    let final_word = matches!(error, crate::client::ClientError::Refused { .. });
+                    failures.push(Failure::from(error));
+                    if final_word {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(combine(failures))
+    }
+}
+
+/// One failure out of those that each coordinator gave; the last word counts.
+fn combine(mut failures: Vec<Failure>) -> Failure {
+    let Some(mut last) = failures.pop() else {
+        return Failure::new(Code::Internal, "no coordinator was asked");
+    };
+    for earlier in failures {
+        last.message = format!("{}; before that: {earlier}", last.message);
+    }
+    last
+}
+
+async fn first_resolved(coordinators: &[CoordinatorAddress]) -> Result<SocketAddr, Failure> {
+    let mut failures = Vec::new();
+    for address in coordinators {
+        match resolve(address).await {
+            Ok(found) => return Ok(found),
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    Err(combine(failures))
+}
+
+/// Tells what the checks found, and stops at errors.
+fn report_findings(
+    context: &preflight::Context<'_>,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    let mut errors = Vec::new();
+    for finding in preflight::check(context) {
+        match finding.severity {
+            Severity::Warning => progress.warning(&finding.failure),
+            Severity::Error => errors.push(finding.failure),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(combine(errors)) }
+}
+
+/// Makes the state directory, private to its owner.
+pub fn prepare_state_dir(state: &StateDir) -> Result<(), Failure> {
+    files::create_private_dir(state.path()).map_err(|error| not_writable(state.path(), error))
+}
+
+pub(super) fn not_writable(path: &Path, error: io::Error) -> Failure {
+    Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
+}
+
+fn load_or_make_key(state: &StateDir) -> Result<PrivateKey, Failure> {
+    match load_key(state)? {
+        HostKeyState::There(key) => Ok(key),
+        HostKeyState::Missing => renew_key(state),
+    }
+}
+
+fn renew_key(state: &StateDir) -> Result<PrivateKey, Failure> {
+    let key =
+        PrivateKey::generate().map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+    files::write_private(&state.key(), key.to_pem().expose().as_bytes())
+        .map_err(|error| not_writable(&state.key(), error))?;
+    Ok(key)
+}

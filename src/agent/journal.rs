@@ -1,0 +1,43 @@
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::StateDir,
+    model::{RoleSet, RunnerId},
+    rt::files,
+};
+
+const MAX_FILE: u64 = 1 << 20;
+
+/// How far `install` got, so that the same command goes on from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    pub phase: Phase,
+    pub runner_id: RunnerId,
+    pub roles: RoleSet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The host has a key.
+    KeyMade,
+    /// The coordinator may know the host, whether the answer arrived or not.
+    EnrolmentSent,
+    /// The host is a member.
+    Enrolled,
+}
+
+impl Journal {
+    /// A journal that cannot be read counts as none: every phase can be repeated.
+    pub fn load(state: &StateDir) -> io::Result<Option<Self>> {
+        let content = files::read_limited(&state.journal(), MAX_FILE)?;
+        Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+    }
+
+    pub fn save(&self, state: &StateDir) -> io::Result<()> {
+        let content = serde_json::to_vec_pretty(self).expect("plain data");
+        files::write_private(&state.journal(), &content)
+    }
+}

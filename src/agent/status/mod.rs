@@ -1,0 +1,117 @@
+//! What the daemon knows about itself, for whoever asks on this host.
+
+mod client;
+mod server;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::{
+    model::{CoordinatorAddress, Failure, Role, RunnerId, SessionId},
+    rt::Timestamp,
+    wire::hosts::RoleHealth,
+};
+
+pub use client::{StatusClient, StatusError};
+pub use server::serve_status;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// It has not reached a coordinator yet, or lost it; it keeps trying.
+    Connecting,
+    Connected,
+    /// The cluster refuses it; trying again will not help.
+    Refused,
+    Stopping,
+}
+
+/// The daemon's account of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub runner_id: RunnerId,
+    pub cluster_id: String,
+    pub state: AgentState,
+    /// RFC 3339: when `state` became what it is.
+    pub since: String,
+    pub connected: bool,
+    /// The coordinator it is connected to, or tried last.
+    pub coordinator: Option<CoordinatorAddress>,
+    pub host_ip: IpAddr,
+    pub roles: BTreeMap<Role, RoleStatus>,
+    pub desired_revision: u64,
+    /// Why it is not connected.
+    pub problem: Option<Problem>,
+    pub warnings: Vec<Problem>,
+    pub session: SessionId,
+    pub pid: u32,
+    pub version: String,
+    pub first_host: bool,
+}
+
+pub type RoleStatus = RoleHealth;
+
+/// A failure as others read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub code: String,
+    pub message: String,
+    pub fix: String,
+}
+
+impl From<&Failure> for Problem {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            code: failure.code().to_owned(),
+            message: failure.message.clone(),
+            fix: failure.fix.to_string(),
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Failure::from_wire(&problem.code, problem.message, Some(problem.fix))
+    }
+}
+
+/// Where the daemon writes its status, and others follow it.
+#[derive(Debug, Clone)]
+pub struct StatusBoard(watch::Sender<Status>);
+
+impl StatusBoard {
+    pub fn new(status: Status) -> Self {
+        Self(watch::Sender::new(status))
+    }
+
+    pub fn follow(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
+    }
+
+    pub fn read(&self) -> Status {
+        self.0.borrow().clone()
+    }
+
+    /// Moves to `state`; the time is kept if it was in it before.
+    pub fn set_state(&self, state: AgentState, problem: Option<&Failure>, now: Timestamp) {
+        self.0.send_if_modified(|status| {
+            let problem = problem.map(Problem::from);
+            if status.state == state && status.problem == problem {
+                return false;
+            }
+            if status.state != state {
+                status.since = now.rfc3339();
+            }
+            status.state = state;
+            status.connected = state == AgentState::Connected;
+            status.problem = problem;
+            true
+        });
+    }
+
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.0.send_modify(change);
+    }
+}

@@ -1,0 +1,31 @@
+use super::RoleService;
+use crate::{model::Role, wire::hosts::RoleHealth};
+
+/// A role that the daemon runs beside the agent in the same process, for as long as the process
+/// lives: the coordinator and the director of a cluster whose data is on one machine.
+pub struct InProcess {
+    role: Role,
+    detail: &'static str,
+}
+
+impl InProcess {
+    pub fn service(role: Role, detail: &'static str) -> Box<dyn RoleService> {
+        Box::new(Self { role, detail })
+    }
+}
+
+impl RoleService for InProcess {
+    fn role(&self) -> Role {
+        self.role
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn stop(&mut self) {}
+
+    fn health(&self) -> RoleHealth {
+        RoleHealth { healthy: true, detail: self.detail.into() }
+    }
+}

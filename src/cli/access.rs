@@ -1,0 +1,146 @@
+use std::{path::PathBuf, sync::Arc};
+
+use serde::Deserialize;
+
+use super::StateDirArgument;
+use crate::{
+    agent::{Identity, load_identity},
+    client::{ApiClient, ApiCredentials},
+    config::StateDir,
+    coordinator::{ADMIN, API_PORT},
+    model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret},
+    rt::files,
+    tls::{PinVerifier, fingerprint_of_pem},
+};
+
+const MAX_FILE: u64 = 1 << 20;
+
+/// How a verb reaches the API. On the first host nothing needs to be given.
+#[derive(clap::Args)]
+pub struct AccessArguments {
+    #[command(flatten)]
+    state: StateDirArgument,
+    /// The coordinator, with a port if it is not 12443 [default: this host's]
+    #[arg(long, env = "ECE_AGENT_COORDINATOR_HOST", value_name = "HOST[:PORT]")]
+    coordinator_host: Option<String>,
+    /// Who asks [default: admin]
+    #[arg(long, env = "ECE_AGENT_USER", value_name = "NAME")]
+    user: Option<String>,
+    /// A file that holds the password [default on the first host: what install left]
+    #[arg(long, env = "ECE_AGENT_PASSWORD_FILE", value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A PEM file with the cluster's CA
+    #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it
+    #[arg(long, env = "ECE_AGENT_CA_FINGERPRINT", value_name = "sha256:…")]
+    ca_fingerprint: Option<Fingerprint>,
+}
+
+/// A way to the API that has been found.
+pub struct Access {
+    pub client: ApiClient,
+    /// For join commands: the host to name to others.
+    pub coordinator: CoordinatorAddress,
+}
+
+#[derive(Deserialize)]
+struct SecretsFile {
+    adminconsole_root_password: crate::wire::hosts::SecretText,
+}
+
+impl AccessArguments {
+    pub fn open(self) -> Result<Access, Failure> {
+        let state = self.state.state_dir();
+        let identity = load_identity(&state)?;
+        let address = api_address(self.coordinator_host.as_deref(), identity.as_ref())?;
+        let pins = pins(self.ca_cert, self.ca_fingerprint, identity.as_ref())?;
+        let credentials = credentials(self.user, self.password_file, identity.as_ref(), &state)?;
+        let verifier = Arc::new(PinVerifier::new(pins, []));
+        let client = ApiClient::new(address.clone(), verifier, credentials)
+            .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+        Ok(Access { client, coordinator: address.with_port(HOSTS_PORT) })
+    }
+}
+
+fn invalid(message: impl Into<String>, fix: &'static str) -> Failure {
+    Failure::new(Code::ConfigInvalid, message).with_fix(fix)
+}
+
+fn api_address(
+    given: Option<&str>,
+    identity: Option<&Identity>,
+) -> Result<CoordinatorAddress, Failure> {
+    let Some(text) = given else {
+        let known = identity.and_then(|identity| identity.coordinators().into_iter().next());
+        let known = known.map(|address| address.with_port(API_PORT));
+        return known.ok_or_else(|| {
+            invalid("no coordinator is named and no host is installed here", "Add --coordinator-host HOST.")
+        });
+    };
+    let address: CoordinatorAddress = text
+        .parse()
+        .map_err(|error| invalid(format!("--coordinator-host: {error}"), "Give a name or an address."))?;
+    // What has no port of its own gets the one for hosts, which is not the one meant here.
+    Ok(if address.port() == HOSTS_PORT { address.with_port(API_PORT) } else { address })
+}
+
+fn pins(
+    ca_cert: Option<PathBuf>,
+    ca_fingerprint: Option<Fingerprint>,
+    identity: Option<&Identity>,
+) -> Result<Vec<Fingerprint>, Failure> {
+    if let Some(file) = ca_cert {
+        let unreadable = |reason: String| {
+            Failure::new(Code::TrustCaUnreadable, format!("{}: {reason}", file.display()))
+        };
+        let pem = files::read_limited(&file, MAX_FILE)
+            .map_err(|error| unreadable(error.to_string()))?
+            .ok_or_else(|| unreadable("it is not there".into()))?;
+        let pin = fingerprint_of_pem(&pem).map_err(|error| unreadable(error.to_string()))?;
+        return Ok(vec![pin]);
+    }
+    match (ca_fingerprint, identity) {
+        (Some(pin), _) => Ok(vec![pin]),
+        (None, Some(identity)) => Ok(identity.pins.clone()),
+        (None, None) => {
+            let message = "nothing says which coordinator is the right one: give --ca-fingerprint or --ca-cert";
+            Err(Failure::new(Code::TrustNoPin, message))
+        }
+    }
+}
+
+fn credentials(
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    identity: Option<&Identity>,
+    state: &StateDir,
+) -> Result<ApiCredentials, Failure> {
+    let user = user.unwrap_or_else(|| ADMIN.to_owned());
+    let unreadable = |file: &std::path::Path, reason: String| {
+        invalid(
+            format!("the password cannot be read from {}: {reason}", file.display()),
+            "Give a file that holds the password with --password-file.",
+        )
+    };
+    if let Some(file) = password_file {
+        let content = files::read_limited(&file, MAX_FILE)
+            .map_err(|error| unreadable(&file, error.to_string()))?
+            .ok_or_else(|| unreadable(&file, "it is not there".into()))?;
+        let text = String::from_utf8(content)
+            .map_err(|_| unreadable(&file, "it is not text".into()))?;
+        let text = zeroize::Zeroizing::new(text);
+        return Ok(ApiCredentials { user, password: Secret::new(text.trim_end_matches(['\n', '\r'])) });
+    }
+    let Some(identity) = identity.filter(|identity| identity.first_host && user == ADMIN) else {
+        let message = format!("there is no password for {user} in {}", state.path().display());
+        return Err(invalid(message, "Give a file that holds it with --password-file."));
+    };
+    let file = identity.settings.storage_path.join("bootstrap-state/bootstrap-secrets.json");
+    let content = files::read_limited(&file, MAX_FILE)
+        .map_err(|error| unreadable(&file, error.to_string()))?
+        .ok_or_else(|| unreadable(&file, "it is not there".into()))?;
+    let secrets: SecretsFile = serde_json::from_slice(&zeroize::Zeroizing::new(content))
+        .map_err(|_| unreadable(&file, "it is damaged".into()))?;
+    Ok(ApiCredentials { user, password: secrets.adminconsole_root_password.0 })
+}

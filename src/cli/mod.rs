@@ -1,0 +1,145 @@
+//! The command line: one file a verb.
+
+mod access;
+mod bootstrap_log;
+mod ca;
+mod explain;
+mod install;
+mod logging;
+mod output;
+mod progress;
+mod run;
+mod signals;
+mod status;
+mod stop;
+mod token;
+mod wait;
+
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    config::{InstallArguments, StateDir, default_state_dir},
+    host::process::is_root,
+    model::{Exit, Failure},
+    rt::reexec::{Place, hide},
+};
+use output::Output;
+
+/// Turns a machine into a member of a cluster: installer, daemon and coordinator
+#[derive(Parser)]
+#[command(name = "ece-agent", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Set up the first host of a cluster, or join one
+    #[command(after_help = "Examples:
+  ece-agent install                                    set up the first host
+  ece-agent install --coordinator-host 192.168.40.73 \\
+      --roles-token-file token.txt --roles allocator   join its cluster")]
+    Install(Box<InstallArguments>),
+    /// Run the daemon of an installed host in this process
+    #[command(after_help = "Example:
+  ece-agent run --state-dir /var/lib/ece-agent")]
+    Run(run::RunArguments),
+    /// Say what the daemon on this host knows
+    #[command(after_help = "Example:
+  ece-agent status --wait --timeout 30")]
+    Status(status::StatusArguments),
+    /// Stop the daemon on this host
+    #[command(after_help = "Example:
+  ece-agent stop")]
+    Stop(stop::StopArguments),
+    /// Make, list, revoke and explain roles tokens
+    #[command(subcommand)]
+    Token(token::TokenVerb),
+    /// Show what a host needs to trust the coordinators of this cluster
+    #[command(subcommand)]
+    Ca(ca::CaVerb),
+    /// Say what an error code means and what to do about it
+    #[command(after_help = "Example:
+  ece-agent explain token.expired")]
+    Explain(explain::ExplainArguments),
+}
+
+/// Which installation a verb is about.
+#[derive(clap::Args)]
+struct StateDirArgument {
+    /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
+    /// ~/.local/state/ece-agent for others]
+    #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl StateDirArgument {
+    fn state_dir(self) -> StateDir {
+        StateDir::new(self.state_dir.unwrap_or_else(own_state_dir))
+    }
+}
+
+fn own_state_dir() -> PathBuf {
+    default_state_dir(is_root())
+}
+
+/// Arguments in which a secret may stand, and what takes its place.
+const SECRET_PLACES: [(Place, &str); 3] = [
+    (Place::Flag("--roles-token"), "--roles-token-file"),
+    (Place::After(["token", "inspect"]), "--file"),
+    (Place::After(["token", "revoke"]), "--file"),
+];
+
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let output = Output::from_arguments(&arguments);
+    for (place, file_flag) in SECRET_PLACES {
+        if let Err(error) = hide(&arguments, &place, file_flag) {
+            output.note(&format!("the token stays visible in the process list: {error}"));
+        }
+    }
+    let cli = match Cli::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+    {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli, output) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+/// What clap has to say: help and version are a success, all else is a bad argument.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Whoever closed the output does not want it.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Exit::BadArgument } else { Exit::Success } as u8)
+}
+
+fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
+    match cli.verb {
+        Verb::Install(arguments) => install::install(*arguments, output),
+        Verb::Run(arguments) => run::run(arguments),
+        Verb::Status(arguments) => status::status(arguments, output),
+        Verb::Stop(arguments) => stop::stop(arguments, output),
+        Verb::Token(verb) => token::token(verb, output),
+        Verb::Ca(verb) => ca::ca(verb, output),
+        Verb::Explain(arguments) => explain::explain(arguments, output),
+    }
+}
+
+/// The runtime of verbs that only ask somebody something.
+fn small_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system gives a process its event queue")
+}

@@ -1,0 +1,22 @@
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::rt::ShutdownTrigger;
+
+/// Fires `stop` on SIGTERM and SIGINT. A second signal ends the process at once.
+pub fn stop_on_signals(stop: ShutdownTrigger) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for repeated in [false, true] {
+            let number = tokio::select! {
+                _ = terminate.recv() => 15,
+                _ = interrupt.recv() => 2,
+            };
+            if repeated {
+                std::process::exit(128 + number);
+            }
+            stop.fire();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    StateDirArgument,
+    output::Output,
+    small_runtime,
+    wait::{running, until_connected},
+};
+use crate::{
+    agent::{AgentState, Status, load_identity},
+    config::StateDir,
+    model::{Code, Exit, Failure},
+};
+
+#[derive(clap::Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    state: StateDirArgument,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Wait until the host is connected
+    #[arg(long)]
+    wait: bool,
+    /// How many seconds to wait at most
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "wait")]
+    timeout: u32,
+}
+
+pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failure> {
+    let state = arguments.state.state_dir();
+    small_runtime().block_on(async {
+        if arguments.wait {
+            let deadline = Instant::now() + Duration::from_secs(arguments.timeout.into());
+            let waited = until_connected(&state, deadline, || None).await;
+            show(output, &state, running(&state).await?)?;
+            return waited.map(|_| Exit::Success);
+        }
+        let status = running(&state).await?;
+        let refused = status.as_ref().is_some_and(|status| status.state == AgentState::Refused);
+        show(output, &state, status)?;
+        Ok(if refused { Exit::Refused } else { Exit::Success })
+    })
+}
+
+fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), Failure> {
+    match status {
+        Some(status) if output.is_json() => output.json(&status),
+        Some(status) => output.line(&in_words(&status)),
+        None => return Err(not_running(output, state)?),
+    }
+    Ok(())
+}
+
+/// What can be said of a host whose daemon does not run.
+fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
+    let dir = state.path().display();
+    let Some(identity) = load_identity(state)? else {
+        return Ok(Failure::new(Code::InstallNotDone, format!("no host is installed in {dir}")));
+    };
+    if output.is_json() {
+        output.json(&json!({
+            "runner_id": identity.runner_id,
+            "cluster_id": identity.cluster_id,
+            "state": "not_running",
+            "connected": false,
+        }));
+    }
+    let message = format!(
+        "the host {} is installed in {dir}, and its daemon does not run",
+        identity.runner_id
+    );
+    let fix = format!("Start it with 'ece-agent run --state-dir {dir}'.");
+    Ok(Failure::new(Code::DaemonNotRunning, message).with_fix(fix))
+}
+
+fn in_words(status: &Status) -> String {
+    let state = match status.state {
+        AgentState::Connecting => "connecting",
+        AgentState::Connected => "connected",
+        AgentState::Refused => "refused by the cluster",
+        AgentState::Stopping => "stopping",
+    };
+    let mut lines = vec![
+        format!("host         {} ({})", status.runner_id, status.host_ip),
+        format!("state        {state} since {}", status.since),
+        format!("cluster      {}", status.cluster_id),
+    ];
+    if let Some(coordinator) = &status.coordinator {
+        lines.push(format!("coordinator  {coordinator}"));
+    }
+    if status.roles.is_empty() {
+        lines.push("roles        none; give it some in the Cloud UI or the API".into());
+    }
+    for (role, health) in &status.roles {
+        let mark = if health.healthy { "healthy" } else { "NOT HEALTHY" };
+        lines.push(format!("role         {role}: {mark}, {}", health.detail));
+    }
+    if let Some(problem) = &status.problem {
+        lines.push(format!("problem      {} [{}]", problem.message, problem.code));
+        lines.push(format!("fix          {}", problem.fix));
+    }
+    for warning in &status.warnings {
+        lines.push(format!("warning      {} [{}]", warning.message, warning.code));
+    }
+    lines.push(format!("daemon       process {}, version {}", status.pid, status.version));
+    lines.join("\n")
+}

@@ -1,0 +1,252 @@
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{access::AccessArguments, output::Output, small_runtime};
+use crate::{
+    client::ClientError,
+    config::read_token,
+    model::{Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, TokenId},
+    rt::{Clock, Timestamp},
+    token::{Claims, UnverifiedToken},
+    wire::tokens::EnrollmentTokenRequest,
+};
+
+#[derive(clap::Subcommand)]
+pub enum TokenVerb {
+    /// Explain a roles token, without asking anybody
+    #[command(after_help = "Example:
+  ece-agent token inspect - < token.txt")]
+    Inspect(InspectArguments),
+    /// Make a roles token, and print the command that joins a host with it
+    #[command(after_help = "Example:
+  ece-agent token create --roles allocator --validity 600")]
+    Create(CreateArguments),
+    /// List the persistent roles tokens
+    #[command(after_help = "Example:
+  ece-agent token list --json")]
+    List(ListArguments),
+    /// Revoke a roles token: from the reply on it lets nobody in
+    #[command(after_help = "Example:
+  ece-agent token revoke 4c8990df-1fb7-4820-b868-6bc9e8860814")]
+    Revoke(RevokeArguments),
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false, args = ["token", "file"])]
+pub struct InspectArguments {
+    /// The token; '-' reads it from standard input
+    #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
+    token: Option<String>,
+    /// A file that holds the token
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct CreateArguments {
+    /// Roles that the token allows, separated by commas; none without it
+    #[arg(long, default_value = "", value_name = "ROLES")]
+    roles: RoleSet,
+    /// Make a token that does not expire
+    #[arg(long)]
+    persistent: bool,
+    /// How many seconds the token is good for [default: 3600]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "persistent")]
+    validity: Option<i64>,
+    /// How many hosts it lets in at most
+    #[arg(long, value_name = "NUMBER")]
+    max_uses: Option<i64>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    #[command(flatten)]
+    access: AccessArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ListArguments {
+    #[command(flatten)]
+    access: AccessArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[group(id = "which", required = true, multiple = false, args = ["token", "file"])]
+pub struct RevokeArguments {
+    /// The token's id, or the token; '-' reads it from standard input
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    token: Option<String>,
+    /// A file that holds the token or its id
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    access: AccessArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn token(verb: TokenVerb, output: Output) -> Result<Exit, Failure> {
+    match verb {
+        TokenVerb::Inspect(arguments) => inspect(arguments, output),
+        TokenVerb::Create(arguments) => create(arguments, output),
+        TokenVerb::List(arguments) => list(arguments, output),
+        TokenVerb::Revoke(arguments) => revoke(arguments, output),
+    }?;
+    Ok(Exit::Success)
+}
+
+fn text_of(token: Option<String>, file: Option<PathBuf>) -> Result<crate::model::Secret, Failure> {
+    match (token, file) {
+        (Some(text), _) if text != "-" => Ok(crate::model::Secret::new(text)),
+        (_, Some(file)) => Ok(read_token(&file)?),
+        _ => Ok(read_token(Path::new("-"))?),
+    }
+}
+
+fn inspect(arguments: InspectArguments, output: Output) -> Result<(), Failure> {
+    let text = text_of(arguments.token, arguments.file)?;
+    let token = UnverifiedToken::parse(text.expose())?;
+    let now = Clock::system().now();
+    if output.is_json() {
+        let claims = token.claims();
+        output.json(&json!({
+            "token_id": claims.id,
+            "roles": claims.roles,
+            "issuer": claims.issuer,
+            "persistent": claims.is_persistent(),
+            "expires_at": claims.expires_at.map(Timestamp::rfc3339),
+            "expired": is_expired(claims, now),
+            "pins": claims.pins,
+            "coordinators": claims.coordinators,
+            "max_uses": claims.max_uses,
+        }));
+    } else {
+        output.line(&in_words(token.claims(), now));
+    }
+    Ok(())
+}
+
+fn is_expired(claims: &Claims, now: Timestamp) -> bool {
+    claims.expires_at.is_some_and(|expiry| now >= expiry)
+}
+
+fn in_words(claims: &Claims, now: Timestamp) -> String {
+    let listed = |items: Vec<String>, none: &str| match items.is_empty() {
+        true => none.to_owned(),
+        false => items.join(", "),
+    };
+    let validity = match claims.expires_at {
+        _ if claims.is_persistent() => "persistent: good until it is revoked".to_owned(),
+        Some(expiry) if is_expired(claims, now) => format!("expired at {expiry}"),
+        Some(expiry) => format!("ephemeral: good until {expiry}"),
+        None => "persistent: good until it is revoked".to_owned(),
+    };
+    let pins = claims.pins.iter().map(ToString::to_string).collect();
+    let coordinators = claims.coordinators.iter().map(ToString::to_string).collect();
+    [
+        format!("token id      {}", claims.id),
+        format!("roles         {}", listed(claims.roles.clone(), "none: the host gets roles later")),
+        format!("validity      {validity}"),
+        format!("signed by     {} (not checked: only the coordinator can)", claims.issuer),
+        format!("pins          {}", listed(pins, "none: a join needs --ca-fingerprint or --ca-cert")),
+        format!("coordinators  {}", listed(coordinators, "none: a join needs --coordinator-host")),
+        format!("uses          {}", claims.max_uses.map_or("any number".into(), |max| format!("at most {max}"))),
+    ]
+    .join("\n")
+}
+
+/// An API answer in the words of the command line.
+fn api_failure(error: ClientError) -> Failure {
+    let ClientError::Refused { status, ref code, ref message, .. } = error else {
+        return error.into();
+    };
+    let own = match status {
+        401 => Code::ApiUnauthenticated,
+        403 if code == "root.unauthorized.rbac" => Code::ApiForbidden,
+        _ => Code::ApiRefused,
+    };
+    Failure::new(own, format!("{message} ({code})"))
+}
+
+fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let request = EnrollmentTokenRequest {
+        persistent: arguments.persistent,
+        roles: Some(arguments.roles.iter().map(|role| role.name().to_owned()).collect()),
+        validity_in_seconds: arguments.validity,
+        max_uses: arguments.max_uses,
+        description: arguments.description,
+    };
+    let reply =
+        small_runtime().block_on(access.client.create_token(&request)).map_err(api_failure)?;
+    let command = join_command(&access.coordinator, &reply.token, &arguments.roles);
+    let claims = UnverifiedToken::parse(&reply.token)?.claims().clone();
+    if output.is_json() {
+        output.json(&json!({
+            "token": reply.token,
+            "token_id": claims.id,
+            "roles": claims.roles,
+            "expires_at": claims.expires_at.map(Timestamp::rfc3339),
+            "join_command": command,
+        }));
+    } else {
+        output.line(&reply.token);
+        output.note(&format!("\nOn the new host run:\n  {command}"));
+    }
+    Ok(())
+}
+
+fn join_command(coordinator: &CoordinatorAddress, token: &str, roles: &RoleSet) -> String {
+    let host = match coordinator.port() {
+        HOSTS_PORT => coordinator.host().to_owned(),
+        _ => coordinator.to_string(),
+    };
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    let roles = match names.is_empty() {
+        true => String::new(),
+        false => format!(" --roles \"{}\"", names.join(",")),
+    };
+    format!("ece-agent install --coordinator-host {host} --roles-token '{token}'{roles}")
+}
+
+fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let reply = small_runtime().block_on(access.client.list_tokens()).map_err(api_failure)?;
+    if output.is_json() {
+        output.json(&reply);
+        return Ok(());
+    }
+    output.line(&format!("{:<36}  {:<40}  DESCRIPTION", "TOKEN ID", "ROLES"));
+    for token in reply.tokens {
+        let roles = if token.roles.is_empty() { "none".into() } else { token.roles.join(", ") };
+        let description = token.description.unwrap_or_default();
+        output.line(&format!("{:<36}  {roles:<40}  {description}", token.token_id));
+    }
+    Ok(())
+}
+
+fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
+    let text = text_of(arguments.token, arguments.file)?;
+    let id = match text.expose().trim().parse::<TokenId>() {
+        Ok(id) => id,
+        Err(_) => UnverifiedToken::parse(text.expose())?.claims().id,
+    };
+    let access = arguments.access.open()?;
+    small_runtime().block_on(access.client.revoke_token(id)).map_err(api_failure)?;
+    if output.is_json() {
+        output.json(&json!({ "token_id": id, "revoked": true }));
+    } else {
+        output.line(&format!("revoked {id}"));
+    }
+    Ok(())
+}

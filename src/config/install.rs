@@ -1,0 +1,382 @@
+use std::{
+    fmt,
+    io::{self, Read},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{InstallArguments, StateDir};
+use crate::{
+    model::{
+        Code, CoordinatorAddress, Failure, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, RunnerId,
+        Secret, Tags, Zone,
+    },
+    rt::files,
+    tls::fingerprint_of_pem,
+};
+
+const DEFAULT_ZONE: &str = "ece-zone-1";
+const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_TOKEN_FILE: u64 = 1 << 20;
+const MAX_CA_FILE: u64 = 1 << 20;
+
+/// What `install` is to do, with nothing left to check but the world.
+#[derive(Debug, Clone)]
+pub struct InstallOptions {
+    pub purpose: Purpose,
+    pub settings: HostSettings,
+    pub runner_id: Option<RunnerId>,
+    pub state_dir: StateDir,
+    pub foreground: bool,
+    pub timeout: Duration,
+    pub force: bool,
+    pub new_identity: bool,
+    /// Flags that were given and do nothing here.
+    pub without_effect: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    FirstHost(FirstHostOptions),
+    Join(JoinOptions),
+}
+
+#[derive(Debug, Clone)]
+pub struct FirstHostOptions {
+    pub roles: RoleSet,
+}
+
+#[derive(Debug, Clone)]
+pub struct JoinOptions {
+    /// Empty: where the token says.
+    pub coordinators: Vec<CoordinatorAddress>,
+    pub token: Secret,
+    pub roles: RoleSet,
+    /// Pins beside those in the token.
+    pub pins: Vec<Fingerprint>,
+}
+
+/// What a host keeps of its flags for as long as it is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSettings {
+    /// `None`: the address that routes to the coordinator.
+    pub host_ip: Option<IpAddr>,
+    pub zone: Zone,
+    pub capacity_mb: Option<u64>,
+    pub storage_path: PathBuf,
+    pub allocator_tags: Tags,
+    pub proxy_tags: Tags,
+    pub external_hostnames: Vec<String>,
+}
+
+/// Something that was given and is not valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub flag: &'static str,
+    pub message: String,
+    pub code: Code,
+}
+
+impl Mistake {
+    /// One failure that tells of all mistakes; there is at least one.
+    pub fn failure(mistakes: &[Mistake]) -> Failure {
+        let texts: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
+        let code = match mistakes {
+            [only] => only.code,
+            _ => Code::ConfigInvalid,
+        };
+        Failure::new(code, texts.join("\n"))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.flag, self.message)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error("the roles token file {0} cannot be read: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("the roles token file {0} is empty")]
+    Empty(PathBuf),
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Failure::new(Code::TokenUnreadable, error.to_string())
+    }
+}
+
+/// Reads a roles token from a file; `-` is standard input.
+pub fn read_token(file: &Path) -> Result<Secret, TokenError> {
+    let failed = |error| TokenError::Io(file.to_owned(), error);
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(MAX_TOKEN_FILE).read_to_end(&mut bytes).map_err(failed)?;
+        bytes
+    } else {
+        files::read_limited(file, MAX_TOKEN_FILE)
+            .map_err(failed)?
+            .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?
+    };
+    let bytes = zeroize::Zeroizing::new(bytes);
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not text")))?;
+    match text.trim() {
+        "" => Err(TokenError::Empty(file.to_owned())),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+/// Collects mistakes instead of stopping at the first.
+#[derive(Default)]
+struct Checker(Vec<Mistake>);
+
+impl Checker {
+    fn note(&mut self, flag: &'static str, message: impl Into<String>) {
+        self.note_as(Code::ConfigInvalid, flag, message);
+    }
+
+    fn note_as(&mut self, code: Code, flag: &'static str, message: impl Into<String>) {
+        self.0.push(Mistake { flag, message: message.into(), code });
+    }
+
+    fn parse<T: std::str::FromStr<Err: fmt::Display>>(
+        &mut self,
+        flag: &'static str,
+        text: Option<&str>,
+    ) -> Option<T> {
+        match text?.trim().parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let shown: String = text?.chars().take(64).collect();
+                self.note(flag, format!("{shown:?} is not valid: {error}"));
+                None
+            }
+        }
+    }
+}
+
+impl InstallArguments {
+    /// What was given, checked; or everything that is wrong with it.
+    pub fn build(self, default_state_dir: PathBuf) -> Result<InstallOptions, Vec<Mistake>> {
+        let mut check = Checker::default();
+        let settings = self.settings(&mut check);
+        let runner_id = check.parse("--runner-id", self.runner_id.as_deref());
+        let timeout = self.checked_timeout(&mut check);
+        let purpose = self.purpose(&mut check);
+        match (purpose, settings) {
+            (Some(purpose), Some(settings)) if check.0.is_empty() => Ok(InstallOptions {
+                purpose,
+                settings,
+                runner_id,
+                state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
+                foreground: self.foreground,
+                timeout,
+                force: self.force,
+                new_identity: self.new_identity,
+                without_effect: self.without_effect.given(),
+            }),
+            _ => Err(check.0),
+        }
+    }
+
+    fn settings(&self, check: &mut Checker) -> Option<HostSettings> {
+        let zone = self.availability_zone.as_deref().unwrap_or(DEFAULT_ZONE);
+        let zone = check.parse("--availability-zone", Some(zone));
+        let host_ip = check.parse("--host-ip", self.host_ip.as_deref());
+        let capacity_mb = check.parse("--capacity", self.capacity.as_deref());
+        if capacity_mb.is_some_and(|capacity| capacity < MIN_CAPACITY_MB) {
+            check.note("--capacity", format!("it is in MB, and at least {MIN_CAPACITY_MB}"));
+        }
+        let allocator_tags = check.parse("--allocator-tags", self.allocator_tags.as_deref());
+        let proxy_tags = check.parse("--proxy-tags", self.proxy_tags.as_deref());
+        let external_hostnames = self
+            .external_hostname
+            .iter()
+            .filter_map(|name| {
+                let parsed: CoordinatorAddress = check.parse("--external-hostname", Some(name))?;
+                Some(parsed.host().to_owned())
+            })
+            .collect();
+        let storage_path =
+            self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
+        Some(HostSettings {
+            host_ip,
+            zone: zone?,
+            capacity_mb,
+            storage_path: std::path::absolute(&storage_path).unwrap_or(storage_path),
+            allocator_tags: allocator_tags.unwrap_or_default(),
+            proxy_tags: proxy_tags.unwrap_or_default(),
+            external_hostnames,
+        })
+    }
+
+    fn checked_timeout(&self, check: &mut Checker) -> Duration {
+        let seconds = check.parse::<f64>("--timeout", self.timeout.as_deref());
+        let factor = check.parse::<f64>("--timeout-factor", self.timeout_factor.as_deref());
+        let seconds = seconds.unwrap_or(DEFAULT_TIMEOUT.as_secs_f64()) * factor.unwrap_or(1.0);
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(timeout) if !timeout.is_zero() && timeout <= LONGEST_TIMEOUT => timeout,
+            _ => {
+                check.note("--timeout", "it is more than 0 and at most 86400 seconds");
+                DEFAULT_TIMEOUT
+            }
+        }
+    }
+
+    fn purpose(&self, check: &mut Checker) -> Option<Purpose> {
+        let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
+        let coordinators: Vec<CoordinatorAddress> = self
+            .coordinator_host
+            .iter()
+            .filter_map(|host| check.parse("--coordinator-host", Some(host)))
+            .collect();
+        let token = self.token(check)?;
+        let pins = self.pins(check);
+        match token {
+            Some(token) => Some(Purpose::Join(JoinOptions {
+                coordinators,
+                token,
+                roles: roles.unwrap_or_default(),
+                pins,
+            })),
+            None if !self.coordinator_host.is_empty() => {
+                check.note_as(
+                    Code::TokenMissing,
+                    "--roles-token",
+                    "a coordinator is named, but no roles token is given; add --roles-token-file FILE",
+                );
+                None
+            }
+            None => {
+                let roles = roles.unwrap_or_else(RoleSet::all);
+                if !roles.contains(Role::Coordinator) {
+                    check.note_as(
+                        Code::InstallCoordinatorRequired,
+                        "--roles",
+                        "the first host needs the role coordinator; to join a cluster give --coordinator-host and a roles token",
+                    );
+                }
+                Some(Purpose::FirstHost(FirstHostOptions { roles }))
+            }
+        }
+    }
+
+    /// The outer `None` is a token that cannot be read.
+    fn token(&self, check: &mut Checker) -> Option<Option<Secret>> {
+        match (&self.roles_token, &self.roles_token_file) {
+            (Some(text), _) => Some(Some(Secret::new(text.trim()))),
+            (None, None) => Some(None),
+            (None, Some(file)) => match read_token(file) {
+                Ok(token) => Some(Some(token)),
+                Err(error) => {
+                    check.note_as(
+                        Code::TokenUnreadable,
+                        "--roles-token-file",
+                        error.to_string(),
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    fn pins(&self, check: &mut Checker) -> Vec<Fingerprint> {
+        let mut pins: Vec<Fingerprint> = self
+            .ca_fingerprint
+            .iter()
+            .filter_map(|text| check.parse("--ca-fingerprint", Some(text)))
+            .collect();
+        if let Some(file) = &self.ca_cert {
+            let pin = match files::read_limited(file, MAX_CA_FILE) {
+                Ok(Some(pem)) => {
+                    fingerprint_of_pem(&pem).map_err(|_| "it holds no certificate".to_owned())
+                }
+                Ok(None) => Err("it is not there".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            match pin {
+                Ok(pin) => pins.push(pin),
+                Err(reason) => {
+                    let message = format!("{}: {reason}", file.display());
+                    check.note_as(Code::TrustCaUnreadable, "--ca-cert", message);
+                }
+            }
+        }
+        pins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(arguments: InstallArguments) -> Result<InstallOptions, Vec<Mistake>> {
+        arguments.build("/state".into())
+    }
+
+    fn joining() -> InstallArguments {
+        InstallArguments {
+            coordinator_host: vec!["10.0.0.1".into()],
+            roles_token: Some("T".into()),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn without_coordinator_and_token_it_is_the_first_host_with_all_roles() {
+        let options = build(InstallArguments::default()).expect("valid");
+        let Purpose::FirstHost(first) = options.purpose else { panic!("not the first host") };
+        assert_eq!(first.roles, RoleSet::all());
+        assert_eq!(options.settings.zone.as_str(), "ece-zone-1");
+        assert_eq!(options.settings.storage_path, Path::new("/mnt/data/elastic"));
+    }
+
+    #[test]
+    fn a_joining_host_asks_for_no_roles_unless_told_to() {
+        let options = build(joining()).expect("valid");
+        let Purpose::Join(join) = options.purpose else { panic!("does not join") };
+        assert!(join.roles.is_empty());
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let mistakes = build(InstallArguments {
+            roles: Some("alocator".into()),
+            capacity: Some("8000".into()),
+            runner_id: Some("a/b".into()),
+            host_ip: Some("here".into()),
+            timeout: Some("never".into()),
+            ca_fingerprint: vec!["abc".into()],
+            ..joining()
+        })
+        .expect_err("mistakes");
+        let mut flags: Vec<&str> = mistakes.iter().map(|mistake| mistake.flag).collect();
+        flags.sort_unstable();
+        let expected =
+            ["--ca-fingerprint", "--capacity", "--host-ip", "--roles", "--runner-id", "--timeout"];
+        assert_eq!(flags, expected);
+    }
+
+    #[test]
+    fn a_coordinator_without_a_token_is_a_mistake() {
+        let mistakes =
+            build(InstallArguments { roles_token: None, ..joining() }).expect_err("no token");
+        assert_eq!(mistakes[0].flag, "--roles-token");
+    }
+
+    #[test]
+    fn options_do_not_show_the_token() {
+        let options =
+            build(InstallArguments { roles_token: Some("canary".into()), ..joining() });
+        assert!(!format!("{options:?}").contains("canary"));
+    }
+}

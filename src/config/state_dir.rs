@@ -1,0 +1,69 @@
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// The directory in which a host keeps who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir(PathBuf);
+
+/// `/var/lib/ece-agent` for root, `~/.local/state/ece-agent` for others.
+pub fn default_state_dir(is_root: bool) -> PathBuf {
+    let of_user = || {
+        let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        state.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/state")))
+    };
+    match of_user() {
+        Some(dir) if !is_root => dir.join("ece-agent"),
+        _ => PathBuf::from("/var/lib/ece-agent"),
+    }
+}
+
+impl StateDir {
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Who the host is; there once it is installed.
+    pub fn identity(&self) -> PathBuf {
+        self.0.join("identity.json")
+    }
+
+    pub fn key(&self) -> PathBuf {
+        self.0.join("host.key")
+    }
+
+    /// How far `install` got.
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("install.json")
+    }
+
+    /// The state that the coordinator last asked for.
+    pub fn desired(&self) -> PathBuf {
+        self.0.join("desired.json")
+    }
+
+    /// Held by the process that works on this directory.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Where a daemon in the background logs.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("agent.log")
+    }
+
+    /// What only a coordinator has.
+    pub fn coordinator(&self) -> PathBuf {
+        self.0.join("coordinator")
+    }
+
+    /// The name, in this directory, of the socket on which the daemon answers.
+    pub fn socket_name(&self) -> &'static str {
+        "agent.sock"
+    }
+}

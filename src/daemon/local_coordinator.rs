@@ -1,0 +1,132 @@
+use std::{
+    net::IpAddr,
+    sync::Arc,
+};
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    agent::{Identity, InProcess, RoleService},
+    config::{HostSettings, StateDir},
+    coordinator::{CoordinatorConfig, Listeners, StartError},
+    host::Machine,
+    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
+    rt::{Clock, ShutdownTrigger},
+    store::{SharedStore, SqliteStore, StoreError},
+};
+
+/// The coordinator of a cluster whose data is on this machine, with its datastore.
+pub(super) struct LocalCoordinator {
+    store: SharedStore,
+    task: JoinHandle<Result<(), StoreError>>,
+    stop: ShutdownTrigger,
+}
+
+impl LocalCoordinator {
+    pub(super) async fn start(
+        state: &StateDir,
+        identity: &Identity,
+        machine: &dyn Machine,
+        clock: &Clock,
+    ) -> Result<Self, Failure> {
+        let listeners = Listeners::bind(only_address(identity.host_ip)).map_err(
+            |(address, error)| {
+                let message = format!("{address} cannot be listened on: {error}");
+                Failure::new(Code::PreflightPort, message)
+            },
+        )?;
+        let store = open_store(state)?;
+        let (stop, shutdown) = ShutdownTrigger::new();
+        let config = CoordinatorConfig {
+            dir: state.coordinator(),
+            store: store.clone(),
+            listeners,
+            runner_id: identity.runner_id.clone(),
+            names: certificate_names(identity.host_ip, &identity.settings, machine),
+            addresses: addresses(identity.host_ip, &identity.settings),
+            clock: clock.clone(),
+        };
+        let coordinator = config.start(shutdown.clone()).await.map_err(start_failure)?;
+        let task = tokio::spawn(coordinator.finished());
+        Ok(Self { store, task, stop })
+    }
+
+    /// Returns when it can go on no longer.
+    pub(super) async fn failed(&mut self) -> Failure {
+        tokio::select! {
+            error = self.store.failed() => store_failure(error),
+            ended = &mut self.task => match ended {
+                Ok(Err(error)) => store_failure(error),
+                Ok(Ok(())) => Failure::new(Code::Internal, "the coordinator ended by itself"),
+                Err(error) => Failure::new(Code::Internal, error.to_string()),
+            },
+        }
+    }
+
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        self.stop.fire();
+        match self.task.await {
+            Ok(ended) => ended.map_err(store_failure),
+            Err(error) => Err(Failure::new(Code::Internal, error.to_string())),
+        }
+    }
+}
+
+/// What this process does for these roles is to be alive: they end with it.
+pub(super) fn role_services() -> [Box<dyn RoleService>; 2] {
+    [
+        InProcess::service(Role::Coordinator, "serves the API on 12443 and hosts on 12343"),
+        InProcess::service(Role::Director, "keeps the datastore on this machine"),
+    ]
+}
+
+pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
+    let store = SqliteStore::open(&state.coordinator().join("store.db")).map_err(store_failure)?;
+    Ok(Arc::new(store))
+}
+
+/// A host on a loopback address is for itself alone: the daemon binds nothing else.
+pub(super) fn only_address(host_ip: IpAddr) -> Option<IpAddr> {
+    host_ip.is_loopback().then_some(host_ip)
+}
+
+/// Where hosts reach this coordinator.
+pub(super) fn addresses(host_ip: IpAddr, settings: &HostSettings) -> Vec<CoordinatorAddress> {
+    std::iter::once(host_ip.to_string())
+        .chain(settings.external_hostnames.iter().cloned())
+        .filter_map(|host| host.parse::<CoordinatorAddress>().ok())
+        .map(|address| address.with_port(HOSTS_PORT))
+        .collect()
+}
+
+fn certificate_names(
+    host_ip: IpAddr,
+    settings: &HostSettings,
+    machine: &dyn Machine,
+) -> Vec<String> {
+    let mut names = vec![host_ip.to_string()];
+    names.extend(machine.hostname().ok().filter(|name| name.is_ascii() && !name.is_empty()));
+    names.extend(settings.external_hostnames.iter().cloned());
+    names.dedup();
+    names
+}
+
+pub(super) fn store_failure(error: StoreError) -> Failure {
+    let code = match error {
+        StoreError::TooNew { .. } => Code::StoreTooNew,
+        StoreError::Failed(_) | StoreError::Full => Code::StoreFailed,
+    };
+    Failure::new(code, error.to_string())
+}
+
+fn start_failure(error: StartError) -> Failure {
+    let message = error.to_string();
+    match error {
+        StartError::NoCluster => Failure::new(Code::InstallNotDone, message),
+        StartError::File(..) => Failure::new(Code::StateNotWritable, message),
+        StartError::Store(error) => store_failure(error),
+        StartError::Seal(_) | StartError::Cluster(_) | StartError::Key(_) => {
+            Failure::new(Code::IdentityUnreadable, message)
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Puts both sides together: on the first host store, coordinator and agent, elsewhere the
+//! agent alone. Owns their start, their order, and their end.
+
+mod first_host;
+mod local_coordinator;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::{
+    agent::{
+        AgentState, HostKeyState, Identity, Session, Status, StatusBoard, Supervisor,
+        allocator_service, load_identity, load_key, proxy_service, serve_status,
+    },
+    client::{CoordinatorClient, Dialler, HttpCoordinator},
+    config::StateDir,
+    host::SharedMachine,
+    model::{Code, Failure, SessionId},
+    rt::{Clock, FileLock, LockHeld, Shutdown, ShutdownTrigger, unix_socket},
+    tls::PinVerifier,
+};
+
+pub use first_host::{FirstHostStart, SetUp};
+use local_coordinator::LocalCoordinator;
+
+/// The right to work on a state directory; held by `install` while it writes, and by the daemon.
+#[derive(Debug)]
+pub struct StateLock(#[expect(dead_code, reason = "held, not read")] FileLock);
+
+impl StateLock {
+    pub fn take(state: &StateDir) -> Result<Self, Failure> {
+        let path = state.lock();
+        FileLock::take(&path).map(Self).map_err(|error| match error {
+            LockHeld::ByAnother => {
+                let dir = state.path().display();
+                Failure::new(Code::StateInUse, format!("another ece-agent works on {dir}"))
+            }
+            LockHeld::Io(error) => {
+                Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
+            }
+        })
+    }
+}
+
+/// What the daemon is made from.
+pub struct DaemonConfig {
+    pub state: StateDir,
+    pub lock: StateLock,
+    pub machine: SharedMachine,
+    pub clock: Clock,
+}
+
+/// A daemon that runs.
+pub struct Daemon {
+    board: StatusBoard,
+    session: JoinHandle<Result<(), Failure>>,
+    coordinator: Option<LocalCoordinator>,
+    stop_session: ShutdownTrigger,
+    session_shutdown: Shutdown,
+    _lock: StateLock,
+}
+
+impl DaemonConfig {
+    /// Starts what this host is meant to run. `stop` lets the status socket end the daemon.
+    pub async fn start(self, stop: ShutdownTrigger) -> Result<Daemon, Failure> {
+        let dir = self.state.path().display();
+        let identity = load_identity(&self.state)?.ok_or_else(|| {
+            Failure::new(Code::InstallNotDone, format!("no host is installed in {dir}"))
+        })?;
+        let HostKeyState::There(key) = load_key(&self.state)? else {
+            let message = format!("{} is missing", self.state.key().display());
+            return Err(Failure::new(Code::IdentityUnreadable, message));
+        };
+        let coordinator = match identity.first_host {
+            true => Some(
+                LocalCoordinator::start(&self.state, &identity, &*self.machine, &self.clock)
+                    .await?,
+            ),
+            false => None,
+        };
+
+        let verifier = Arc::new(PinVerifier::new(
+            identity.pins.iter().copied(),
+            identity.known.iter().map(|known| known.key),
+        ));
+        let internal = |error: crate::tls::KeyError| Failure::new(Code::Internal, error.to_string());
+        let dialler =
+            Arc::new(Dialler::new(verifier.clone(), Some(&key)).map_err(internal)?);
+        let coordinators = identity.coordinators().into_iter().map(|address| {
+            Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>
+        });
+        let mut services = vec![
+            allocator_service(identity.settings.storage_path.clone()),
+            proxy_service(),
+        ];
+        if coordinator.is_some() {
+            services.extend(local_coordinator::role_services());
+        }
+        let id = SessionId(Uuid::new_v4());
+        let board = StatusBoard::new(first_status(&identity, id, &self.clock));
+        let (stop_session, session_shutdown) = ShutdownTrigger::new();
+        let listener = unix_socket::listen(self.state.path(), self.state.socket_name())
+            .map_err(|error| Failure::new(Code::StateNotWritable, format!("{dir}: {error}")))?;
+        tokio::spawn(serve_status(listener, board.clone(), stop, session_shutdown.clone()));
+        let session = Session {
+            id,
+            coordinators: coordinators.collect(),
+            identity,
+            state: self.state,
+            verifier,
+            machine: self.machine,
+            supervisor: Supervisor::new(services),
+            board: board.clone(),
+            clock: self.clock,
+        };
+        let session = tokio::spawn(session.run(session_shutdown.clone()));
+        Ok(Daemon { board, session, coordinator, stop_session, session_shutdown, _lock: self.lock })
+    }
+}
+
+impl Daemon {
+    pub fn board(&self) -> &StatusBoard {
+        &self.board
+    }
+
+    /// Runs until `shutdown`, or until a part of it fails. The session ends first, so that the
+    /// coordinator hears its goodbye.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Failure> {
+        tokio::select! {
+            () = shutdown.wait() => {}
+            ended = &mut self.session => return Err(why_it_ended(ended)),
+            failure = failed(&mut self.coordinator) => return Err(failure),
+        }
+        tracing::info!("stopping");
+        self.stop_session.fire();
+        debug_assert!(self.session_shutdown.has_fired());
+        let ended = self.session.await;
+        if let Some(coordinator) = self.coordinator {
+            coordinator.stop().await?;
+        }
+        ended.unwrap_or_else(|error| Err(Failure::new(Code::Internal, error.to_string())))
+    }
+}
+
+async fn failed(coordinator: &mut Option<LocalCoordinator>) -> Failure {
+    match coordinator {
+        Some(coordinator) => coordinator.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn why_it_ended(ended: Result<Result<(), Failure>, tokio::task::JoinError>) -> Failure {
+    match ended {
+        Ok(Err(failure)) => failure,
+        Ok(Ok(())) => Failure::new(Code::Internal, "the session ended by itself"),
+        Err(error) => Failure::new(Code::Internal, format!("the session's task died: {error}")),
+    }
+}
+
+fn first_status(identity: &Identity, session: SessionId, clock: &Clock) -> Status {
+    Status {
+        runner_id: identity.runner_id.clone(),
+        cluster_id: identity.cluster_id.clone(),
+        state: AgentState::Connecting,
+        since: clock.now().rfc3339(),
+        connected: false,
+        coordinator: None,
+        host_ip: identity.host_ip,
+        roles: BTreeMap::new(),
+        desired_revision: 0,
+        problem: None,
+        warnings: Vec::new(),
+        session,
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        first_host: identity.first_host,
+    }
+}
