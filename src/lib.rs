@@ -14,6 +14,6 @@ pub mod model;
 pub mod preflight;
 pub mod rt;
 pub mod store;
-pub mod token;
 pub mod tls;
+pub mod token;
 pub mod wire;

@@ -95,15 +95,17 @@ impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         let failure = Failure::new(Code::IdentityUnreadable, error.to_string());
         match error {
-            IdentityError::NotPrivate(path) => {
-                failure.with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display()))
-            }
+            IdentityError::NotPrivate(path) => failure
+                .with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display())),
             _ => failure,
         }
     }
 }
 
-fn read_private(path: PathBuf) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>, IdentityError> {
+/// A file that only its owner may read, and where it was.
+type PrivateFile = (PathBuf, Zeroizing<Vec<u8>>);
+
+fn read_private(path: PathBuf) -> Result<Option<PrivateFile>, IdentityError> {
     match files::read_limited(&path, MAX_FILE) {
         Err(error) => Err(IdentityError::Io(path, error)),
         Ok(None) => Ok(None),

@@ -10,7 +10,7 @@ use super::{
     progress::{Progress, Step},
 };
 use crate::{
-    client::{CoordinatorClient, Dialler, HttpCoordinator, resolve},
+    client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator, resolve},
     config::{HostSettings, JoinOptions, StateDir},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
@@ -69,7 +69,8 @@ impl<'a> JoinStart<'a> {
     fn verify_token(self, now: Timestamp) -> Result<TokenVerified<'a>, Failure> {
         self.progress.started(Step::Validate);
         let token = UnverifiedToken::parse(self.options.token.expose())?;
-        let journal = Journal::load(self.state).map_err(|error| not_writable(self.state.path(), error))?;
+        let journal =
+            Journal::load(self.state).map_err(|error| not_writable(self.state.path(), error))?;
         match token.check_locally(&self.options.roles, now) {
             Ok(()) => {}
             // The coordinator may have let the host in already: then the answer is waiting.
@@ -87,8 +88,9 @@ impl<'a> JoinStart<'a> {
         };
         if coordinators.is_empty() {
             let message = "the roles token does not say where the coordinator is";
-            return Err(Failure::new(Code::ConfigInvalid, message)
-                .with_fix("Add --coordinator-host HOST."));
+            return Err(
+                Failure::new(Code::ConfigInvalid, message).with_fix("Add --coordinator-host HOST.")
+            );
         }
         let mut pins = self.options.pins.clone();
         if pins.is_empty() {
@@ -100,7 +102,8 @@ impl<'a> JoinStart<'a> {
         }
         let kind = if claims.is_persistent() { "persistent" } else { "ephemeral" };
         let roles = RoleSet::clone(&self.options.roles);
-        self.progress.finished(Step::Validate, &format!("{kind} token {}, roles {roles}", claims.id));
+        self.progress
+            .finished(Step::Validate, &format!("{kind} token {}, roles {roles}", claims.id));
         Ok(TokenVerified { start: self, token, coordinators, pins, journal })
     }
 }
@@ -163,7 +166,8 @@ impl PreflightPassed<'_> {
         let start = &self.verified.start;
         start.progress.started(Step::Key);
         let key = load_or_make_key(start.state)?;
-        self.note(Phase::KeyMade)?;
+        let reached = self.verified.journal.as_ref().map_or(Phase::KeyMade, |it| it.phase);
+        self.note(reached)?;
         start.progress.finished(Step::Key, &key.fingerprint().to_string());
 
         start.progress.started(Step::Enrol);
@@ -195,10 +199,8 @@ impl PreflightPassed<'_> {
 
     fn note(&self, phase: Phase) -> Result<(), Failure> {
         let start = &self.verified.start;
-        // What may have happened stays possible.
-        let reached = self.verified.journal.as_ref().map_or(phase, |it| it.phase.max(phase));
         let journal = Journal {
-            phase: reached,
+            phase,
             runner_id: self.runner_id.clone(),
             roles: start.options.roles.clone(),
         };
@@ -223,24 +225,37 @@ impl PreflightPassed<'_> {
             facts: self.facts.clone(),
             facts_hash: self.facts.hash(),
         };
+        // From here on a coordinator may have let the host in, whether its answer arrives or not.
         self.note(Phase::EnrolmentSent)?;
+        let before = verified.journal.as_ref().map_or(Phase::KeyMade, |it| it.phase);
         let mut failures = Vec::new();
+        let mut delivered = false;
         for address in &verified.coordinators {
             let coordinator = HttpCoordinator::new(address.clone(), dialler.clone());
             match coordinator.enrol(&request).await {
                 Ok(reply) => return Ok((reply, address.clone())),
+                Err(error @ ClientError::Refused { .. }) => {
+                    let known = KNOWN_TO_THE_CLUSTER.into_iter().any(|code| error.is(code));
+                    self.note(if known { Phase::EnrolmentSent } else { Phase::KeyMade })?;
+                    failures.push(error.into());
+                    return Err(combine(failures));
+                }
                 Err(error) => {
-                    let final_word = matches!(error, crate::client::ClientError::Refused { .. });
-                    failures.push(Failure::from(error));
-                    if final_word {
-                        break;
-                    }
+                    delivered |= !error.was_not_delivered();
+                    failures.push(error.into());
                 }
             }
+        }
+        if !delivered {
+            self.note(before)?;
         }
         Err(combine(failures))
     }
 }
+
+/// Refusals of a host that the cluster knows already.
+const KNOWN_TO_THE_CLUSTER: [Code; 3] =
+    [Code::JoinRolesDiffer, Code::JoinKeyInUse, Code::HostRemoved];
 
 /// One failure out of those that each coordinator gave; the last word counts.
 fn combine(mut failures: Vec<Failure>) -> Failure {

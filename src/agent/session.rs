@@ -1,8 +1,4 @@
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -157,7 +153,8 @@ impl Session {
         let address = self.coordinators[memory.current].address().clone();
         let refused = error.is(Code::HostRemoved) || error.is(Code::HostUnknown);
         let failure = Failure::from(error);
-        if self.board.read().problem.as_ref().map(|problem| &problem.code[..]) != Some(failure.code())
+        if self.board.read().problem.as_ref().map(|problem| &problem.code[..])
+            != Some(failure.code())
         {
             tracing::warn!(coordinator = %address, code = failure.code(), "{}", failure.message);
         }
@@ -173,11 +170,7 @@ impl Session {
         self.board.set_state(AgentState::Connecting, Some(&failure), self.clock.now());
         memory.current = (memory.current + 1) % self.coordinators.len();
         let pause = memory.backoff.next(random_fraction());
-        if was_connected {
-            pause + memory.return_window.mul_f64(random_fraction())
-        } else {
-            pause
-        }
+        if was_connected { pause + memory.return_window.mul_f64(random_fraction()) } else { pause }
     }
 
     fn apply(&mut self, desired: &DesiredState) {
@@ -202,8 +195,9 @@ impl Session {
     async fn gather(&self) -> Result<Facts, Failure> {
         let fallback = HostIp(self.identity.host_ip);
         let host_ip = match self.towards().await {
-            Some(towards) => HostIp::choose(&self.identity.settings, &*self.machine, towards)
-                .unwrap_or(fallback),
+            Some(towards) => {
+                HostIp::choose(&self.identity.settings, &*self.machine, towards).unwrap_or(fallback)
+            }
             None => fallback,
         };
         gather_facts(&self.identity.settings, &*self.machine, host_ip).map_err(|error| {

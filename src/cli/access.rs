@@ -75,12 +75,15 @@ fn api_address(
         let known = identity.and_then(|identity| identity.coordinators().into_iter().next());
         let known = known.map(|address| address.with_port(API_PORT));
         return known.ok_or_else(|| {
-            invalid("no coordinator is named and no host is installed here", "Add --coordinator-host HOST.")
+            invalid(
+                "no coordinator is named and no host is installed here",
+                "Add --coordinator-host HOST.",
+            )
         });
     };
-    let address: CoordinatorAddress = text
-        .parse()
-        .map_err(|error| invalid(format!("--coordinator-host: {error}"), "Give a name or an address."))?;
+    let address: CoordinatorAddress = text.parse().map_err(|error| {
+        invalid(format!("--coordinator-host: {error}"), "Give a name or an address.")
+    })?;
     // What has no port of its own gets the one for hosts, which is not the one meant here.
     Ok(if address.port() == HOSTS_PORT { address.with_port(API_PORT) } else { address })
 }
@@ -127,10 +130,13 @@ fn credentials(
         let content = files::read_limited(&file, MAX_FILE)
             .map_err(|error| unreadable(&file, error.to_string()))?
             .ok_or_else(|| unreadable(&file, "it is not there".into()))?;
-        let text = String::from_utf8(content)
-            .map_err(|_| unreadable(&file, "it is not text".into()))?;
+        let text =
+            String::from_utf8(content).map_err(|_| unreadable(&file, "it is not text".into()))?;
         let text = zeroize::Zeroizing::new(text);
-        return Ok(ApiCredentials { user, password: Secret::new(text.trim_end_matches(['\n', '\r'])) });
+        return Ok(ApiCredentials {
+            user,
+            password: Secret::new(text.trim_end_matches(['\n', '\r'])),
+        });
     }
     let Some(identity) = identity.filter(|identity| identity.first_host && user == ADMIN) else {
         let message = format!("there is no password for {user} in {}", state.path().display());

@@ -32,7 +32,8 @@ pub fn explain(arguments: ExplainArguments, output: Output) -> Result<Exit, Fail
 fn show(output: Output, code: Code, short: bool) {
     let (name, exit) = (code.name(), code.exit() as u8);
     if output.is_json() {
-        output.json(&json!({ "code": name, "exit": exit, "cause": code.cause(), "fix": code.fix() }));
+        output
+            .json(&json!({ "code": name, "exit": exit, "cause": code.cause(), "fix": code.fix() }));
     } else if short {
         output.line(&format!("{name:<34} exit {exit:>2}"));
     } else {

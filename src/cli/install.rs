@@ -206,9 +206,8 @@ impl Installation {
         let mut followed = daemon.board().follow();
         let output = self.output;
         let told = async {
-            let settled = followed.wait_for(|status| {
-                status.connected || status.state == AgentState::Refused
-            });
+            let settled =
+                followed.wait_for(|status| status.connected || status.state == AgentState::Refused);
             let status = timeout_at(deadline, settled).await;
             let status = status.ok().and_then(|status| status.ok().map(|status| status.clone()));
             match status {
@@ -305,7 +304,9 @@ impl Installation {
             && !token.claims().roles.is_empty()
         {
             let allowed = token.claims().roles.join(", ");
-            lines.push(format!("it has no roles, as --roles was left out; the token allows {allowed}"));
+            lines.push(format!(
+                "it has no roles, as --roles was left out; the token allows {allowed}"
+            ));
         }
         let dir = self.options.state_dir.path();
         if dir == own_state_dir() {

@@ -57,7 +57,7 @@ enum Verb {
     Stop(stop::StopArguments),
     /// Make, list, revoke and explain roles tokens
     #[command(subcommand)]
-    Token(token::TokenVerb),
+    Token(Box<token::TokenVerb>),
     /// Show what a host needs to trust the coordinators of this cluster
     #[command(subcommand)]
     Ca(ca::CaVerb),
@@ -86,11 +86,14 @@ fn own_state_dir() -> PathBuf {
     default_state_dir(is_root())
 }
 
+/// How every JSON Web Token begins, encoded: `{"`.
+const TOKEN_BEGINNING: &str = "eyJ";
+
 /// Arguments in which a secret may stand, and what takes its place.
 const SECRET_PLACES: [(Place, &str); 3] = [
     (Place::Flag("--roles-token"), "--roles-token-file"),
-    (Place::After(["token", "inspect"]), "--file"),
-    (Place::After(["token", "revoke"]), "--file"),
+    (Place::After { verbs: ["token", "inspect"], beginning: TOKEN_BEGINNING }, "--file"),
+    (Place::After { verbs: ["token", "revoke"], beginning: TOKEN_BEGINNING }, "--file"),
 ];
 
 pub fn main() -> ExitCode {
@@ -130,7 +133,7 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Status(arguments) => status::status(arguments, output),
         Verb::Stop(arguments) => stop::stop(arguments, output),
-        Verb::Token(verb) => token::token(verb, output),
+        Verb::Token(verb) => token::token(*verb, output),
         Verb::Ca(verb) => ca::ca(verb, output),
         Verb::Explain(arguments) => explain::explain(arguments, output),
     }

@@ -60,7 +60,8 @@ impl Progress for Reporter {
         let took = self.started.lock().expect("no panic while held").elapsed();
         let ms = took.as_millis() as u64;
         if self.output.is_json() {
-            let event = json!({ "step": step.name(), "state": "finished", "ms": ms, "result": result });
+            let event =
+                json!({ "step": step.name(), "state": "finished", "ms": ms, "result": result });
             self.output.event("step", event);
         } else {
             let name = step.name();

@@ -155,12 +155,21 @@ fn in_words(claims: &Claims, now: Timestamp) -> String {
     let coordinators = claims.coordinators.iter().map(ToString::to_string).collect();
     [
         format!("token id      {}", claims.id),
-        format!("roles         {}", listed(claims.roles.clone(), "none: the host gets roles later")),
+        format!(
+            "roles         {}",
+            listed(claims.roles.clone(), "none: the host gets roles later")
+        ),
         format!("validity      {validity}"),
         format!("signed by     {} (not checked: only the coordinator can)", claims.issuer),
-        format!("pins          {}", listed(pins, "none: a join needs --ca-fingerprint or --ca-cert")),
+        format!(
+            "pins          {}",
+            listed(pins, "none: a join needs --ca-fingerprint or --ca-cert")
+        ),
         format!("coordinators  {}", listed(coordinators, "none: a join needs --coordinator-host")),
-        format!("uses          {}", claims.max_uses.map_or("any number".into(), |max| format!("at most {max}"))),
+        format!(
+            "uses          {}",
+            claims.max_uses.map_or("any number".into(), |max| format!("at most {max}"))
+        ),
     ]
     .join("\n")
 }
@@ -201,7 +210,7 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
         }));
     } else {
         output.line(&reply.token);
-        output.note(&format!("\nOn the new host run:\n  {command}"));
+        output.line(&format!("\nOn the new host run:\n  {command}"));
     }
     Ok(())
 }

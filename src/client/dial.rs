@@ -126,11 +126,8 @@ pub(super) fn classify(address: &CoordinatorAddress, error: &reqwest::Error) -> 
                 return DialError::Timeout(address.clone());
             }
             if let Some(inner) = io.get_ref() {
-                if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-                    return classify_tls(address, tls);
-                }
-                deepest = inner.to_string();
-                source = inner.source();
+                // What is wrapped in it is not its source, as far as the library goes.
+                source = Some(inner);
                 continue;
             }
         }

@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 
 use super::dial::{DialError, classify};
 use crate::{
-    model::{Code, CoordinatorAddress, Failure},
+    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT},
     wire::FailedReply,
 };
 
@@ -20,8 +20,14 @@ pub enum ClientError {
     Refused { status: u16, code: String, message: String, fix: Option<String> },
     #[error("the coordinator at {0} has more to do than it takes on at once")]
     Busy(CoordinatorAddress),
-    #[error("the coordinator at {address} met an error of its own (status {status}, request id {request_id})")]
+    #[error(
+        "the coordinator at {address} met an error of its own (status {status}, request id {request_id})"
+    )]
     Failed { address: CoordinatorAddress, status: u16, request_id: String },
+    #[error(
+        "a coordinator answers at {0}, but does not serve hosts there; that is port {HOSTS_PORT}"
+    )]
+    NotForHosts(CoordinatorAddress),
     #[error("what {address} answered is not a coordinator's answer: {reason}")]
     Protocol { address: CoordinatorAddress, reason: String },
 }
@@ -32,9 +38,15 @@ impl ClientError {
         matches!(self, Self::Refused { code: refused, .. } if refused == code.name())
     }
 
-    /// Whether another coordinator, or the same one later, may give another answer.
-    pub fn may_pass(&self) -> bool {
-        !matches!(self, Self::Refused { .. } | Self::Dial(DialError::Untrusted(_)))
+    /// Whether the request certainly did not reach a coordinator.
+    pub fn was_not_delivered(&self) -> bool {
+        use DialError::*;
+        matches!(
+            self,
+            Self::Dial(
+                NameNotResolved { .. } | ConnectionRefused(_) | NotTls { .. } | Untrusted(_)
+            ) | Self::NotForHosts(_)
+        )
     }
 }
 
@@ -48,7 +60,9 @@ impl From<ClientError> for Failure {
             }
             ClientError::Busy(_) => Failure::new(Code::CoordinatorBusy, message),
             ClientError::Failed { .. } => Failure::new(Code::CoordinatorFailed, message),
-            ClientError::Protocol { .. } => Failure::new(Code::CoordinatorProtocol, message),
+            ClientError::NotForHosts(_) | ClientError::Protocol { .. } => {
+                Failure::new(Code::CoordinatorProtocol, message)
+            }
         }
     }
 }
@@ -67,9 +81,7 @@ pub(super) async fn read<T: DeserializeOwned>(
         .unwrap_or("unknown")
         .to_owned();
     let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| classify(address, &error))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(address, &error))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_REPLY {
             let reason = format!("it is longer than {MAX_REPLY} bytes");

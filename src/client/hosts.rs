@@ -48,7 +48,12 @@ impl HttpCoordinator {
     ) -> Result<T, ClientError> {
         let url = format!("{}{path}", self.address.base_url());
         let sent = self.dialler.http.post(url).json(body).timeout(timeout).send().await;
-        read(&self.address, sent).await
+        read(&self.address, sent).await.map_err(|error| match error {
+            ClientError::Refused { status: 404, .. } => {
+                ClientError::NotForHosts(self.address.clone())
+            }
+            other => other,
+        })
     }
 }
 

@@ -206,8 +206,7 @@ impl InstallArguments {
                 Some(parsed.host().to_owned())
             })
             .collect();
-        let storage_path =
-            self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
+        let storage_path = self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
         Some(HostSettings {
             host_ip,
             zone: zone?,
@@ -278,11 +277,7 @@ impl InstallArguments {
             (None, Some(file)) => match read_token(file) {
                 Ok(token) => Some(Some(token)),
                 Err(error) => {
-                    check.note_as(
-                        Code::TokenUnreadable,
-                        "--roles-token-file",
-                        error.to_string(),
-                    );
+                    check.note_as(Code::TokenUnreadable, "--roles-token-file", error.to_string());
                     None
                 }
             },
@@ -375,8 +370,7 @@ mod tests {
 
     #[test]
     fn options_do_not_show_the_token() {
-        let options =
-            build(InstallArguments { roles_token: Some("canary".into()), ..joining() });
+        let options = build(InstallArguments { roles_token: Some("canary".into()), ..joining() });
         assert!(!format!("{options:?}").contains("canary"));
     }
 }

@@ -13,12 +13,23 @@ const MAX_CONFIG: u64 = 1 << 20;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InstallArguments {
     /// A coordinator of the cluster to join: name or address, with a port if it is not 12343
-    #[arg(long, env = "ECE_AGENT_COORDINATOR_HOST", value_delimiter = ',', value_name = "HOST[:PORT]", help_heading = "Joining")]
+    #[arg(
+        long,
+        env = "ECE_AGENT_COORDINATOR_HOST",
+        value_delimiter = ',',
+        value_name = "HOST[:PORT]",
+        help_heading = "Joining"
+    )]
     pub coordinator_host: Vec<String>,
 
     /// The roles token. It shows in the process list for an instant: a file is better
     #[serde(skip)]
-    #[arg(long, value_name = "TOKEN", conflicts_with = "roles_token_file", help_heading = "Joining")]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        conflicts_with = "roles_token_file",
+        help_heading = "Joining"
+    )]
     pub roles_token: Option<String>,
 
     /// A file that holds the roles token; '-' reads it from standard input
@@ -35,7 +46,13 @@ pub struct InstallArguments {
     pub ca_cert: Option<PathBuf>,
 
     /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it
-    #[arg(long, env = "ECE_AGENT_CA_FINGERPRINT", value_delimiter = ',', value_name = "sha256:…", help_heading = "Trust")]
+    #[arg(
+        long,
+        env = "ECE_AGENT_CA_FINGERPRINT",
+        value_delimiter = ',',
+        value_name = "sha256:…",
+        help_heading = "Trust"
+    )]
     pub ca_fingerprint: Vec<String>,
 
     /// The host's name in the cluster [default: its IP address]
@@ -59,7 +76,12 @@ pub struct InstallArguments {
     pub host_storage_path: Option<PathBuf>,
 
     /// Labels of the allocator
-    #[arg(long, env = "ECE_AGENT_ALLOCATOR_TAGS", value_name = "KEY:VALUE,…", help_heading = "Host")]
+    #[arg(
+        long,
+        env = "ECE_AGENT_ALLOCATOR_TAGS",
+        value_name = "KEY:VALUE,…",
+        help_heading = "Host"
+    )]
     pub allocator_tags: Option<String>,
 
     /// Labels of the proxy
@@ -67,7 +89,13 @@ pub struct InstallArguments {
     pub proxy_tags: Option<String>,
 
     /// A further name under which others reach this coordinator
-    #[arg(long, env = "ECE_AGENT_EXTERNAL_HOSTNAME", value_delimiter = ',', value_name = "NAME", help_heading = "Host")]
+    #[arg(
+        long,
+        env = "ECE_AGENT_EXTERNAL_HOSTNAME",
+        value_delimiter = ',',
+        value_name = "NAME",
+        help_heading = "Host"
+    )]
     pub external_hostname: Vec<String>,
 
     /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
@@ -182,9 +210,8 @@ impl InstallArguments {
         };
         let text = std::str::from_utf8(&content)
             .map_err(|error| ConfigFileError::Invalid(file.clone(), error.to_string()))?;
-        let from_file: Self = toml::from_str(text).map_err(|error| {
-            ConfigFileError::Invalid(file.clone(), error.message().to_owned())
-        })?;
+        let from_file: Self = toml::from_str(text)
+            .map_err(|error| ConfigFileError::Invalid(file.clone(), error.message().to_owned()))?;
         Ok(self.over(from_file))
     }
 

@@ -20,8 +20,9 @@ pub fn default_state_dir(is_root: bool) -> PathBuf {
 }
 
 impl StateDir {
+    /// A relative path counts from where this process is now.
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self(std::path::absolute(&path).unwrap_or(path))
     }
 
     pub fn path(&self) -> &Path {

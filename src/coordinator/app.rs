@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use super::{
-    cluster::Cluster, liveness::Liveness, passwords::Passwords, registry::Registry,
-};
+use super::{cluster::Cluster, liveness::Liveness, passwords::Passwords, registry::Registry};
 use crate::{
     model::Fingerprint,
     rt::{Clock, Shutdown},

@@ -30,8 +30,8 @@ use crate::{
     model::{CoordinatorAddress, Fingerprint, KeyId, Role, RoleSet, RunnerId, Secret},
     rt::{Timestamp, files},
     store::{CommitError, Store, StoreError},
-    token::SigningKey,
     tls::{ClusterAuthority, KeyError, PrivateKey},
+    token::SigningKey,
     wire::hosts::{Facts, SecretText},
 };
 
@@ -150,7 +150,8 @@ fn draw(master: &MasterKey, host: &FirstHost, now: Timestamp) -> Result<Plan, Bo
     let cluster_id = Uuid::new_v4().to_string();
     let (certificate, authority_key) = ClusterAuthority::generate(&cluster_id, now)?;
     let signing_key = SigningKey::generate(FIRST_SIGNING_KEY);
-    let record = cluster_record(master, &cluster_id, now, &certificate, &authority_key, &signing_key);
+    let record =
+        cluster_record(master, &cluster_id, now, &certificate, &authority_key, &signing_key);
     let (cluster, _) = Cluster::open(&record, master)?;
     let token = |roles: &[Role], description: &str| {
         let options = TokenOptions {
@@ -266,11 +267,8 @@ async fn commit(
             "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
         }),
     };
-    let origin = Origin {
-        actor: Actor::Bootstrap,
-        address: host.facts.host_ip,
-        request_id: Uuid::new_v4(),
-    };
+    let origin =
+        Origin { actor: Actor::Bootstrap, address: host.facts.host_ip, request_id: Uuid::new_v4() };
     change.commit(store, &origin, now).await.map_err(|error| match error {
         CommitError::Store(error) => error,
         CommitError::Conflict { path, .. } => StoreError::Failed(format!("{path} is taken")),

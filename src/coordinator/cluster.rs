@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     model::Fingerprint,
-    token::{NotOurs, SigningKey, UnverifiedToken, VerifiedToken},
     tls::{ClusterAuthority, KeyError, PrivateKey, certificate_to_pem},
+    token::{NotOurs, SigningKey, UnverifiedToken, VerifiedToken},
 };
 
 const AUTHORITY_KEY: &str = "cluster authority key";
@@ -48,8 +48,7 @@ impl Cluster {
             .decode(&current.certificate)
             .map_err(|_| ClusterError::Damaged("its CA's certificate is not base64"))?;
         let pem = master.open(AUTHORITY_KEY, &current.sealed_key)?;
-        let pem =
-            std::str::from_utf8(&pem).map_err(|_| ClusterError::Damaged("its CA's key"))?;
+        let pem = std::str::from_utf8(&pem).map_err(|_| ClusterError::Damaged("its CA's key"))?;
         let authority =
             ClusterAuthority::new(CertificateDer::from(certificate), PrivateKey::from_pem(pem)?)?;
         let signing_keys = record

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    rt::Shutdown,
     model::{Role, RunnerId, SessionId},
+    rt::Shutdown,
     wire::hosts::RoleHealth,
 };
 

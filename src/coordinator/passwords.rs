@@ -59,7 +59,6 @@ pub fn generate() -> Secret {
 }
 
 impl Passwords {
-    #[expect(clippy::new_without_default, reason = "it is made once, when a coordinator starts")]
     pub fn new() -> Self {
         let mut key = [0; 32];
         rand::fill(&mut key).expect("the system's random numbers");
@@ -88,9 +87,8 @@ impl Passwords {
         let _queued = self.queue.try_acquire().map_err(|_| PasswordError::Busy)?;
         let _slot = self.slot.acquire().await.map_err(|_| PasswordError::Busy)?;
         let password = password.clone();
-        let right = tokio::task::spawn_blocking(move || verifies(&password, &hash))
-            .await
-            .unwrap_or(false);
+        let right =
+            tokio::task::spawn_blocking(move || verifies(&password, &hash)).await.unwrap_or(false);
         match user {
             Some(user) if right => {
                 self.remember(tag);

@@ -190,8 +190,11 @@ mod tests {
         let store: SharedStore = Arc::new(MemoryStore::new());
         create(&store, "before").await;
         let watch = store.watch();
-        let registry =
-            Arc::new(Registry::load(&store, Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1))).await.expect("loaded"));
+        let registry = Arc::new(
+            Registry::load(&store, Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1)))
+                .await
+                .expect("loaded"),
+        );
         assert!(registry.view().user("before").is_some());
 
         // More commits than a watch can hold, before anybody follows it.

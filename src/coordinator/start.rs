@@ -18,9 +18,7 @@ use crate::{
     model::{CoordinatorAddress, RunnerId},
     rt::{Clock, Shutdown, files},
     store::{SharedStore, StoreError},
-    tls::{
-        CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config,
-    },
+    tls::{CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config},
 };
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -81,8 +79,7 @@ impl CoordinatorConfig {
         let watch = self.store.watch();
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
         let transitions = liveness.transitions();
-        let owners =
-            Owners::load(self.store.clone(), self.runner_id.clone(), &liveness).await?;
+        let owners = Owners::load(self.store.clone(), self.runner_id.clone(), &liveness).await?;
         let registry = Arc::new(Registry::load(&self.store, liveness.clone()).await?);
         let own_address = self.addresses.first().cloned().ok_or(StartError::NoCluster)?;
         let app = Arc::new(App {

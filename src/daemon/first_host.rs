@@ -97,7 +97,8 @@ impl FirstHostStart<'_> {
         let towards = ANYWHERE.parse().expect("an address");
         let HostIp(host_ip) =
             HostIp::choose(&self.settings, self.machine, towards).map_err(|error| {
-                let message = format!("this machine has no default route to tell its address by: {error}");
+                let message =
+                    format!("this machine has no default route to tell its address by: {error}");
                 Failure::new(Code::ConfigInvalid, message).with_fix("Add --host-ip IP.")
             })?;
         let context = preflight::Context {
@@ -141,8 +142,8 @@ impl FirstHostStart<'_> {
 
     /// The name of an installation that was begun stays.
     fn runner_id(&self, host_ip: IpAddr) -> Result<RunnerId, Failure> {
-        let journal = Journal::load(self.state)
-            .map_err(|error| not_writable(self.state.journal(), error))?;
+        let journal =
+            Journal::load(self.state).map_err(|error| not_writable(self.state.journal(), error))?;
         match (&self.runner_id, journal) {
             (Some(given), Some(journal)) if *given != journal.runner_id => {
                 let message = format!(

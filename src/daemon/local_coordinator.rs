@@ -1,7 +1,4 @@
-use std::{
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::task::JoinHandle;
 
@@ -29,12 +26,11 @@ impl LocalCoordinator {
         machine: &dyn Machine,
         clock: &Clock,
     ) -> Result<Self, Failure> {
-        let listeners = Listeners::bind(only_address(identity.host_ip)).map_err(
-            |(address, error)| {
+        let listeners =
+            Listeners::bind(only_address(identity.host_ip)).map_err(|(address, error)| {
                 let message = format!("{address} cannot be listened on: {error}");
                 Failure::new(Code::PreflightPort, message)
-            },
-        )?;
+            })?;
         let store = open_store(state)?;
         let (stop, shutdown) = ShutdownTrigger::new();
         let config = CoordinatorConfig {

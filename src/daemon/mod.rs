@@ -85,16 +85,14 @@ impl DaemonConfig {
             identity.pins.iter().copied(),
             identity.known.iter().map(|known| known.key),
         ));
-        let internal = |error: crate::tls::KeyError| Failure::new(Code::Internal, error.to_string());
-        let dialler =
-            Arc::new(Dialler::new(verifier.clone(), Some(&key)).map_err(internal)?);
+        let internal =
+            |error: crate::tls::KeyError| Failure::new(Code::Internal, error.to_string());
+        let dialler = Arc::new(Dialler::new(verifier.clone(), Some(&key)).map_err(internal)?);
         let coordinators = identity.coordinators().into_iter().map(|address| {
             Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>
         });
-        let mut services = vec![
-            allocator_service(identity.settings.storage_path.clone()),
-            proxy_service(),
-        ];
+        let mut services =
+            vec![allocator_service(identity.settings.storage_path.clone()), proxy_service()];
         if coordinator.is_some() {
             services.extend(local_coordinator::role_services());
         }

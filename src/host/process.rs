@@ -13,8 +13,7 @@ use nix::unistd::setsid;
 /// The new process calls [`leave_session`] when it is up.
 pub fn spawn_background(arguments: &[&std::ffi::OsStr], log: &Path) -> io::Result<Child> {
     use std::os::unix::fs::OpenOptionsExt;
-    let log: File =
-        File::options().create(true).append(true).mode(0o600).open(log)?;
+    let log: File = File::options().create(true).append(true).mode(0o600).open(log)?;
     Command::new(std::env::current_exe()?)
         .args(arguments)
         .stdin(Stdio::null())

@@ -19,8 +19,8 @@ use nix::{
 pub enum Place {
     /// The value of this flag.
     Flag(&'static str),
-    /// The first argument after these that is no flag.
-    After([&'static str; 2]),
+    /// What begins with this text, after these verbs.
+    After { verbs: [&'static str; 2], beginning: &'static str },
 }
 
 /// If there is a secret at `place`, replaces this process by the same program with `file_flag`
@@ -29,7 +29,7 @@ pub enum Place {
 pub fn hide(arguments: &[OsString], place: &Place, file_flag: &str) -> io::Result<()> {
     let found = match place {
         Place::Flag(flag) => split_secret(arguments, flag),
-        Place::After(verbs) => split_positional(arguments, verbs),
+        Place::After { verbs, beginning } => split_positional(arguments, verbs, beginning),
     };
     let Some((replaced, secret)) = found else { return Ok(()) };
     let mut memory = File::from(memfd_create(c"secret", MFdFlags::empty())?);
@@ -87,13 +87,15 @@ fn split_secret(arguments: &[OsString], flag: &str) -> Option<(Vec<Argument>, Os
 fn split_positional(
     arguments: &[OsString],
     verbs: &[&str; 2],
+    beginning: &str,
 ) -> Option<(Vec<Argument>, OsString)> {
     let [_program, first, second, rest @ ..] = arguments else { return None };
     if [first, second] != verbs.map(OsString::from).each_ref() {
         return None;
     }
-    let is_flag = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
-    let at = arguments.len() - rest.len() + rest.iter().position(|argument| !is_flag(argument))?;
+    let is_secret =
+        |argument: &OsString| argument.as_encoded_bytes().starts_with(beginning.as_bytes());
+    let at = arguments.len() - rest.len() + rest.iter().position(is_secret)?;
     let replaced = arguments.iter().enumerate().map(|(index, argument)| match index == at {
         true => Argument::Secret,
         false => Argument::Kept(argument.clone()),
@@ -120,20 +122,24 @@ mod tests {
 
     #[test]
     fn both_ways_of_writing_the_flag_are_found() {
-        let expected = Some((vec!["install".to_owned(), "<secret>".into(), "--x".into()], "T".into()));
+        let expected =
+            Some((vec!["install".to_owned(), "<secret>".into(), "--x".into()], "T".into()));
         assert_eq!(split(&["install", "--roles-token", "T", "--x"]), expected);
         assert_eq!(split(&["install", "--roles-token=T", "--x"]), expected);
     }
 
     #[test]
-    fn a_positional_is_found_after_its_verbs_only() {
-        let arguments = |texts: &[&str]| texts.iter().map(OsString::from).collect::<Vec<_>>();
-        let verbs = ["token", "inspect"];
-        let found = split_positional(&arguments(&["a", "token", "inspect", "--json", "T"]), &verbs);
-        assert_eq!(found.map(|(_, secret)| secret), Some("T".into()));
-        for others in [&["a", "token", "list", "T"][..], &["a", "token", "inspect", "-"]] {
-            assert!(split_positional(&arguments(others), &verbs).is_none());
-        }
+    fn a_positional_is_found_after_its_verbs_by_how_it_begins() {
+        let found = |texts: &[&str]| {
+            let arguments: Vec<OsString> = texts.iter().map(OsString::from).collect();
+            split_positional(&arguments, &["token", "revoke"], "eyJ").map(|(_, secret)| secret)
+        };
+        assert_eq!(
+            found(&["a", "token", "revoke", "--state-dir", "d", "eyJT"]),
+            Some("eyJT".into())
+        );
+        assert_eq!(found(&["a", "token", "revoke", "--file", "f"]), None);
+        assert_eq!(found(&["a", "token", "list", "eyJT"]), None);
     }
 
     #[test]

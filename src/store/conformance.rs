@@ -51,7 +51,8 @@ async fn a_list_is_of_what_is_below(store: &dyn Store) {
         store.commit(vec![Op::Create { path, value: vec![], lease: None }]).await.expect("created");
     }
     let listed = store.list(&path("l")).await.expect("listed");
-    let names: Vec<&str> = listed.iter().filter_map(|record| record.path.below(&path("l"))).collect();
+    let names: Vec<&str> =
+        listed.iter().filter_map(|record| record.path.below(&path("l"))).collect();
     assert_eq!(names, ["1", "2"]);
 }
 

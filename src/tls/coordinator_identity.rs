@@ -93,7 +93,9 @@ mod tests {
         let before = identity.key_fingerprint();
 
         let a_third = start.plus(LEAF_LIFETIME / 3);
-        assert!(!identity.renew_if_due(a_third.minus(std::time::Duration::from_secs(1))).expect("ok"));
+        assert!(
+            !identity.renew_if_due(a_third.minus(std::time::Duration::from_secs(1))).expect("ok")
+        );
         assert!(identity.renew_if_due(a_third).expect("renewed"));
         assert!(!identity.renew_if_due(a_third).expect("not due"));
         assert_eq!(identity.key_fingerprint(), before);

@@ -19,7 +19,9 @@ use rustls::{
 
 use super::{
     COORDINATOR_ROLE_URI,
-    certificate::{fingerprint_of_certificate, has_uri, names_in_certificate, validity_of_certificate},
+    certificate::{
+        fingerprint_of_certificate, has_uri, names_in_certificate, validity_of_certificate,
+    },
 };
 use crate::{
     model::{Code, Failure, Fingerprint},
@@ -42,7 +44,9 @@ pub struct PinVerifier {
 /// Why a server is not trusted. Nothing was sent to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    #[error("the server at {dialled} showed no certificate of the pinned CA ({pins}); what it showed is of {shown}")]
+    #[error(
+        "the server at {dialled} showed no certificate of the pinned CA ({pins}); what it showed is of {shown}"
+    )]
     PinMismatch { dialled: String, pins: String, shown: String },
     #[error("the coordinator's certificate is not for {dialled}; it is for {names}")]
     NameMismatch { dialled: String, names: String },
@@ -100,7 +104,8 @@ impl PinVerifier {
     ) -> Result<(), TrustError> {
         let dialled = name.to_str().into_owned();
         let invalid = |reason: String| TrustError::Invalid { dialled: dialled.clone(), reason };
-        let parsed = ParsedCertificate::try_from(leaf).map_err(|error| invalid(error.to_string()))?;
+        let parsed =
+            ParsedCertificate::try_from(leaf).map_err(|error| invalid(error.to_string()))?;
         let roots = self.pinned_roots(leaf, chain, &dialled)?;
         let verify = |now| {
             verify_server_cert_signed_by_trust_anchor(
@@ -289,7 +294,8 @@ mod tests {
     fn a_certificate_without_the_coordinators_role_is_not_trusted() {
         let now = Timestamp::from_unix_seconds(START);
         let (certificate, key) = ClusterAuthority::generate("c", now).expect("an authority");
-        let issuer = rcgen::Issuer::from_ca_cert_der(&certificate, key.into_pair()).expect("issuer");
+        let issuer =
+            rcgen::Issuer::from_ca_cert_der(&certificate, key.into_pair()).expect("issuer");
         let key = PrivateKey::generate().expect("a key");
         let params = rcgen::CertificateParams::new(vec!["10.0.0.1".into()]).expect("params");
         let shown = Shown {

@@ -66,10 +66,7 @@ impl SigningKey {
         let key = DecodingKey::from_secret(&self.key);
         decode::<serde::de::IgnoredAny>(token.text().expose(), &key, &validation)
             .map_err(|_| NotOurs)?;
-        Ok(VerifiedToken {
-            claims: token.claims().clone(),
-            text_digest: text_digest(token.text()),
-        })
+        Ok(VerifiedToken { claims: token.claims().clone(), text_digest: text_digest(token.text()) })
     }
 }
 

@@ -27,7 +27,9 @@ impl RoleService for Allocator {
 
     fn health(&self) -> RoleHealth {
         match std::fs::read_dir(&self.instances) {
-            Ok(found) => RoleHealth { healthy: true, detail: format!("{} instances", found.count()) },
+            Ok(found) => {
+                RoleHealth { healthy: true, detail: format!("{} instances", found.count()) }
+            }
             Err(error) => RoleHealth {
                 healthy: false,
                 detail: format!("{}: {error}", self.instances.display()),

@@ -12,11 +12,7 @@ use super::{
     error::ApiError,
 };
 use crate::{
-    coordinator::{
-        app::App,
-        records::HostRecord,
-        services::removal::remove_allocator,
-    },
+    coordinator::{app::App, records::HostRecord, services::removal::remove_allocator},
     model::Role,
     wire::{
         EmptyResponse, FailedReply,
@@ -50,7 +46,8 @@ struct Page {
 
 impl ListParameters {
     fn page(&self) -> Result<Page, ApiError> {
-        let invalid = |name, reason: &str| ApiError::InvalidParameter { name, reason: reason.into() };
+        let invalid =
+            |name, reason: &str| ApiError::InvalidParameter { name, reason: reason.into() };
         let number = |name, value: &Option<String>| match value.as_deref() {
             None | Some("") => Ok(None),
             Some(text) => text
@@ -59,7 +56,10 @@ impl ListParameters {
                 .map_err(|_| invalid(name, "it is not a whole number from 0 on")),
         };
         if self.q.as_ref().is_some_and(|q| !q.is_empty()) {
-            return Err(invalid("q", "this version does not search; leave it out and filter the list"));
+            return Err(invalid(
+                "q",
+                "this version does not search; leave it out and filter the list",
+            ));
         }
         if self.sort.as_ref().is_some_and(|sort| !matches!(sort.as_str(), "" | "allocator_id")) {
             return Err(invalid("sort", "this version sorts by allocator_id only"));

@@ -6,7 +6,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{context::SharedContext, context::RequestId, error::ApiError};
+use super::{context::RequestId, context::SharedContext, error::ApiError};
 use crate::{
     coordinator::{
         app::App,

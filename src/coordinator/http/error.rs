@@ -81,9 +81,7 @@ impl ApiError {
             }
             Self::InvalidBody(_) => row(StatusCode::BAD_REQUEST, "root.invalid_body"),
             Self::BodyTooLarge => row(StatusCode::PAYLOAD_TOO_LARGE, "root.body_too_large"),
-            Self::InvalidParameter { .. } => {
-                row(StatusCode::BAD_REQUEST, "root.invalid_parameter")
-            }
+            Self::InvalidParameter { .. } => row(StatusCode::BAD_REQUEST, "root.invalid_parameter"),
             Self::InvalidTokenRequest { .. } => {
                 row(StatusCode::BAD_REQUEST, "enrollment_tokens.invalid_token_request")
             }
@@ -197,7 +195,9 @@ impl From<SetRolesError> for ApiError {
         match error {
             SetRolesError::RunnerNotFound(runner) => Self::NoSuchRunner(runner.to_string()),
             SetRolesError::InvalidName(_) => Self::RolesNotSet(message, Code::RolesUnknown),
-            SetRolesError::NotAvailable(_) => Self::RolesNotSet(message, Code::JoinRoleNotAvailable),
+            SetRolesError::NotAvailable(_) => {
+                Self::RolesNotSet(message, Code::JoinRoleNotAvailable)
+            }
             SetRolesError::LastOfItsKind { role, .. } => Self::RolesNotSet(message, last(role)),
             SetRolesError::Store(error) => error.into(),
         }

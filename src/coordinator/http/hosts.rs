@@ -29,9 +29,7 @@ use crate::{
     store::StoreError,
     wire::{
         FailedReplyElement,
-        hosts::{
-            DesiredState, EnrolReply, EnrolRequest, PROTOCOL, SessionReply, SessionRequest,
-        },
+        hosts::{DesiredState, EnrolReply, EnrolRequest, PROTOCOL, SessionReply, SessionRequest},
     },
 };
 

@@ -80,9 +80,14 @@ impl HostRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum KeyRecord {
-    Host { runner_id: RunnerId },
+    Host {
+        runner_id: RunnerId,
+    },
     /// The host was removed; the key never comes back.
-    Removed { runner_id: RunnerId, at: Timestamp },
+    Removed {
+        runner_id: RunnerId,
+        at: Timestamp,
+    },
 }
 
 impl Stored for KeyRecord {

@@ -78,7 +78,8 @@ pub async fn serve_port(port: Port, shutdown: Shutdown) {
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
         connections.spawn(connection(port.clone(), stream, peer, admission, id, shutdown.clone()));
     }
-    let drained = timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} });
+    let drained =
+        timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::debug!("some connections did not end in time");
     }

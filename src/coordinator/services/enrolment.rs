@@ -8,9 +8,7 @@ use crate::{
     coordinator::{
         app::App,
         change::{Change, Origin},
-        records::{
-            Actor, HostRecord, Joined, KeyRecord, TokenRecord, UseRecord, create, decode,
-        },
+        records::{Actor, HostRecord, Joined, KeyRecord, TokenRecord, UseRecord, create, decode},
     },
     model::{KeyId, Role, RoleSet, RunnerId, TokenId},
     rt::Timestamp,
@@ -183,11 +181,10 @@ async fn admit(
     now: Timestamp,
 ) -> Result<(TokenRecord, u64), EnrolError> {
     // No reason is told before the signature holds.
-    let VerifiedToken { claims, text_digest } =
-        UnverifiedToken::parse(request.token.0.expose())
-            .ok()
-            .and_then(|token| app.cluster.verify(&token).ok())
-            .ok_or(EnrolError::TokenInvalid)?;
+    let VerifiedToken { claims, text_digest } = UnverifiedToken::parse(request.token.0.expose())
+        .ok()
+        .and_then(|token| app.cluster.verify(&token).ok())
+        .ok_or(EnrolError::TokenInvalid)?;
     let stored = app.store.get(&TokenRecord::path(claims.id)).await?;
     let stored = stored.ok_or(EnrolError::TokenInvalid)?;
     let token: TokenRecord = decode(&stored)?;

@@ -28,9 +28,7 @@ pub async fn update_facts(
         let Some(record) = app.store.get(&path).await? else { return Ok(()) };
         let before: HostRecord = decode(&record)?;
         // A host of this name with another key is another host.
-        if before.key != caller.key
-            || (before.facts == facts && before.facts_hash == facts_hash)
-        {
+        if before.key != caller.key || (before.facts == facts && before.facts_hash == facts_hash) {
             return Ok(());
         }
         let after =

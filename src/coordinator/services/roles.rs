@@ -36,9 +36,7 @@ pub enum SetRolesError {
 }
 
 impl WantedRoles {
-    pub fn from_names<'a>(
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, SetRolesError> {
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, SetRolesError> {
         const MOST: usize = 64;
         let mut wanted = Self::default();
         for name in names {

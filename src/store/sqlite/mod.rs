@@ -12,9 +12,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    CommitError, LeaseId, Op, Record, Store, StoreError, StorePath, Watch, watch::Feed,
-};
+use super::{CommitError, LeaseId, Op, Record, Store, StoreError, StorePath, Watch, watch::Feed};
 use writer::{Request, Writer};
 
 /// Commits that may wait for the disk; the next caller waits for room.

@@ -26,6 +26,12 @@ pub(super) struct Writer {
     lease: i64,
 }
 
+/// A batch that is on disk: what to say to each caller, and to the watches.
+struct Written {
+    results: Vec<Result<i64, CommitError>>,
+    committed: Vec<Committed>,
+}
+
 impl Writer {
     pub(super) fn new(connection: Connection, feed: Arc<Feed>) -> Result<Self, StoreError> {
         let counter = |name: &str| {
@@ -48,7 +54,7 @@ impl Writer {
                 batch.push(next);
             }
             match self.write(&batch) {
-                Ok((results, committed)) => {
+                Ok(Written { results, committed }) => {
                     for commit in committed {
                         self.feed.send(commit);
                     }
@@ -69,10 +75,7 @@ impl Writer {
         StoreError::Failed("it was closed".into())
     }
 
-    fn write(
-        &mut self,
-        batch: &[Request],
-    ) -> Result<(Vec<Result<i64, CommitError>>, Vec<Committed>), StoreError> {
+    fn write(&mut self, batch: &[Request]) -> Result<Written, StoreError> {
         let (mut revision, mut lease) = (self.revision, self.lease);
         let mut results = Vec::with_capacity(batch.len());
         let mut committed = Vec::with_capacity(batch.len());
@@ -103,7 +106,7 @@ impl Writer {
         self.set_counter("lease", lease)?;
         self.execute("COMMIT")?;
         (self.revision, self.lease) = (revision, lease);
-        Ok((results, committed))
+        Ok(Written { results, committed })
     }
 
     /// The inner error is the commit's own; the outer one means that the batch is lost.
