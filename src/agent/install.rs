@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator, resolve},
-    config::{HostSettings, JoinOptions, StateDir},
+    config::{HostSettings, JoinOptions, StateDir, only_address},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
     preflight::{self, Severity},
@@ -113,21 +113,21 @@ impl<'a> TokenVerified<'a> {
         let start = &self.start;
         start.progress.started(Step::Preflight);
         prepare_state_dir(start.state)?;
+        let towards = first_resolved(&self.coordinators).await?;
+        let no_route = |error: io::Error| {
+            Failure::new(Code::CoordinatorUnreachable, format!("no route to {towards}: {error}"))
+        };
+        let host_ip = HostIp::choose(&start.settings, start.machine, towards).map_err(no_route)?;
         report_findings(
             &preflight::Context {
                 machine: start.machine,
                 settings: &start.settings,
                 roles: &start.options.roles,
-                bind: None,
+                bind: only_address(host_ip.0),
                 relaxed: start.relaxed,
             },
             start.progress,
         )?;
-        let towards = first_resolved(&self.coordinators).await?;
-        let unknown = |error: io::Error| {
-            Failure::new(Code::CoordinatorUnreachable, format!("no route to {towards}: {error}"))
-        };
-        let host_ip = HostIp::choose(&start.settings, start.machine, towards).map_err(unknown)?;
         let facts = gather_facts(&start.settings, start.machine, host_ip).map_err(|error| {
             Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
         })?;

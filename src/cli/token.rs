@@ -6,7 +6,7 @@ use super::{access::AccessArguments, output::Output, small_runtime};
 use crate::{
     client::ClientError,
     config::read_token,
-    model::{Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, TokenId},
+    model::{Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, Secret, TokenId},
     rt::{Clock, Timestamp},
     token::{Claims, UnverifiedToken},
     wire::tokens::EnrollmentTokenRequest,
@@ -32,15 +32,22 @@ pub enum TokenVerb {
     Revoke(RevokeArguments),
 }
 
+/// A token, or where to read it.
 #[derive(clap::Args)]
-#[group(required = true, multiple = false, args = ["token", "file"])]
-pub struct InspectArguments {
+#[group(required = true, multiple = false)]
+struct TokenArgument {
     /// The token; '-' reads it from standard input
     #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
     token: Option<String>,
     /// A file that holds the token
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct InspectArguments {
+    #[command(flatten)]
+    token: TokenArgument,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -80,14 +87,10 @@ pub struct ListArguments {
 }
 
 #[derive(clap::Args)]
-#[group(id = "which", required = true, multiple = false, args = ["token", "file"])]
 pub struct RevokeArguments {
-    /// The token's id, or the token; '-' reads it from standard input
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
-    token: Option<String>,
-    /// A file that holds the token or its id
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
+    /// The token, or its id
+    #[command(flatten)]
+    token: TokenArgument,
     #[command(flatten)]
     access: AccessArguments,
     /// Print JSON
@@ -105,16 +108,18 @@ pub fn token(verb: TokenVerb, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn text_of(token: Option<String>, file: Option<PathBuf>) -> Result<crate::model::Secret, Failure> {
-    match (token, file) {
-        (Some(text), _) if text != "-" => Ok(crate::model::Secret::new(text)),
-        (_, Some(file)) => Ok(read_token(&file)?),
-        _ => Ok(read_token(Path::new("-"))?),
+impl TokenArgument {
+    fn read(self) -> Result<Secret, Failure> {
+        match (self.token, self.file) {
+            (Some(text), _) if text != "-" => Ok(Secret::new(text)),
+            (_, Some(file)) => Ok(read_token(&file)?),
+            _ => Ok(read_token(Path::new("-"))?),
+        }
     }
 }
 
 fn inspect(arguments: InspectArguments, output: Output) -> Result<(), Failure> {
-    let text = text_of(arguments.token, arguments.file)?;
+    let text = arguments.token.read()?;
     let token = UnverifiedToken::parse(text.expose())?;
     let now = Clock::system().now();
     if output.is_json() {
@@ -245,7 +250,7 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
 }
 
 fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
-    let text = text_of(arguments.token, arguments.file)?;
+    let text = arguments.token.read()?;
     let id = match text.expose().trim().parse::<TokenId>() {
         Ok(id) => id,
         Err(_) => UnverifiedToken::parse(text.expose())?.claims().id,

@@ -74,6 +74,12 @@ pub struct HostSettings {
     pub external_hostnames: Vec<String>,
 }
 
+/// The one address that a coordinator on `host_ip` binds its ports on, or `None` for all: a host
+/// on a loopback address is for itself alone.
+pub fn only_address(host_ip: IpAddr) -> Option<IpAddr> {
+    host_ip.is_loopback().then_some(host_ip)
+}
+
 /// Something that was given and is not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {

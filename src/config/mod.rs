@@ -7,7 +7,7 @@ mod state_dir;
 
 pub use install::{
     FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Mistake, Purpose, TokenError,
-    read_token,
+    only_address, read_token,
 };
 pub use raw::{ConfigFileError, InstallArguments};
 pub use state_dir::{StateDir, default_state_dir};

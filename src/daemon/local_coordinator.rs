@@ -4,7 +4,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     agent::{Identity, InProcess, RoleService},
-    config::{HostSettings, StateDir},
+    config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Listeners, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
@@ -79,11 +79,6 @@ pub(super) fn role_services() -> [Box<dyn RoleService>; 2] {
 pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
     let store = SqliteStore::open(&state.coordinator().join("store.db")).map_err(store_failure)?;
     Ok(Arc::new(store))
-}
-
-/// A host on a loopback address is for itself alone: the daemon binds nothing else.
-pub(super) fn only_address(host_ip: IpAddr) -> Option<IpAddr> {
-    host_ip.is_loopback().then_some(host_ip)
 }
 
 /// Where hosts reach this coordinator.

@@ -1,0 +1,80 @@
+//! Port 12343: nobody gets in without a key, and what comes in is checked.
+
+use std::{fs, process::Command};
+
+use serde_json::json;
+
+use crate::support::{Cluster, Finished, Reply};
+
+/// A key and a certificate around it, made by nobody.
+fn some_key(cluster: &Cluster) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["anybody".into()]).unwrap();
+    let dir = cluster.first.state.parent().unwrap();
+    let (key, certificate) = (dir.join("any.key"), dir.join("any.pem"));
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    (key.display().to_string(), certificate.display().to_string())
+}
+
+fn post(cluster: &Cluster, path: &str, body: &str) -> Reply {
+    let (key, certificate) = some_key(cluster);
+    let url = format!("https://{}:12343{path}", cluster.first.address);
+    Reply::to(&["--key", &key, "--cert", &certificate, &url, "-d", body])
+}
+
+#[test]
+fn without_a_key_there_is_no_connection() {
+    let cluster = Cluster::start();
+    let url = format!("https://{}:12343/agent/v1/enrol", cluster.first.address);
+    let output = Command::new("curl").args(["-sk", "-d", "{}", &url]).output().unwrap();
+    assert!(!output.status.success());
+}
+
+#[test]
+fn an_unknown_key_has_no_session() {
+    let cluster = Cluster::start();
+    let poll = json!({
+        "protocol": 1,
+        "session": "46977b7d-a3e6-4605-b70d-1723129af8e4",
+        "facts_hash": "x",
+        "applied_revision": 0,
+    });
+    post(&cluster, "/agent/v1/session", &poll.to_string()).failed(403, "host.unknown");
+}
+
+#[test]
+fn what_is_not_a_message_of_this_protocol_is_refused() {
+    let cluster = Cluster::start();
+    for body in ["", "{}", "[", &"[".repeat(50_000)] {
+        post(&cluster, "/agent/v1/enrol", body).failed(400, "root.invalid_body");
+    }
+    post(&cluster, "/agent/v1/enrol", &"x".repeat(70_000)).failed(413, "root.body_too_large");
+    let enrol = |protocol: u32, runner: &str| {
+        json!({
+            "protocol": protocol, "runner_id": runner, "roles": [], "token": "x", "facts_hash": "",
+            "facts": {
+                "host_ip": "10.0.0.1", "hostname": "h", "cpus": 1, "memory_bytes": 1,
+                "memory_source": "physical", "capacity_flag_mb": null, "storage_bytes": 1,
+                "zone": "z", "version": "0",
+            },
+        })
+        .to_string()
+    };
+    post(&cluster, "/agent/v1/enrol", &enrol(2, "a")).failed(400, "coordinator.protocol");
+    post(&cluster, "/agent/v1/enrol", &enrol(1, "a/b")).failed(400, "root.invalid_body");
+    // No reason is told as long as the signature does not hold.
+    let error = post(&cluster, "/agent/v1/enrol", &enrol(1, "a")).failed(403, "token.invalid");
+    assert!(error["fix"].is_string());
+    post(&cluster, "/agent/v1/nothing", "{}").failed(404, "root.resource_not_found");
+}
+
+#[test]
+fn a_host_that_dials_the_port_of_the_api_is_told_so() {
+    let cluster = Cluster::start();
+    let host = cluster.host(2);
+    let api = format!("{}:12443", cluster.first.address);
+    let mut command = host.install_command(&["--coordinator-host", &api]);
+    let told = Finished::of(command.args(["--roles-token", &cluster.token("")]))
+        .refused(12, "coordinator.protocol");
+    assert!(told.stderr.contains("12343"), "{}", told.stderr);
+}

@@ -1,0 +1,124 @@
+//! Replies hold against ECE's own description of its API.
+
+use serde_json::json;
+
+use crate::support::{Cluster, Contract};
+
+const INFRASTRUCTURE: &str = "/platform/infrastructure";
+const TOKENS: &str = "/platform/configuration/security/enrollment-tokens";
+
+#[test]
+fn replies_have_the_fields_and_types_that_the_contract_calls_required() {
+    let cluster = Cluster::start();
+    let host = cluster.joined(2, "allocator,proxy");
+    let contract = Contract::load();
+    let reads = [
+        ("allocators", None),
+        ("allocators/{allocator_id}", Some(&host.address)),
+        ("runners", None),
+        ("runners/{runner_id}", Some(&host.address)),
+        ("proxies", None),
+        ("proxies/{proxy_id}", Some(&host.address)),
+        ("coordinators", None),
+        ("coordinators/{coordinator_id}", Some(&cluster.first.address)),
+    ];
+    for (path, id) in reads {
+        let template = format!("{INFRASTRUCTURE}/{path}");
+        let get = |id: &str| {
+            let (head, tail) = template.split_once('{').unwrap_or((&template, ""));
+            let path = if tail.is_empty() { head.to_owned() } else { format!("{head}{id}") };
+            cluster.api("GET", &path, None)
+        };
+        let found = get(id.map_or("", String::as_str)).expect(200).json();
+        contract.check("get", &template, 200, &found);
+        if id.is_some() {
+            contract.check("get", &template, 404, &get("nobody").expect(404).json());
+            contract.check("get", &template, 404, &get("no%2Fbody").expect(404).json());
+        }
+    }
+    let list = cluster.api("GET", &format!("{INFRASTRUCTURE}/proxies"), None).json();
+    assert_eq!(list["proxies_count"], 2);
+}
+
+#[test]
+fn tokens_keep_to_the_contract_in_success_and_failure() {
+    let cluster = Cluster::start();
+    let contract = Contract::load();
+    for request in
+        [json!({ "persistent": true, "roles": ["allocator"] }), json!({ "persistent": false })]
+    {
+        contract.check("post", TOKENS, 200, &cluster.create_token(request));
+    }
+    let refused = cluster.api("POST", TOKENS, Some(json!({ "persistent": 1 }))).expect(400);
+    contract.check("post", TOKENS, 400, &refused.json());
+    let listed = cluster.api("GET", TOKENS, None).expect(200).json();
+    contract.check("get", TOKENS, 200, &listed);
+    let template = format!("{TOKENS}/{{token}}");
+    let unknown = cluster.api("DELETE", &format!("{TOKENS}/x"), None).expect(404).json();
+    contract.check("delete", &template, 404, &unknown);
+    let id = listed["tokens"][0]["token_id"].as_str().unwrap();
+    let deleted = cluster.api("DELETE", &format!("{TOKENS}/{id}"), None).expect(200).json();
+    contract.check("delete", &template, 200, &deleted);
+}
+
+#[test]
+fn changes_of_hosts_keep_to_the_contract_in_success_and_failure() {
+    let cluster = Cluster::start();
+    let contract = Contract::load();
+    let mut host = cluster.joined(2, "allocator");
+    let runners = format!("{INFRASTRUCTURE}/runners/{{runner_id}}");
+    let allocators = format!("{INFRASTRUCTURE}/allocators/{{allocator_id}}");
+    let runner = format!("{INFRASTRUCTURE}/runners/{}", host.address);
+    let allocator = format!("{INFRASTRUCTURE}/allocators/{}", host.address);
+    for (path, template) in [(&runner, &runners), (&allocator, &allocators)] {
+        let refused = cluster.api("DELETE", path, None).expect(400).json();
+        contract.check("delete", template, 400, &refused);
+    }
+    let roles = json!({ "roles": [{ "role_name": "allocator" }, { "role_name": "proxy" }] });
+    let echoed = cluster.api("PUT", &format!("{runner}/roles"), Some(roles.clone())).expect(200);
+    assert_eq!(echoed.json(), roles);
+    let template = format!("{runners}/roles");
+    contract.check("put", &template, 200, &echoed.json());
+    let refused = cluster.api("PUT", &format!("{runner}/roles"), Some(json!({}))).expect(400);
+    contract.check("put", &template, 400, &refused.json());
+    host.stop();
+    for (path, template) in [(&allocator, &allocators), (&runner, &runners)] {
+        let deleted = cluster.api("DELETE", path, None).expect(200);
+        assert_eq!(deleted.body, "{}");
+        contract.check("delete", template, 200, &deleted.json());
+        let gone = cluster.api("DELETE", path, None).expect(404).json();
+        contract.check("delete", template, 404, &gone);
+    }
+}
+
+#[test]
+fn a_list_has_pages_and_refuses_what_it_cannot_do() {
+    let cluster = Cluster::start();
+    let _host = cluster.joined(2, "allocator");
+    let list =
+        |query: &str| cluster.api("GET", &format!("{INFRASTRUCTURE}/allocators?{query}"), None);
+    let count = |query: &str| -> usize {
+        let overview = list(query).expect(200).json();
+        let zones = overview["zones"].as_array().unwrap();
+        zones.iter().map(|zone| zone["allocators"].as_array().unwrap().len()).sum()
+    };
+    assert_eq!(count(""), 2);
+    assert_eq!(count("size=100"), 2);
+    assert_eq!(count("size=1"), 1);
+    assert_eq!(count("from=1&q="), 1);
+    for (query, field) in [("q=a:b", "q"), ("size=many", "size"), ("sort=zone", "sort")] {
+        let error = list(query).failed(400, "root.invalid_parameter");
+        assert_eq!(error["fields"], json!([field]));
+    }
+}
+
+#[test]
+fn the_coordinator_describes_its_api() {
+    let cluster = Cluster::start();
+    let document = cluster.api("GET", "/openapi.json", None).expect(200).json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    let served: Vec<&String> = paths.keys().collect();
+    assert!(served.contains(&&format!("/api/v1{INFRASTRUCTURE}/allocators/{{allocator_id}}")));
+    assert!(served.contains(&&format!("/api/v1{TOKENS}/{{token}}")));
+}

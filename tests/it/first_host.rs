@@ -1,0 +1,130 @@
+//! `ece-agent install` with neither a coordinator nor a token.
+
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::support::{Cluster, Finished, Reply, agent, within};
+
+#[test]
+fn it_leaves_the_secrets_file_that_automation_reads() {
+    let cluster = Cluster::start();
+    let file = cluster.secrets_file();
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let secrets: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(secrets.as_object().unwrap().len(), 5);
+    for (name, roles) in [
+        ("bootstrap_runner_roles_token", json!([])),
+        ("allocator_only_token", json!(["allocator"])),
+        ("emergency_all_roles_except_allocator_token", json!(["coordinator", "director", "proxy"])),
+    ] {
+        let token = cluster.secret(name);
+        let inspected = Finished::of(&mut agent(["token", "inspect", "--json", &token])).json();
+        assert_eq!(inspected["roles"], roles, "{name}");
+        assert_eq!(inspected["persistent"], true, "{name}");
+    }
+    for user in [cluster.admin(), cluster.readonly()] {
+        cluster.api_as(&user, "GET", "/platform/infrastructure/runners", None).expect(200);
+    }
+}
+
+#[test]
+fn its_log_ends_with_the_line_that_automation_waits_for() {
+    let cluster = Cluster::start();
+    let log = cluster.first.storage.join("logs/bootstrap-logs/bootstrap.log");
+    let text = fs::read_to_string(log).unwrap();
+    let last = text.lines().last().unwrap();
+    assert!(
+        last.contains("[no.found.util.LogApplicationExit$] Application is exiting {}"),
+        "{last}"
+    );
+}
+
+#[test]
+fn it_has_all_four_roles_and_roles_narrows_them() {
+    let cluster = Cluster::start();
+    let roles = |cluster: &Cluster| cluster.runner(&cluster.first.address)["roles"].clone();
+    let named = |names: &[&str]| -> Value {
+        names.iter().map(|name| json!({ "role_name": name })).collect()
+    };
+    assert_eq!(roles(&cluster), named(&["allocator", "coordinator", "director", "proxy"]));
+    let narrow = Cluster::start_with(&["--roles", "coordinator, director"]);
+    assert_eq!(roles(&narrow), named(&["coordinator", "director"]));
+    assert!(narrow.allocators().is_empty());
+}
+
+#[test]
+fn a_first_host_without_the_coordinator_role_is_refused() {
+    let host = Cluster::prepare();
+    let finished = Finished::of(&mut host.first.install_command(&["--roles", "allocator"]));
+    finished.refused(3, "install.coordinator_required");
+}
+
+#[test]
+fn port_12400_redirects_to_the_api() {
+    let cluster = Cluster::start();
+    let url = format!("http://{}:12400/api/v1/platform?x=1", cluster.first.address);
+    let reply = Reply::to(&[&url]);
+    assert_eq!(reply.status, 308);
+    let target = format!("https://{}:12443/api/v1/platform?x=1", cluster.first.address);
+    assert_eq!(reply.headers["location"], target);
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let host = Cluster::prepare();
+    let _taken = std::net::TcpListener::bind((host.first.address.as_str(), 12400)).unwrap();
+    let finished = Finished::of(&mut host.first.install_command(&[]));
+    let finished = finished.refused(11, "preflight.port_in_use");
+    assert!(finished.stderr.contains(&format!("{}:12400", host.first.address)));
+}
+
+#[test]
+fn killed_anywhere_the_same_command_finishes_the_same_cluster() {
+    let mut host = Cluster::prepare();
+    let mut seen = None;
+    for delay_ms in (0..120).step_by(6) {
+        host.first.install(&[]);
+        // Where this falls in the installation does not matter, and differs from run to run.
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        host.first.kill();
+        if let Ok(secrets) = fs::read_to_string(host.secrets_file()) {
+            let before = seen.get_or_insert_with(|| secrets.clone());
+            assert_eq!(*before, secrets, "the operator's secrets changed");
+        }
+    }
+    let mut cluster = host.boot(&[]);
+    if let Some(secrets) = seen {
+        assert_eq!(secrets, fs::read_to_string(cluster.secrets_file()).unwrap());
+    }
+    assert!(cluster.is_connected(&cluster.first.address));
+    let _host = cluster.joined(2, "allocator");
+    assert_eq!(cluster.first.stop(), Some(0));
+}
+
+#[test]
+fn in_the_background_it_outlives_the_command_and_stop_ends_it() {
+    let cluster = Cluster::prepare();
+    let finished = Finished::of(&mut cluster.first.install_command(&["--json", "--force"]));
+    let events = finished.expect(0).events();
+    let done = events.last().unwrap();
+    assert_eq!(done["event"], "done");
+    assert_eq!(done["connected"], true);
+    assert_eq!(done["secrets_file"], cluster.secrets_file().to_str().unwrap());
+    assert!(cluster.is_connected(&cluster.first.address));
+    cluster.first.stop_background();
+    assert!(within(Duration::from_secs(1), || { cluster.first.status(&[]).code == 1 }));
+    cluster.first.status(&[]).refused(1, "daemon.not_running");
+}
+
+#[test]
+fn elsewhere_than_on_a_terminal_secrets_are_not_printed() {
+    let cluster = Cluster::start();
+    let log = cluster.first.log();
+    assert!(log.contains("bootstrap-secrets.json"));
+    for name in ["adminconsole_root_password", "allocator_only_token"] {
+        assert!(!log.contains(&cluster.secret(name)), "{name} is in {log}");
+    }
+}

@@ -1,0 +1,164 @@
+//! `elastic-cloud-enterprise.sh`, called as ECE's documentation says, for two hosts in two
+//! network namespaces.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Finished, agent_path, skip, within};
+
+const COORDINATOR: &str = "10.99.0.1";
+const JOINING: &str = "10.99.0.2";
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/elastic-cloud-enterprise.sh")
+}
+
+fn sh(command: &str) -> Finished {
+    Finished::of(Command::new("bash").args(["-c", command]).stdin(Stdio::null()))
+}
+
+/// Two machines as far as network and the usual directories go.
+struct Lab {
+    dir: TempDir,
+    names: [String; 2],
+}
+
+impl Lab {
+    /// `None` where this user may not make network namespaces.
+    fn build() -> Option<Self> {
+        let id = std::process::id();
+        let names = [format!("ece{id}a"), format!("ece{id}b")];
+        let lab = Self { dir: TempDir::new().unwrap(), names };
+        let [a, b] = &lab.names;
+        let built = sh(&format!(
+            "set -e; ip netns add {a}; ip netns add {b}
+             ip link add v0 netns {a} type veth peer name v0 netns {b}
+             for host in {a}:{COORDINATOR} {b}:{JOINING}; do
+               ip -n ${{host%%:*}} address add ${{host#*:}}/24 dev v0
+               ip -n ${{host%%:*}} link set v0 up; ip -n ${{host%%:*}} link set lo up
+             done
+             ip -n {a} route add default via {JOINING}; ip -n {b} route add default via {COORDINATOR}"
+        ));
+        (built.code == 0).then_some(lab)
+    }
+
+    /// Runs a command on one of the machines, with directories of its own in the usual places.
+    fn on(&self, host: usize, command: &str) -> Finished {
+        let own = self.dir.path().join(&self.names[host]);
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", own.join("bin").display());
+        let mounts = ["var/lib/ece-agent", "mnt/data"].map(|dir| {
+            fs::create_dir_all(own.join(dir)).unwrap();
+            fs::create_dir_all(Path::new("/").join(dir)).unwrap();
+            format!("mount --bind {} /{dir}", own.join(dir).display())
+        });
+        let script = format!("{} && {command}", mounts.join(" && "));
+        let mut unshare = Command::new("ip");
+        unshare.args(["netns", "exec", &self.names[host], "unshare", "-m", "bash", "-c", &script]);
+        Finished::of(unshare.env("PATH", path).env_remove("ECE_AGENT_BINARY").stdin(Stdio::null()))
+    }
+
+    fn provide(&self, host: usize) {
+        let bin = self.dir.path().join(&self.names[host]).join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        std::os::unix::fs::symlink(agent_path(), bin.join("ece-agent")).unwrap();
+        std::os::unix::fs::symlink(script(), bin.join("elastic-cloud-enterprise.sh")).unwrap();
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for host in 0..2 {
+            self.on(host, "ece-agent stop");
+        }
+        let [a, b] = &self.names;
+        sh(&format!("ip netns del {a}; ip netns del {b}"));
+    }
+}
+
+#[test]
+fn the_calls_of_eces_documentation_work_as_they_stand() {
+    let test = "installer_script::the_calls_of_eces_documentation_work_as_they_stand";
+    let Some(lab) = Lab::build() else {
+        return skip(test, "it needs root and the commands ip and unshare");
+    };
+    lab.provide(0);
+    lab.provide(1);
+    let install = "bash $(dirname $(command -v ece-agent))/elastic-cloud-enterprise.sh install";
+    lab.on(0, install).expect(0);
+    let secrets: Value = serde_json::from_str(
+        &lab.on(0, "cat /mnt/data/elastic/bootstrap-state/bootstrap-secrets.json").stdout,
+    )
+    .unwrap();
+    let environment = format!(
+        "USER=admin; PASSWORD={}; COORDINATOR_HOST={COORDINATOR};",
+        secrets["adminconsole_root_password"].as_str().unwrap()
+    );
+
+    let token = lab.on(1, &format!(
+        "{environment} curl -s -k -H 'Content-Type: application/json' -u $USER:$PASSWORD https://$COORDINATOR_HOST:12443/api/v1/platform/configuration/security/enrollment-tokens -d '{{ \"persistent\": true, \"roles\": [ \"allocator\"] }}'"
+    ));
+    let token = token.json()["token"].as_str().unwrap().to_owned();
+
+    let join = format!(
+        "{install} --coordinator-host {COORDINATOR} --roles-token '{token}' --roles \"allocator\""
+    );
+    lab.on(1, &join).expect(0);
+    lab.on(1, &join).expect(0);
+
+    let allocators = || {
+        let list = lab.on(0, &format!(
+            "{environment} curl -s -k -X GET -u $USER:$PASSWORD https://$COORDINATOR_HOST:12443/api/v1/platform/infrastructure/allocators"
+        ));
+        list.json()["zones"][0]["allocators"].as_array().unwrap().clone()
+    };
+    let joined = || {
+        let found = allocators().into_iter().find(|it| it["allocator_id"] == JOINING);
+        found.unwrap_or_else(|| panic!("{:#?}", allocators()))
+    };
+    assert_eq!(joined()["host_ip"], JOINING);
+    assert_eq!(joined()["status"]["connected"], true);
+
+    // Cut off, and back again.
+    let link = |state: &str| sh(&format!("ip -n {} link set v0 {state}", lab.names[1])).expect(0);
+    let connected = |wanted: bool| {
+        within(Duration::from_secs(15), || joined()["status"]["connected"] == wanted)
+    };
+    link("down");
+    assert!(connected(false));
+    link("up");
+    sh(&format!("ip -n {} route replace default via {COORDINATOR}", lab.names[1])).expect(0);
+    assert!(connected(true));
+}
+
+#[test]
+fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
+    let dir = TempDir::new().unwrap();
+    let call = |script: &Path, environment: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = Command::new("bash");
+        command
+            .arg(script)
+            .args(arguments)
+            .env_remove("ECE_AGENT_BINARY")
+            .env("PATH", "/usr/bin:/bin");
+        Finished::of(command.envs(environment.iter().copied()).stdin(Stdio::null()))
+    };
+    call(&script(), &[], &["install"]).expect(1);
+    let agent = agent_path().to_str().unwrap();
+    let bad = ["--coordinator-host", "10.0.0.1"];
+    call(&script(), &[("ECE_AGENT_BINARY", agent)], &bad).refused(3, "token.missing");
+    let path = format!("{}:/usr/bin:/bin", agent_path().parent().unwrap().display());
+    call(&script(), &[("PATH", &path)], &bad).refused(3, "token.missing");
+    let beside = dir.path().join("elastic-cloud-enterprise.sh");
+    fs::copy(script(), &beside).unwrap();
+    std::os::unix::fs::symlink(agent_path(), dir.path().join("ece-agent")).unwrap();
+    call(&beside, &[], &["install", "--coordinator-host", "10.0.0.1"]).refused(3, "token.missing");
+    call(&beside, &[], &["upgrade"]).expect(3);
+    call(&beside, &[], &["dance"]).expect(3);
+}

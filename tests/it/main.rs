@@ -1,0 +1,19 @@
+//! What the product does, tried with real processes on real sockets.
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod connection;
+mod contract;
+mod docs;
+mod facts;
+mod first_host;
+mod installer_script;
+mod join;
+mod life;
+mod repetition;
+mod roles;
+mod secrets;
+mod structure;
+mod support;
+mod token_inspect;
+mod tokens;

@@ -1,0 +1,113 @@
+//! Where a token and the passwords do not show up, and who did what.
+
+use std::{fs, path::Path, process::Stdio};
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::support::{Cluster, Finished, agent, within};
+
+#[test]
+fn a_token_given_as_an_argument_is_not_in_the_argv_of_anything_that_stays() {
+    let cluster = Cluster::start();
+    let token = cluster.token("allocator");
+    let host = cluster.joined(2, "allocator");
+    let argv = fs::read(format!("/proc/{}/cmdline", host.pid())).unwrap();
+    let argv = String::from_utf8_lossy(&argv).replace('\0', " ");
+    assert!(argv.contains("--roles-token-file=/proc/self/fd/"), "{argv}");
+    assert!(!argv.contains("eyJ"), "{argv}");
+
+    // A token on standard input that does not end keeps the process where it can be looked at.
+    let mut waiting = agent(["token", "inspect", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let cmdline = format!("/proc/{}/cmdline", waiting.id());
+    assert!(within(std::time::Duration::from_secs(5), || fs::read(&cmdline).is_ok()));
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+
+    for process in fs::read_dir("/proc").unwrap() {
+        let Ok(argv) = fs::read(process.unwrap().path().join("cmdline")) else { continue };
+        let found = argv.windows(token.len()).any(|window| window == token.as_bytes());
+        assert!(!found, "{}", String::from_utf8_lossy(&argv));
+    }
+}
+
+#[test]
+fn neither_logs_nor_state_hold_the_token() {
+    let cluster = Cluster::start();
+    let token = cluster.token("allocator");
+    let mut host = cluster.host(2);
+    cluster.install(&mut host, &token, &["--roles", "allocator"]);
+    host.wait_connected();
+    let refused = cluster.try_install(&cluster.host(3), &token, &["--roles", "proxy"]);
+    assert!(!refused.stderr.contains(&token));
+    for dir in [&host.state, &host.storage, &cluster.first.state] {
+        look_for(&token, dir);
+    }
+    for log in [host.log(), cluster.first.log()] {
+        assert!(!log.contains(&token));
+    }
+}
+
+fn look_for(secret: &str, dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            look_for(secret, &path);
+        } else if let Ok(bytes) = fs::read(&path) {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "it is in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_change_has_its_audit_record_with_who_and_from_where() {
+    let mut cluster = Cluster::start();
+    let host = cluster.joined(2, "allocator");
+    let roles = serde_json::json!({ "roles": [] });
+    let path = format!("/platform/infrastructure/runners/{}/roles", host.address);
+    let request_id =
+        cluster.api("PUT", &path, Some(roles)).expect(200).headers["x-request-id"].clone();
+    cluster.first.stop();
+
+    let store = Connection::open(cluster.first.state.join("coordinator/store.db")).unwrap();
+    let mut query = store.prepare("SELECT value FROM record WHERE path LIKE '/audit/%'").unwrap();
+    let records: Vec<Value> = query
+        .query_map([], |row| row.get::<_, Vec<u8>>(0))
+        .unwrap()
+        .map(|value| serde_json::from_slice(&value.unwrap()).unwrap())
+        .collect();
+    let of = |action: &str| {
+        let found: Vec<&Value> =
+            records.iter().filter(|record| record["action"] == action).collect();
+        assert_eq!(found.len(), 1, "{action} in {records:#?}");
+        found[0].clone()
+    };
+    assert_eq!(of("cluster.create")["actor"]["kind"], "bootstrap");
+    let token = of("token.create");
+    assert_eq!(token["actor"]["name"], "admin");
+    assert_eq!(token["source_address"], "127.0.0.1");
+    let join = of("host.join");
+    assert_eq!(join["actor"]["name"], host.address);
+    assert_eq!(join["after"]["token_id"], token["subject"]);
+    let changed = of("host.roles");
+    assert_eq!(changed["request_id"], request_id);
+    assert_eq!(changed["before"]["roles"], serde_json::json!(["allocator"]));
+    assert_eq!(changed["after"]["roles"], serde_json::json!([]));
+}
+
+#[test]
+fn the_keys_of_the_cluster_are_sealed_in_the_store() {
+    let mut cluster = Cluster::start();
+    cluster.first.stop();
+    let dir = cluster.first.state.join("coordinator");
+    let store = Connection::open(dir.join("store.db")).unwrap();
+    let record: Vec<u8> = store
+        .query_row("SELECT value FROM record WHERE path = '/cluster'", [], |row| row.get(0))
+        .unwrap();
+    assert!(!String::from_utf8_lossy(&record).contains("PRIVATE KEY"));
+    // Without the master key the store is of no use, and that is said.
+    fs::write(dir.join("master.key"), "0".repeat(64)).unwrap();
+    let mut run = agent(["run", "--state-dir"]);
+    Finished::of(run.arg(&cluster.first.state)).refused(1, "identity.unreadable");
+}

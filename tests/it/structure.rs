@@ -1,0 +1,155 @@
+//! The rooms of `src/`: who may import whom, and where each library is at home.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// From the top down; rooms in one row do not import each other.
+const ROWS: &[&[&str]] = &[
+    &["cli"],
+    &["daemon"],
+    &["agent", "coordinator"],
+    &["preflight"],
+    &["client"],
+    &["config"],
+    &["host", "store", "token", "tls"],
+    &["wire"],
+    &["model", "rt"],
+];
+
+/// Libraries that only some rooms may name.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("axum", &["coordinator"]),
+    ("hyper", &["coordinator"]),
+    ("utoipa_axum", &["coordinator"]),
+    ("reqwest", &["client"]),
+    ("jsonwebtoken", &["token"]),
+    ("nix", &["host", "rt"]),
+    ("sysinfo", &["host"]),
+    ("rusqlite", &["store"]),
+    ("rcgen", &["tls"]),
+    ("x509_parser", &["tls"]),
+    ("argon2", &["coordinator"]),
+    ("clap", &["cli", "config"]),
+    ("indicatif", &["cli"]),
+    ("toml", &["config"]),
+];
+
+const LONGEST_FILE: usize = 400;
+
+fn source_files() -> Vec<PathBuf> {
+    fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    files
+}
+
+fn room_of(path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let mut parts = inside.components();
+    let room = parts.next()?.as_os_str().to_string_lossy().into_owned();
+    parts.next().map(|_| room)
+}
+
+fn row_of(room: &str) -> usize {
+    ROWS.iter().position(|row| row.contains(&room)).unwrap_or_else(|| panic!("{room} has no row"))
+}
+
+/// The rooms that a source text names after `crate::`, alone or in braces.
+fn rooms_named(text: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for (at, found) in text.match_indices("crate::") {
+        let rest = &text[at + found.len()..];
+        let mut depth = 0;
+        let mut word = String::new();
+        let mut first_of_path = true;
+        for c in rest.chars() {
+            match c {
+                c if c.is_alphanumeric() || c == '_' => word.push(c),
+                c => {
+                    if !word.is_empty() && first_of_path && depth <= 1 {
+                        rooms.push(std::mem::take(&mut word));
+                        first_of_path = false;
+                    }
+                    word.clear();
+                    match c {
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 1 => first_of_path = true,
+                        _ => {}
+                    }
+                    if depth == 0 && c != ':' {
+                        break;
+                    }
+                    if depth == 0 && !first_of_path {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn rooms_import_downwards_only() {
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let Some(room) = room_of(&path) else { continue };
+        for named in rooms_named(&fs::read_to_string(&path).unwrap()) {
+            let allowed = named == room || row_of(&named) > row_of(&room);
+            if !allowed {
+                wrong.push(format!("{} imports {named}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_reader_of_imports_sees_both_ways_of_writing_them() {
+    let text =
+        "use crate::{\n  model::{Code, Exit},\n  rt,\n};\nuse crate::wire::hosts; crate::tls::x()";
+    assert_eq!(rooms_named(text), ["model", "rt", "wire", "tls"]);
+}
+
+#[test]
+fn each_library_has_its_rooms() {
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let Some(room) = room_of(&path) else { continue };
+        let text = fs::read_to_string(&path).unwrap();
+        // Tests inside a room may use what they need.
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for (library, rooms) in LIBRARIES {
+            let named = text.contains(&format!("use {library}::"))
+                || text.contains(&format!("({library}::"))
+                || text.contains(&format!("[{library}::"))
+                || text.contains(&format!(" {library}::"));
+            if named && !rooms.contains(&room.as_str()) {
+                wrong.push(format!("{} uses {library}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let long: Vec<String> = source_files()
+        .into_iter()
+        .filter(|path| fs::read_to_string(path).unwrap().lines().count() > LONGEST_FILE)
+        .map(|path| path.display().to_string())
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}

@@ -1,0 +1,35 @@
+mod api;
+mod cluster;
+mod command;
+mod schema;
+
+pub use api::Reply;
+pub use cluster::{Cluster, Host};
+pub use command::{Finished, agent, agent_path};
+pub use schema::Contract;
+
+use std::time::{Duration, Instant};
+
+/// Whether `condition` comes true before `limit` has passed.
+pub fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Notes that a test could not run here, and why; the test run lists them at its end.
+pub fn skip(test: &str, why: &str) {
+    use std::io::Write;
+    eprintln!("skipped: {test}: {why}");
+    if let Some(file) = std::env::var_os("ECE_AGENT_SKIPPED_TESTS") {
+        let file = std::fs::File::options().create(true).append(true).open(file);
+        writeln!(file.unwrap(), "  {test}: {why}").unwrap();
+    }
+}
