@@ -227,3 +227,6 @@ fn save_desired(state: &StateDir, desired: &DesiredState) {
         tracing::warn!(%error, "the desired state was not kept");
     }
 }
+
+#[cfg(test)]
+mod tests;

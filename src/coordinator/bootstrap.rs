@@ -317,3 +317,59 @@ fn write(file: &Path, content: &[u8]) -> Result<(), BootstrapError> {
 fn remove(file: &Path) -> Result<(), BootstrapError> {
     files::remove(file).map_err(|source| BootstrapError::File { path: file.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        coordinator::testing::first_host,
+        store::{LeaseId, MemoryStore, Op, Record, StorePath, Watch},
+    };
+
+    /// Fails every commit, as a disk does that has just gone.
+    struct Broken;
+
+    #[async_trait::async_trait]
+    impl Store for Broken {
+        async fn get(&self, _path: &StorePath) -> Result<Option<Record>, StoreError> {
+            Ok(None)
+        }
+        async fn list(&self, _prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn commit(&self, _ops: Vec<Op>) -> Result<u64, CommitError> {
+            Err(StoreError::Full.into())
+        }
+        fn watch(&self) -> Watch {
+            unreachable!("a bootstrap watches nothing")
+        }
+        async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+            Err(StoreError::Full)
+        }
+        async fn close_lease(&self, _lease: LeaseId) -> Result<(), StoreError> {
+            Err(StoreError::Full)
+        }
+        async fn failed(&self) -> StoreError {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_operator_may_have_read_stays_true_when_it_is_run_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let host = first_host(&dir);
+        let master = MasterKey::load_or_create(&dir.path().join("master.key")).expect("a key");
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        bootstrap(&Broken, &master, &host, now).await.expect_err("the disk is full");
+        let secrets = std::fs::read(&host.secrets_file).expect("written before the commit");
+
+        let store = MemoryStore::new();
+        let made = bootstrap(&store, &master, &host, now).await.expect("made");
+        assert!(made.made_now);
+        assert_eq!(std::fs::read(&host.secrets_file).expect("there"), secrets);
+        assert!(!dir.path().join("bootstrap.json").exists(), "the plan holds secrets");
+        let again = bootstrap(&store, &master, &host, now).await.expect("found");
+        assert!(!again.made_now);
+        assert_eq!(again.cluster_id, made.cluster_id);
+    }
+}

@@ -20,6 +20,8 @@ mod seal;
 mod server;
 mod services;
 mod start;
+#[cfg(test)]
+mod testing;
 
 pub use bootstrap::{ADMIN, BootstrapError, Bootstrapped, FirstHost, bootstrap};
 pub use http::openapi;

@@ -8,6 +8,7 @@ mod host;
 mod token;
 mod user;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use audit::{Actor, AuditRecord};
@@ -61,11 +62,7 @@ pub fn put<T: Stored>(path: StorePath, value: &T, version: u64) -> Op {
 /// The directory that a record falls into, so that no directory grows past 10,000 records: two
 /// hexadecimal digits that depend on `name` alone.
 fn shard(name: &str) -> String {
-    // FNV-1a: short, and the same in every version and on every machine.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{:02x}", (hash >> 32) as u8)
+    hex::encode(&digest(&SHA256, name.as_bytes()).as_ref()[..1])
 }
 
 fn sharded(root: &str, name: &str) -> StorePath {

@@ -9,3 +9,6 @@ pub mod tokens;
 /// How often a change is tried anew after losing a race for a record. Each loss means that
 /// somebody else's change went through.
 const ATTEMPTS: usize = 16;
+
+#[cfg(test)]
+mod tests;

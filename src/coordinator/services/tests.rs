@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use super::{
+    enrolment::{EnrolError, enrol},
+    members::update_facts,
+    removal::{RemoveError, remove_runner},
+    roles::{WantedRoles, set_roles},
+    tokens::{NewToken, revoke_token},
+};
+use crate::{
+    coordinator::{
+        records::{AuditRecord, HostRecord, UseRecord, decode},
+        testing::TestCluster,
+    },
+    model::{CapacitySource, RunnerId, Secret},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn join(
+    cluster: &TestCluster,
+    number: u8,
+    roles: &str,
+    token: &NewToken,
+) -> Result<HostRecord, EnrolError> {
+    enrol(&cluster.app, cluster.caller(number), cluster.request(number, roles, token)).await
+}
+
+async fn uses(cluster: &TestCluster, token: &NewToken) -> usize {
+    let root = UseRecord::root(token.record.id);
+    cluster.app.store.list(&root).await.expect("listed").len()
+}
+
+fn runner(number: u8) -> RunnerId {
+    format!("10.0.0.{number}").parse().expect("an id")
+}
+
+#[tokio::test]
+async fn an_ephemeral_token_is_good_to_the_last_millisecond_and_then_refused() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("allocator", Some(MINUTE), None).await;
+    cluster.advance(MINUTE - Duration::from_millis(1));
+    join(&cluster, 7, "allocator", &token).await.expect("in time");
+    cluster.advance(Duration::from_millis(1));
+    let late = join(&cluster, 8, "allocator", &token).await;
+    assert!(matches!(late, Err(EnrolError::TokenExpired { .. })), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_join_acknowledged_before_a_revocation_is_answered_again_with_the_same_answer() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("allocator", Some(MINUTE), Some(1)).await;
+    let first = join(&cluster, 7, "allocator", &token).await.expect("joined");
+    revoke_token(&cluster.app, &cluster.origin(), &token.record.id.to_string())
+        .await
+        .expect("revoked");
+    cluster.advance(2 * MINUTE);
+    let again = join(&cluster, 7, "allocator", &token).await.expect("the same answer");
+    assert_eq!(again, first);
+    assert_eq!(uses(&cluster, &token).await, 1);
+    let other = join(&cluster, 8, "allocator", &token).await;
+    assert!(matches!(other, Err(EnrolError::TokenRevoked(_))), "{other:?}");
+}
+
+#[tokio::test]
+async fn of_many_who_want_the_last_use_one_gets_it() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, Some(3)).await;
+    let joins = (10..18).map(|number| {
+        let (app, caller) = (cluster.app.clone(), cluster.caller(number));
+        let request = cluster.request(number, "", &token);
+        tokio::spawn(async move { enrol(&app, caller, request).await })
+    });
+    let mut joined = 0;
+    for outcome in joins.collect::<Vec<_>>() {
+        match outcome.await.expect("no panic") {
+            Ok(_) => joined += 1,
+            Err(EnrolError::TokenUsedUp(3)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(joined, 3);
+    assert_eq!(uses(&cluster, &token).await, 3);
+}
+
+#[tokio::test]
+async fn no_reason_is_told_before_the_signature_holds_and_the_record_must_be_of_this_text() {
+    let (ours, theirs) = (TestCluster::start().await, TestCluster::start().await);
+    let mut foreign = theirs.token("", None, None).await;
+    let unknown = join(&ours, 7, "", &foreign).await;
+    assert!(matches!(unknown, Err(EnrolError::TokenInvalid)), "{unknown:?}");
+    foreign.text = Secret::new("not a token");
+    let garbage = join(&ours, 7, "", &foreign).await;
+    assert!(matches!(garbage, Err(EnrolError::TokenInvalid)), "{garbage:?}");
+
+    // The right key, and no record: whoever steals the key still cannot make a token.
+    let key = ours.app.cluster.signing_key().expect("a key");
+    let token = ours.token("", None, None).await;
+    let parsed = crate::token::UnverifiedToken::parse(token.text.expose()).expect("a token");
+    let forged = |change: fn(&mut crate::token::Claims)| {
+        let mut claims = parsed.claims().clone();
+        change(&mut claims);
+        NewToken { text: key.sign(&claims), record: token.record.clone() }
+    };
+    for forgery in [
+        forged(|claims| claims.id = crate::model::TokenId(uuid::Uuid::from_u128(1))),
+        forged(|claims| claims.roles = vec!["allocator".into()]),
+    ] {
+        let refused = join(&ours, 7, "", &forgery).await;
+        assert!(matches!(refused, Err(EnrolError::TokenInvalid)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_records_roles_are_the_limit() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("allocator", None, None).await;
+    let beyond = join(&cluster, 7, "allocator,proxy", &token).await;
+    let Err(EnrolError::RolesExceeded { beyond, .. }) = beyond else { panic!("{beyond:?}") };
+    assert_eq!(beyond.to_string(), "proxy");
+    assert_eq!(uses(&cluster, &token).await, 0);
+}
+
+#[tokio::test]
+async fn a_removed_hosts_key_never_comes_back_and_its_name_does() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    join(&cluster, 7, "", &token).await.expect("joined");
+    remove_runner(&cluster.app, &cluster.origin(), &runner(7)).await.expect("removed");
+    let again = join(&cluster, 7, "", &token).await;
+    assert!(matches!(again, Err(EnrolError::Removed { .. })), "{again:?}");
+    // The same name with a fresh key.
+    let mut request = cluster.request(7, "", &token);
+    request.runner_id = runner(7);
+    enrol(&cluster.app, cluster.caller(8), request).await.expect("a new host");
+    let gone = remove_runner(&cluster.app, &cluster.origin(), &runner(9)).await;
+    assert!(matches!(gone, Err(RemoveError::NotFound)), "{gone:?}");
+}
+
+#[tokio::test]
+async fn capacity_follows_roles_and_facts_and_keeps_its_source() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("allocator", None, None).await;
+    join(&cluster, 7, "allocator", &token).await.expect("joined");
+    let capacity = || {
+        let view = cluster.app.registry.view();
+        view.host(&runner(7)).expect("a member").capacity_mb()
+    };
+    assert_eq!(capacity(), (12_398, CapacitySource::Physical));
+    let mut facts = crate::coordinator::testing::facts("10.0.0.7");
+    facts.memory_bytes = 512 << 30;
+    facts.memory_source = CapacitySource::Cgroup;
+    let hash = facts.hash();
+    update_facts(&cluster.app, cluster.caller(7), &runner(7), facts, hash).await.expect("taken");
+    assert_eq!(capacity(), ((512 - 12) * 1024, CapacitySource::Cgroup));
+    let wanted = WantedRoles::from_names(["allocator", "proxy"]).expect("roles");
+    set_roles(&cluster.app, &cluster.origin(), &runner(7), wanted).await.expect("set");
+    assert_eq!(capacity(), ((512 - 28) * 1024, CapacitySource::Cgroup));
+}
+
+#[tokio::test]
+async fn facts_come_from_the_host_itself_only() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    join(&cluster, 7, "", &token).await.expect("joined");
+    let mut facts = crate::coordinator::testing::facts("10.9.9.9");
+    facts.hostname = "someone else".into();
+    let hash = facts.hash();
+    update_facts(&cluster.app, cluster.caller(8), &runner(7), facts, hash).await.expect("ignored");
+    let host = cluster.app.registry.view().host(&runner(7)).expect("a member");
+    assert_eq!(host.facts.hostname, "host");
+}
+
+#[tokio::test]
+async fn a_refused_change_leaves_no_audit_record() {
+    let cluster = TestCluster::start().await;
+    let records = async || {
+        let found = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
+        found.iter().map(|record| decode::<AuditRecord>(record).expect("readable").action).collect()
+    };
+    let before: Vec<String> = records().await;
+    assert_eq!(before, ["cluster.create"]);
+    let wanted = WantedRoles::from_names(["coordinator"]).expect("roles");
+    set_roles(&cluster.app, &cluster.origin(), &runner(1), wanted).await.expect_err("refused");
+    let after: Vec<String> = records().await;
+    assert_eq!(after, before);
+}
