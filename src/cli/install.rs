@@ -203,7 +203,8 @@ impl Installation {
         let (daemon, shutdown) = run::start(self.options.state_dir.clone(), lock)
             .await
             .inspect_err(|_| reporter.end())?;
-        let mut followed = daemon.board().follow();
+        let board = daemon.board().clone();
+        let mut followed = board.follow();
         let output = self.output;
         let told = async {
             let settled =
@@ -219,15 +220,18 @@ impl Installation {
                 // The daemon goes on trying; whoever watches should know.
                 _ => {
                     reporter.end();
-                    output.failure(&not_in_time(Some(daemon.board().read())));
+                    output.failure(&not_in_time(Some(board.read())));
                 }
             }
         };
+        let mut running = std::pin::pin!(daemon.run(shutdown));
         tokio::select! {
-            () = told => {}
-            () = shutdown.wait() => reporter.end(),
+            () = told => running.await?,
+            ended = &mut running => {
+                reporter.end();
+                ended?;
+            }
         }
-        daemon.run(shutdown).await?;
         Ok(Exit::Success)
     }
 
@@ -292,10 +296,8 @@ impl Installation {
             };
             lines.push(format!("API: {url}/api/v1"));
             lines.push(format!("passwords and tokens: {}", file.display()));
-            if self.output.is_terminal()
-                && let Ok(Some(secrets)) = files::read_limited(file, 1 << 20)
-            {
-                lines.push(String::from_utf8_lossy(&secrets).trim_end().to_owned());
+            if self.output.is_terminal() {
+                lines.extend(secrets_in_words(file));
             }
             lines.push("to add a host: ece-agent token create --roles allocator".into());
         } else if let Purpose::Join(join) = &self.options.purpose
@@ -316,6 +318,21 @@ impl Installation {
         }
         lines
     }
+}
+
+/// What the secrets file holds, for the person who has just set up the first host.
+fn secrets_in_words(file: &Path) -> Vec<String> {
+    const NAMES: [(&str, &str); 5] = [
+        ("adminconsole_root_password", "password of admin"),
+        ("adminconsole_readonly_password", "password of readonly"),
+        ("bootstrap_runner_roles_token", "token without roles"),
+        ("allocator_only_token", "token for allocators"),
+        ("emergency_all_roles_except_allocator_token", "token for all other roles"),
+    ];
+    let content = files::read_limited(file, 1 << 20).ok().flatten().unwrap_or_default();
+    let secrets: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
+    let shown = |(key, name)| Some(format!("  {name}: {}", secrets.get(key)?.as_str()?));
+    NAMES.into_iter().filter_map(shown).collect()
 }
 
 fn start_daemon(state: &StateDir) -> Result<Child, Failure> {

@@ -144,7 +144,16 @@ impl Liveness {
         }
     }
 
-    /// The host said that it stops, or was removed.
+    /// This run of the daemon said that it stops.
+    pub fn said_goodbye(&self, runner: &RunnerId, session: SessionId) {
+        let current = self.lock().get(runner).is_some_and(|it| it.session == session);
+        // A daemon that is gone must not end the session of the one that came after it.
+        if current {
+            self.ended(runner);
+        }
+    }
+
+    /// The host was removed.
     pub fn ended(&self, runner: &RunnerId) {
         if let Some(presence) = self.lock().remove(runner) {
             presence.news.notify_one();
@@ -283,6 +292,17 @@ mod tests {
         assert_eq!(transitions.try_recv(), Ok(began));
         assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
         assert!(transitions.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_ends_the_session_that_says_it_and_no_other() {
+        let liveness = liveness();
+        liveness.poll(&runner(), session(1), 1, BTreeMap::new());
+        liveness.poll(&runner(), session(2), 2, BTreeMap::new());
+        liveness.said_goodbye(&runner(), session(1));
+        assert!(liveness.is_connected(&runner()));
+        liveness.said_goodbye(&runner(), session(2));
+        assert!(!liveness.is_connected(&runner()));
     }
 
     #[tokio::test]

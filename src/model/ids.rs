@@ -10,6 +10,8 @@ const MAX_ID_LENGTH: usize = 128;
 pub enum InvalidId {
     #[error("it is empty")]
     Empty,
+    #[error("'.' and '..' mean something else in a URL")]
+    Dots,
     #[error("it has {0} characters, and at most {MAX_ID_LENGTH} are allowed")]
     TooLong(usize),
     #[error("{0:?} is not allowed in it (letters, digits, '.', '_', ':' and '-' are)")]
@@ -25,6 +27,9 @@ fn check_grammar(text: &str) -> Result<(), InvalidId> {
     }
     if text.len() > MAX_ID_LENGTH {
         return Err(InvalidId::TooLong(text.len()));
+    }
+    if matches!(text, "." | "..") {
+        return Err(InvalidId::Dots);
     }
     Ok(())
 }
@@ -131,5 +136,6 @@ mod tests {
         assert_eq!("a\nb".parse::<RunnerId>(), Err(InvalidId::Character('\n')));
         assert_eq!("x".repeat(10_000).parse::<RunnerId>(), Err(InvalidId::TooLong(10_000)));
         assert_eq!("".parse::<RunnerId>(), Err(InvalidId::Empty));
+        assert_eq!("..".parse::<RunnerId>(), Err(InvalidId::Dots));
     }
 }

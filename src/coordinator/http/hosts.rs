@@ -147,7 +147,7 @@ pub async fn session(
     // Another key on the same connection is not possible, so the first runner stays right.
     let runner = connection.session_of.get_or_init(|| host.runner_id.clone()).clone();
     if request.closing {
-        app.liveness.ended(&runner);
+        app.liveness.said_goodbye(&runner, request.session);
         return Ok(Json(reply(&app, &host, false)));
     }
     let knows_facts = host.facts_hash == request.facts_hash;

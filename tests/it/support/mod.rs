@@ -25,6 +25,7 @@ pub fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
 }
 
 /// Notes that a test could not run here, and why; the test run lists them at its end.
+#[expect(clippy::print_stderr, reason = "the test runner shows it")]
 pub fn skip(test: &str, why: &str) {
     use std::io::Write;
     eprintln!("skipped: {test}: {why}");
