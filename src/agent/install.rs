@@ -131,7 +131,10 @@ impl<'a> TokenVerified<'a> {
         let facts = gather_facts(&start.settings, start.machine, host_ip).map_err(|error| {
             Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
         })?;
-        let runner_id = self.runner_id(host_ip)?;
+        // A host that was removed may come back under another name.
+        let journal = self.journal.as_ref().filter(|_| !start.new_identity);
+        let runner_id =
+            Journal::settle_runner_id(journal, start.runner_id.as_ref(), facts.host_ip)?;
         let memory_mb = facts.memory_bytes >> 20;
         let result = format!(
             "host IP {}, {} CPUs, {memory_mb} MB of memory, runner id {runner_id}",
@@ -139,25 +142,6 @@ impl<'a> TokenVerified<'a> {
         );
         start.progress.finished(Step::Preflight, &result);
         Ok(PreflightPassed { verified: self, runner_id, facts })
-    }
-
-    /// The name of an installation that was begun stays.
-    fn runner_id(&self, HostIp(host_ip): HostIp) -> Result<RunnerId, Failure> {
-        let begun = self.journal.as_ref().filter(|journal| journal.phase >= Phase::EnrolmentSent);
-        match (&self.start.runner_id, begun) {
-            (Some(given), Some(journal))
-                if *given != journal.runner_id && !self.start.new_identity =>
-            {
-                let message = format!(
-                    "this state directory is of the host {}, and --runner-id says {given}",
-                    journal.runner_id
-                );
-                Err(Failure::new(Code::InstallRunnerIdDiffers, message))
-            }
-            (Some(given), _) => Ok(given.clone()),
-            (None, Some(journal)) => Ok(journal.runner_id.clone()),
-            (None, None) => Ok(host_ip.to_string().parse().expect("an address is a runner id")),
-        }
     }
 }
 
@@ -280,7 +264,7 @@ async fn first_resolved(coordinators: &[CoordinatorAddress]) -> Result<SocketAdd
 }
 
 /// Tells what the checks found, and stops at errors.
-fn report_findings(
+pub fn report_findings(
     context: &preflight::Context<'_>,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
@@ -299,11 +283,12 @@ pub fn prepare_state_dir(state: &StateDir) -> Result<(), Failure> {
     files::create_private_dir(state.path()).map_err(|error| not_writable(state.path(), error))
 }
 
-pub(super) fn not_writable(path: &Path, error: io::Error) -> Failure {
+pub fn not_writable(path: &Path, error: io::Error) -> Failure {
     Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
 }
 
-fn load_or_make_key(state: &StateDir) -> Result<PrivateKey, Failure> {
+/// The host's key; made now if there is none.
+pub fn load_or_make_key(state: &StateDir) -> Result<PrivateKey, Failure> {
     match load_key(state)? {
         HostKeyState::There(key) => Ok(key),
         HostKeyState::Missing => renew_key(state),

@@ -1,10 +1,10 @@
-use std::io;
+use std::{io, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     config::StateDir,
-    model::{RoleSet, RunnerId},
+    model::{Code, Failure, RoleSet, RunnerId},
     rt::files,
 };
 
@@ -34,6 +34,27 @@ impl Journal {
     pub fn load(state: &StateDir) -> io::Result<Option<Self>> {
         let content = files::read_limited(&state.journal(), MAX_FILE)?;
         Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+    }
+
+    /// The name that an installation goes by: once others may know it, it stays.
+    pub fn settle_runner_id(
+        journal: Option<&Self>,
+        given: Option<&RunnerId>,
+        host_ip: IpAddr,
+    ) -> Result<RunnerId, Failure> {
+        let begun = journal.filter(|journal| journal.phase >= Phase::EnrolmentSent);
+        match (given, begun) {
+            (Some(given), Some(journal)) if *given != journal.runner_id => {
+                let message = format!(
+                    "this state directory is of the host {}, and --runner-id says {given}",
+                    journal.runner_id
+                );
+                Err(Failure::new(Code::InstallRunnerIdDiffers, message))
+            }
+            (_, Some(journal)) => Ok(journal.runner_id.clone()),
+            (Some(given), None) => Ok(given.clone()),
+            (None, None) => Ok(host_ip.to_string().parse().expect("an address is a runner id")),
+        }
     }
 
     pub fn save(&self, state: &StateDir) -> io::Result<()> {

@@ -11,7 +11,9 @@ mod supervisor;
 
 pub use facts::{HostIp, gather_facts};
 pub use identity::{HostKeyState, Identity, IdentityError, load_identity, load_key, save_identity};
-pub use install::{Enrolled, JoinStart, prepare_state_dir};
+pub use install::{
+    Enrolled, JoinStart, load_or_make_key, not_writable, prepare_state_dir, report_findings,
+};
 pub use journal::{Journal, Phase};
 pub use progress::{Progress, Step};
 pub use session::Session;

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use super::{cluster::Cluster, liveness::Liveness, passwords::Passwords, registry::Registry};
+use super::{
+    cluster::Cluster, liveness::Liveness, passwords::Passwords, records::HostRecord,
+    registry::Registry,
+};
 use crate::{
-    model::Fingerprint,
+    model::{Fingerprint, Role},
     rt::{Clock, Shutdown},
     store::SharedStore,
     wire::hosts::KnownCoordinator,
@@ -23,6 +26,12 @@ pub struct App {
 }
 
 impl App {
+    /// The member with this runner id that has `role`, if one is asked for.
+    pub fn member(&self, id: &str, role: Option<Role>) -> Option<Arc<HostRecord>> {
+        let host = self.registry.view().host(&id.parse().ok()?)?;
+        role.is_none_or(|role| host.has(role)).then_some(host)
+    }
+
     /// The coordinators that hosts may turn to.
     pub fn known_coordinators(&self) -> Vec<KnownCoordinator> {
         self.addresses

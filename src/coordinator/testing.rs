@@ -74,8 +74,11 @@ pub fn facts(host_ip: &str) -> Facts {
 
 impl TestCluster {
     pub async fn start() -> Self {
+        Self::start_on(Arc::new(MemoryStore::new())).await
+    }
+
+    pub async fn start_on(store: SharedStore) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let store: SharedStore = Arc::new(MemoryStore::new());
         let master = MasterKey::load_or_create(&dir.path().join("master.key")).expect("a key");
         let now = Arc::new(AtomicI64::new(START));
         let at = now.clone();

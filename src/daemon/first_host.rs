@@ -2,15 +2,15 @@ use std::{io, net::IpAddr, path::PathBuf};
 
 use crate::{
     agent::{
-        HostIp, HostKeyState, Identity, Journal, Phase, Progress, Step, gather_facts, load_key,
-        prepare_state_dir, save_identity,
+        HostIp, Identity, Journal, Phase, Progress, Step, gather_facts, load_or_make_key,
+        not_writable, prepare_state_dir, report_findings, save_identity,
     },
     config::{FirstHostOptions, HostSettings, StateDir, only_address},
     coordinator::{BootstrapError, FirstHost, MasterKey, bootstrap},
     daemon::local_coordinator::{addresses, open_store, store_failure},
     host::Machine,
     model::{Code, Failure, RunnerId},
-    preflight::{self, Severity},
+    preflight,
     rt::{Timestamp, files},
     tls::PrivateKey,
 };
@@ -44,18 +44,21 @@ impl FirstHostStart<'_> {
     pub async fn set_up(self, now: Timestamp) -> Result<SetUp, Failure> {
         let host_ip = self.preflight()?;
         let key = self.key()?;
-        let runner_id = self.runner_id(host_ip)?;
+        let journal = Journal::load(self.state)
+            .map_err(|error| not_writable(&self.state.journal(), error))?;
+        let runner_id =
+            Journal::settle_runner_id(journal.as_ref(), self.runner_id.as_ref(), host_ip)?;
         let journal = Journal {
             phase: Phase::EnrolmentSent,
             runner_id: runner_id.clone(),
             roles: self.options.roles.clone(),
         };
-        let not_written = |error| not_writable(self.state.journal(), error);
+        let not_written = |error| not_writable(&self.state.journal(), error);
         journal.save(self.state).map_err(not_written)?;
 
         self.progress.started(Step::Bootstrap);
         let dir = self.state.coordinator();
-        files::create_private_dir(&dir).map_err(|error| not_writable(dir.clone(), error))?;
+        files::create_private_dir(&dir).map_err(|error| not_writable(&dir, error))?;
         let master = MasterKey::load_or_create(&dir.join("master.key"))
             .map_err(|error| bootstrap_failure(error.into()))?;
         let facts = gather_facts(&self.settings, self.machine, HostIp(host_ip)).map_err(unread)?;
@@ -85,7 +88,7 @@ impl FirstHostStart<'_> {
             cluster.ca_certificate,
         );
         save_identity(self.state, &identity)
-            .map_err(|error| not_writable(self.state.identity(), error))?;
+            .map_err(|error| not_writable(&self.state.identity(), error))?;
         Journal { phase: Phase::Enrolled, ..journal }.save(self.state).map_err(not_written)?;
         self.progress.finished(Step::Bootstrap, &format!("cluster {}", cluster.cluster_id));
         Ok(SetUp { identity, secrets_file, made_now: cluster.made_now })
@@ -108,12 +111,7 @@ impl FirstHostStart<'_> {
             bind: only_address(host_ip),
             relaxed: self.relaxed,
         };
-        for finding in preflight::check(&context) {
-            match finding.severity {
-                Severity::Warning => self.progress.warning(&finding.failure),
-                Severity::Error => return Err(finding.failure),
-            }
-        }
+        report_findings(&context, self.progress)?;
         let facts = gather_facts(&self.settings, self.machine, HostIp(host_ip)).map_err(unread)?;
         let result = format!(
             "host IP {host_ip}, {} CPUs, {} MB of memory",
@@ -126,45 +124,14 @@ impl FirstHostStart<'_> {
 
     fn key(&self) -> Result<PrivateKey, Failure> {
         self.progress.started(Step::Key);
-        let key = match load_key(self.state)? {
-            HostKeyState::There(key) => key,
-            HostKeyState::Missing => {
-                let key = PrivateKey::generate()
-                    .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
-                files::write_private(&self.state.key(), key.to_pem().expose().as_bytes())
-                    .map_err(|error| not_writable(self.state.key(), error))?;
-                key
-            }
-        };
+        let key = load_or_make_key(self.state)?;
         self.progress.finished(Step::Key, &key.fingerprint().to_string());
         Ok(key)
-    }
-
-    /// The name of an installation that was begun stays.
-    fn runner_id(&self, host_ip: IpAddr) -> Result<RunnerId, Failure> {
-        let journal =
-            Journal::load(self.state).map_err(|error| not_writable(self.state.journal(), error))?;
-        match (&self.runner_id, journal) {
-            (Some(given), Some(journal)) if *given != journal.runner_id => {
-                let message = format!(
-                    "this state directory is of the host {}, and --runner-id says {given}",
-                    journal.runner_id
-                );
-                Err(Failure::new(Code::InstallRunnerIdDiffers, message))
-            }
-            (_, Some(journal)) => Ok(journal.runner_id),
-            (Some(given), None) => Ok(given.clone()),
-            (None, None) => Ok(host_ip.to_string().parse().expect("an address is a runner id")),
-        }
     }
 }
 
 fn unread(error: io::Error) -> Failure {
     Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
-}
-
-fn not_writable(path: PathBuf, error: io::Error) -> Failure {
-    Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
 }
 
 fn bootstrap_failure(error: BootstrapError) -> Failure {

@@ -117,9 +117,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<AllocatorInfo>, ApiError> {
-    let host = id.parse().ok().and_then(|runner| app.registry.view().host(&runner));
-    let host = host.filter(|host| host.has(Role::Allocator));
-    let host = host.ok_or(ApiError::NoSuchAllocator(id))?;
+    let host = app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
     Ok(Json(shown(&app, &host)))
 }
 

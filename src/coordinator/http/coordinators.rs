@@ -57,9 +57,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<CoordinatorSummary>, ApiError> {
-    let host = id.parse().ok().and_then(|runner| app.registry.view().host(&runner));
-    let host = host.filter(|host| host.has(Role::Coordinator));
-    let host = host.ok_or(ApiError::NoSuchCoordinator(id))?;
+    let host = app.member(&id, Some(Role::Coordinator)).ok_or(ApiError::NoSuchCoordinator(id))?;
     Ok(Json(shown(&host)))
 }
 

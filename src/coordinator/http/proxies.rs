@@ -53,8 +53,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<ProxyInfo>, ApiError> {
-    let host = id.parse().ok().and_then(|runner| app.registry.view().host(&runner));
-    let host = host.filter(|host| host.has(Role::Proxy)).ok_or(ApiError::NoSuchProxy(id))?;
+    let host = app.member(&id, Some(Role::Proxy)).ok_or(ApiError::NoSuchProxy(id))?;
     Ok(Json(shown(&app, &host)))
 }
 

@@ -55,8 +55,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<RunnerInfo>, ApiError> {
-    let host = id.parse().ok().and_then(|runner| app.registry.view().host(&runner));
-    let host = host.ok_or(ApiError::NoSuchRunner(id))?;
+    let host = app.member(&id, None).ok_or(ApiError::NoSuchRunner(id))?;
     Ok(Json(shown(&app, &host)))
 }
 

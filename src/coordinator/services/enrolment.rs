@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::ATTEMPTS;
+use super::{Attempt, carry_out};
 use crate::{
     coordinator::{
         app::App,
@@ -12,7 +12,7 @@ use crate::{
     },
     model::{KeyId, Role, RoleSet, RunnerId, TokenId},
     rt::Timestamp,
-    store::{CommitError, Op, StoreError},
+    store::{Op, StoreError},
     token::{UnverifiedToken, VerifiedToken},
     wire::hosts::{EnrolRequest, Facts},
 };
@@ -69,16 +69,23 @@ pub async fn enrol(
     caller: Caller,
     request: EnrolRequest,
 ) -> Result<HostRecord, EnrolError> {
-    for _ in 0..ATTEMPTS {
-        if let Some(record) = app.store.get(&KeyRecord::path(&caller.key)).await? {
-            return already_known(app, decode(&record)?, &request).await;
-        }
-        match try_enrol(app, caller, &request).await? {
-            Some(host) => return Ok(host),
-            None => tracing::debug!(runner = %request.runner_id, "lost a race; trying again"),
-        }
-    }
-    Err(StoreError::Failed("too many hosts want the same records".into()).into())
+    let request = &request;
+    let origin = Origin {
+        actor: Actor::Host(request.runner_id.clone()),
+        address: caller.address,
+        request_id: caller.request_id,
+    };
+    carry_out(app, &origin, |now| {
+        Box::pin(async move {
+            match app.store.get(&KeyRecord::path(&caller.key)).await? {
+                Some(record) => {
+                    already_known(app, decode(&record)?, request).await.map(Attempt::Settled)
+                }
+                None => new_member(app, caller, request, now).await,
+            }
+        })
+    })
+    .await
 }
 
 async fn already_known(
@@ -104,13 +111,12 @@ async fn already_known(
     Ok(host)
 }
 
-/// `None` if the state changed under the attempt.
-async fn try_enrol(
+async fn new_member(
     app: &App,
     caller: Caller,
     request: &EnrolRequest,
-) -> Result<Option<HostRecord>, EnrolError> {
-    let now = app.clock.now();
+    now: Timestamp,
+) -> Result<Attempt<HostRecord>, EnrolError> {
     let (token, token_version) = admit(app, request, now).await?;
     check_facts(&request.facts, &request.facts_hash)?;
     let host_path = HostRecord::path(&request.runner_id);
@@ -159,19 +165,7 @@ async fn try_enrol(
             "token_id": token.id,
         }),
     };
-    let origin = Origin {
-        actor: Actor::Host(host.runner_id.clone()),
-        address: caller.address,
-        request_id: caller.request_id,
-    };
-    match change.commit(&*app.store, &origin, now).await {
-        Ok(revision) => {
-            app.registry.caught_up(revision).await;
-            Ok(Some(host))
-        }
-        Err(CommitError::Conflict { .. }) => Ok(None),
-        Err(CommitError::Store(error)) => Err(error.into()),
-    }
+    Ok(Attempt::Commit(change, host))
 }
 
 /// Whether the token lets this request in, now; its record and the version to hold on to.

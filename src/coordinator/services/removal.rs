@@ -1,15 +1,18 @@
 use serde_json::json;
 
-use super::{ATTEMPTS, roles::SetRolesError};
+use super::{
+    Attempt, carry_out,
+    enrolment::roles_of_the_first_host,
+    roles::{SetRolesError, remove_role},
+};
 use crate::{
     coordinator::{
         app::App,
         change::{Change, Origin},
         records::{HostRecord, KeyRecord, decode, put},
-        services::roles::remove_role,
     },
     model::{Role, RunnerId},
-    store::{CommitError, Op, StoreError},
+    store::{Op, StoreError},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +33,7 @@ pub async fn remove_allocator(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    let host = app.registry.view().host(runner).filter(|host| host.has(Role::Allocator));
-    host.ok_or(RemoveError::NotFound)?;
+    app.member(runner.as_str(), Some(Role::Allocator)).ok_or(RemoveError::NotFound)?;
     if app.liveness.is_connected(runner) {
         return Err(RemoveError::Connected(runner.clone()));
     }
@@ -54,14 +56,11 @@ pub async fn remove_runner(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    let path = HostRecord::path(runner);
-    for _ in 0..ATTEMPTS {
-        let now = app.clock.now();
-        let record = app.store.get(&path).await?.ok_or(RemoveError::NotFound)?;
+    let path = &HostRecord::path(runner);
+    carry_out(app, origin, |now| { Box::pin(async move {
+        let record = app.store.get(path).await?.ok_or(RemoveError::NotFound)?;
         let host: HostRecord = decode(&record)?;
-        if let Some(role) =
-            [Role::Coordinator, Role::Director].into_iter().find(|role| host.has(*role))
-        {
+        if let Some(role) = roles_of_the_first_host(&host.roles).iter().next() {
             return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
         }
         if app.liveness.is_connected(runner) {
@@ -80,14 +79,7 @@ pub async fn remove_runner(
             before: json!({ "key": host.key, "roles": host.roles, "host_ip": host.facts.host_ip }),
             after: json!(null),
         };
-        match change.commit(&*app.store, origin, now).await {
-            Ok(revision) => {
-                app.registry.caught_up(revision).await;
-                return Ok(());
-            }
-            Err(CommitError::Conflict { .. }) => {}
-            Err(CommitError::Store(error)) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Failed(format!("{path} changes all the time")).into())
+        Ok(Attempt::Commit(change, ()))
+    }) })
+    .await
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{ATTEMPTS, enrolment::roles_of_the_first_host};
+use super::{Attempt, carry_out, enrolment::roles_of_the_first_host};
 use crate::{
     coordinator::{
         app::App,
@@ -10,7 +10,7 @@ use crate::{
         records::{HostRecord, decode, put},
     },
     model::{Role, RoleSet, RunnerId},
-    store::{CommitError, StoreError},
+    store::StoreError,
 };
 
 /// The roles that a host is to have: those that this program runs, and names that ECE's tools
@@ -87,41 +87,37 @@ async fn change_roles(
     origin: &Origin,
     runner: &RunnerId,
     action: &'static str,
-    wanted: impl Fn(&HostRecord) -> WantedRoles,
+    wanted: impl Fn(&HostRecord) -> WantedRoles + Sync,
 ) -> Result<(), SetRolesError> {
-    let path = HostRecord::path(runner);
-    for _ in 0..ATTEMPTS {
-        let record = app.store.get(&path).await?;
-        let record = record.ok_or_else(|| SetRolesError::RunnerNotFound(runner.clone()))?;
-        let before: HostRecord = decode(&record)?;
-        let WantedRoles { roles, other } = wanted(&before);
-        if before.roles == roles && before.other_roles == other {
-            return Ok(());
-        }
-        check_change(app, &before, &roles)?;
-        let after = HostRecord {
-            roles,
-            other_roles: other,
-            desired_revision: before.desired_revision + 1,
-            ..before.clone()
-        };
-        let change = Change {
-            ops: vec![put(path.clone(), &after, record.version)],
-            action,
-            subject: runner.to_string(),
-            before: shown(&before),
-            after: shown(&after),
-        };
-        match change.commit(&*app.store, origin, app.clock.now()).await {
-            Ok(revision) => {
-                app.registry.caught_up(revision).await;
-                return Ok(());
+    let wanted = &wanted;
+    let path = &HostRecord::path(runner);
+    carry_out(app, origin, |_| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?;
+            let record = record.ok_or_else(|| SetRolesError::RunnerNotFound(runner.clone()))?;
+            let before: HostRecord = decode(&record)?;
+            let WantedRoles { roles, other } = wanted(&before);
+            if before.roles == roles && before.other_roles == other {
+                return Ok(Attempt::Settled(()));
             }
-            Err(CommitError::Conflict { .. }) => {}
-            Err(CommitError::Store(error)) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Failed(format!("{path} changes all the time")).into())
+            check_change(app, &before, &roles)?;
+            let after = HostRecord {
+                roles,
+                other_roles: other,
+                desired_revision: before.desired_revision + 1,
+                ..before.clone()
+            };
+            let change = Change {
+                ops: vec![put(path.clone(), &after, record.version)],
+                action,
+                subject: runner.to_string(),
+                before: shown(&before),
+                after: shown(&after),
+            };
+            Ok(Attempt::Commit(change, ()))
+        })
+    })
+    .await
 }
 
 fn check_change(app: &App, before: &HostRecord, roles: &RoleSet) -> Result<(), SetRolesError> {

@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use super::{
     enrolment::{EnrolError, enrol},
@@ -9,10 +12,13 @@ use super::{
 };
 use crate::{
     coordinator::{
-        records::{AuditRecord, HostRecord, UseRecord, decode},
+        records::{
+            Actor, AuditRecord, HostRecord, Revocation, TokenRecord, UseRecord, decode, put,
+        },
         testing::TestCluster,
     },
     model::{CapacitySource, RunnerId, Secret},
+    store::{CommitError, LeaseId, MemoryStore, Op, Record, Store, StoreError, StorePath, Watch},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -184,4 +190,63 @@ async fn a_refused_change_leaves_no_audit_record() {
     set_roles(&cluster.app, &cluster.origin(), &runner(1), wanted).await.expect_err("refused");
     let after: Vec<String> = records().await;
     assert_eq!(after, before);
+}
+
+/// A store on which something else is committed just before the next commit.
+#[derive(Default)]
+struct Raced {
+    store: Option<MemoryStore>,
+    first: Mutex<Option<Vec<Op>>>,
+}
+
+impl Raced {
+    fn inner(&self) -> &MemoryStore {
+        self.store.as_ref().expect("made with one")
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Raced {
+    async fn get(&self, path: &StorePath) -> Result<Option<Record>, StoreError> {
+        self.inner().get(path).await
+    }
+    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+        self.inner().list(prefix).await
+    }
+    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
+        let first = self.first.lock().expect("no panic while held").take();
+        if let Some(first) = first {
+            self.inner().commit(first).await?;
+        }
+        self.inner().commit(ops).await
+    }
+    fn watch(&self) -> Watch {
+        self.inner().watch()
+    }
+    async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+        self.inner().open_lease().await
+    }
+    async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.inner().close_lease(lease).await
+    }
+    async fn failed(&self) -> StoreError {
+        self.inner().failed().await
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_comes_between_check_and_commit_wins() {
+    let store = Arc::new(Raced { store: Some(MemoryStore::new()), ..Raced::default() });
+    let cluster = TestCluster::start_on(store.clone()).await;
+    let token = cluster.token("", None, None).await;
+    let revoked = TokenRecord {
+        revoked: Some(Revocation { at: cluster.app.clock.now(), by: Actor::User("admin".into()) }),
+        ..token.record.clone()
+    };
+    let revocation = put(TokenRecord::path(token.record.id), &revoked, 1);
+    *store.first.lock().expect("no panic while held") = Some(vec![revocation]);
+    let refused = join(&cluster, 7, "", &token).await;
+    assert!(matches!(refused, Err(EnrolError::TokenRevoked(_))), "{refused:?}");
+    assert_eq!(uses(&cluster, &token).await, 0);
+    assert!(cluster.app.member("10.0.0.7", None).is_none());
 }

@@ -2,7 +2,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::json;
 
-use super::ATTEMPTS;
+use super::{Attempt, carry_out};
 use crate::{
     coordinator::{
         app::App,
@@ -12,7 +12,7 @@ use crate::{
     },
     model::{CoordinatorAddress, Role, RoleSet, Secret, TokenId},
     rt::Timestamp,
-    store::{CommitError, StoreError},
+    store::StoreError,
     token::{Claims, UnverifiedToken, text_digest},
     wire::tokens::EnrollmentTokenRequest,
 };
@@ -146,23 +146,23 @@ pub async fn create_token(
     origin: &Origin,
     options: TokenOptions,
 ) -> Result<NewToken, CreateTokenError> {
-    let now = app.clock.now();
-    let maker = (origin.actor.clone(), origin.address);
-    let token = mint(&app.cluster, &app.addresses, options, maker, now)
-        .ok_or(CreateTokenError::NoSigningKey)?;
-    let change = Change {
-        ops: vec![create(TokenRecord::path(token.record.id), &token.record)],
-        action: "token.create",
-        subject: token.record.id.to_string(),
-        before: json!(null),
-        after: shown(&token.record),
-    };
-    let revision = change.commit(&*app.store, origin, now).await.map_err(|error| match error {
-        CommitError::Store(error) => error,
-        CommitError::Conflict { path, .. } => StoreError::Failed(format!("{path} is taken")),
-    })?;
-    app.registry.caught_up(revision).await;
-    Ok(token)
+    let options = &options;
+    carry_out(app, origin, |now| {
+        Box::pin(async move {
+            let maker = (origin.actor.clone(), origin.address);
+            let token = mint(&app.cluster, &app.addresses, options.clone(), maker, now)
+                .ok_or(CreateTokenError::NoSigningKey)?;
+            let change = Change {
+                ops: vec![create(TokenRecord::path(token.record.id), &token.record)],
+                action: "token.create",
+                subject: token.record.id.to_string(),
+                before: json!(null),
+                after: shown(&token.record),
+            };
+            Ok(Attempt::Commit(change, token))
+        })
+    })
+    .await
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -187,33 +187,27 @@ pub async fn revoke_token(
             app.cluster.verify(&token).map_err(|_| RevokeTokenError::NotFound)?.claims.id
         }
     };
-    let path = TokenRecord::path(id);
-    for _ in 0..ATTEMPTS {
-        let now = app.clock.now();
-        let record = app.store.get(&path).await?.ok_or(RevokeTokenError::NotFound)?;
-        let before: TokenRecord = decode(&record)?;
-        if before.revoked.is_some() {
-            return Err(RevokeTokenError::NotFound);
-        }
-        let revoked = Some(Revocation { at: now, by: origin.actor.clone() });
-        let after = TokenRecord { revoked, ..before.clone() };
-        let change = Change {
-            ops: vec![put(path.clone(), &after, record.version)],
-            action: "token.revoke",
-            subject: id.to_string(),
-            before: shown(&before),
-            after: shown(&after),
-        };
-        match change.commit(&*app.store, origin, now).await {
-            Ok(revision) => {
-                app.registry.caught_up(revision).await;
-                return Ok(());
+    let path = &TokenRecord::path(id);
+    carry_out(app, origin, |now| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?.ok_or(RevokeTokenError::NotFound)?;
+            let before: TokenRecord = decode(&record)?;
+            if before.revoked.is_some() {
+                return Err(RevokeTokenError::NotFound);
             }
-            Err(CommitError::Conflict { .. }) => {}
-            Err(CommitError::Store(error)) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Failed(format!("{path} changes all the time")).into())
+            let revoked = Some(Revocation { at: now, by: origin.actor.clone() });
+            let after = TokenRecord { revoked, ..before.clone() };
+            let change = Change {
+                ops: vec![put(path.clone(), &after, record.version)],
+                action: "token.revoke",
+                subject: id.to_string(),
+                before: shown(&before),
+                after: shown(&after),
+            };
+            Ok(Attempt::Commit(change, ()))
+        })
+    })
+    .await
 }
 
 /// The tokens that a list shows: persistent ones that are still good.
