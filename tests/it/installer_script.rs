@@ -79,6 +79,8 @@ impl Drop for Lab {
         }
         let [a, b] = &self.names;
         sh(&format!("ip netns del {a}; ip netns del {b}"));
+        // Mount points that were made for this, if nothing else uses them.
+        sh("rmdir /var/lib/ece-agent /mnt/data");
     }
 }
 
@@ -124,6 +126,21 @@ fn the_calls_of_eces_documentation_work_as_they_stand() {
     };
     assert_eq!(joined()["host_ip"], JOINING);
     assert_eq!(joined()["status"]["connected"], true);
+
+    // By name: the host's own is in the certificate, any other is not.
+    let by_name = |name: &str, number: usize| {
+        let dir = lab.dir.path().join(format!("by-name-{number}"));
+        let dir = dir.display();
+        lab.on(1, &format!(
+            "echo '{COORDINATOR} {name}' > {dir}.hosts && mount --bind {dir}.hosts /etc/hosts && \
+             ece-agent install --state-dir {dir} --runner-id by-name-{number} \
+             --coordinator-host {name} --roles-token '{token}'; code=$?; \
+             ece-agent stop --state-dir {dir}; exit $code"
+        ))
+    };
+    let own_name = sh("hostname").stdout.trim().to_owned();
+    by_name(&own_name, 1).expect(0);
+    by_name("somebody.else", 2).refused(13, "trust.name_mismatch");
 
     // Cut off, and back again.
     let link = |state: &str| sh(&format!("ip -n {} link set v0 {state}", lab.names[1])).expect(0);
