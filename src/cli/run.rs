@@ -4,7 +4,10 @@ use super::{StateDirArgument, logging, signals};
 use crate::{
     config::StateDir,
     daemon::{Daemon, DaemonConfig, StateLock},
-    host::{LinuxMachine, process::leave_session},
+    host::{
+        LinuxMachine,
+        process::{leave_session, raise_open_files},
+    },
     model::{Code, Exit, Failure},
     rt::{Clock, Shutdown, ShutdownTrigger},
 };
@@ -46,6 +49,7 @@ pub fn daemon_runtime() -> tokio::runtime::Runtime {
 
 /// Starts the daemon in this process; it stops on signals and when it is told to.
 pub async fn start(state: StateDir, lock: StateLock) -> Result<(Daemon, Shutdown), Failure> {
+    raise_open_files();
     let (stop, shutdown) = ShutdownTrigger::new();
     signals::stop_on_signals(stop.clone())
         .map_err(|error| Failure::new(Code::Internal, format!("signals: {error}")))?;

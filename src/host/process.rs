@@ -7,7 +7,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use nix::unistd::setsid;
+use nix::{
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::setsid,
+};
 
 /// Starts this program anew with `arguments`, its output appended to `log`, in the background.
 /// The new process calls [`leave_session`] when it is up.
@@ -31,4 +34,15 @@ pub fn leave_session() {
 
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// Lets this process open as many files as the system allows it: a coordinator needs one for
+/// each connected host.
+pub fn raise_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, hard, "the limit of open files stays as it was");
+    }
 }

@@ -138,7 +138,7 @@ fn the_calls_of_eces_documentation_work_as_they_stand() {
              ece-agent stop --state-dir {dir}; exit $code"
         ))
     };
-    let own_name = sh("hostname").stdout.trim().to_owned();
+    let own_name = sh("uname -n").stdout.trim().to_owned();
     by_name(&own_name, 1).expect(0);
     by_name("somebody.else", 2).refused(13, "trust.name_mismatch");
 

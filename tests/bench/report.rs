@@ -1,0 +1,139 @@
+//! The table and the plot.
+
+use std::{fmt::Write, fs, path::Path, thread};
+
+use super::figures::{Figures, FleetFigures};
+
+const PAGE: &str = "docs/performance.md";
+const PLOT: &str = "docs/growth.svg";
+const MARK: &str = "<!-- below: written by ./scripts/bench -->\n";
+
+pub fn write(figures: &Figures) {
+    let table = table(figures);
+    println!("{table}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join(PAGE)).unwrap_or_default();
+    let words = page.split(MARK).next().unwrap_or_default();
+    fs::write(root.join(PAGE), format!("{words}{MARK}\n{table}")).unwrap();
+    fs::write(root.join(PLOT), plot(&figures.fleets)).unwrap();
+}
+
+fn machine() -> String {
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib: u64 = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok())
+        .unwrap_or_default();
+    format!(
+        "{cpus} cores, {} GiB of memory, coordinator and clients on the same machine",
+        kib >> 20
+    )
+}
+
+fn table(figures: &Figures) -> String {
+    let mut text = format!("Version {}, {}.\n\n", env!("CARGO_PKG_VERSION"), machine());
+    let mut row = |name: &str, value: String, goal: &str, met: bool| {
+        let met = if met { "" } else { " (missed)" };
+        writeln!(text, "| {name} | {value} | {goal}{met} |").unwrap();
+    };
+    row("figure", "measured".into(), "goal", true);
+    row("---", "---".into(), "---", true);
+    let p50 = figures.join_p50;
+    row(
+        "command start → connected, 50 runs",
+        format!("{p50:.3} s p50, {:.3} s p99", figures.join_p99),
+        "≤ 0.15 s p50",
+        p50 <= 0.15,
+    );
+    row("binary", format!("{:.1} MiB", figures.binary_mib), "≤ 12 MB", figures.binary_mib <= 12.0);
+    row(
+        "`ece-agent --version`",
+        format!("{:.1} ms p50", figures.version_ms),
+        "≤ 10 ms",
+        figures.version_ms <= 10.0,
+    );
+    row(
+        "idle agent, memory",
+        format!("{:.1} MiB", figures.agent_mib),
+        "≤ 10 MB",
+        figures.agent_mib <= 10.0,
+    );
+    row(
+        "idle agent, CPU over a minute",
+        format!("{:.2} %", figures.agent_cpu),
+        "≤ 0.1 %",
+        figures.agent_cpu <= 0.1,
+    );
+    text.push_str("\nWith simulated hosts:\n\n");
+    text.push_str("| hosts | joins/s | coordinator KiB/host | coordinator CPU idle | role change p50, p99 | all back after a crash | shown as lost meanwhile | `GET allocators?size=10000` |\n");
+    text.push_str("|---|---|---|---|---|---|---|---|\n| goal | ≥ 1,000 | ≤ 30 | ≤ 10 % at 15,000 | ≤ 250 ms p99 | ≤ 15 s at 5,000 | 0 | ≤ 100 ms |\n");
+    for fleet in &figures.fleets {
+        writeln!(
+            text,
+            "| {} | {:.0} | {:.1} | {:.1} % | {:.0} ms, {:.0} ms | {:.1} s | {} | {:.0} ms |",
+            fleet.hosts,
+            fleet.joins_per_second,
+            fleet.kib_per_host,
+            fleet.cpu_percent,
+            fleet.role_p50_ms,
+            fleet.role_p99_ms,
+            fleet.back_seconds,
+            fleet.shown_as_lost,
+            fleet.list_ms
+        )
+        .unwrap();
+    }
+    text.push_str("\n![growth with the number of hosts](growth.svg)\n");
+    text
+}
+
+type Series = (&'static str, fn(&FleetFigures) -> f64);
+
+/// One small plot for each figure that may grow with the fleet.
+fn plot(fleets: &[FleetFigures]) -> String {
+    const SERIES: [Series; 6] = [
+        ("joins/s", |fleet| fleet.joins_per_second),
+        ("KiB/host", |fleet| fleet.kib_per_host),
+        ("CPU %", |fleet| fleet.cpu_percent),
+        ("role change p99 ms", |fleet| fleet.role_p99_ms),
+        ("back after crash s", |fleet| fleet.back_seconds),
+        ("GET allocators ms", |fleet| fleet.list_ms),
+    ];
+    const WIDTH: f64 = 200.0;
+    const HEIGHT: f64 = 110.0;
+    const GAP: f64 = 30.0;
+    let most_hosts = fleets.iter().map(|fleet| fleet.hosts).max().unwrap_or(1) as f64;
+    let mut svg = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 320\" font-family=\"sans-serif\" font-size=\"11\">\n",
+    );
+    for (index, (name, value)) in SERIES.into_iter().enumerate() {
+        let (left, top) = (
+            GAP + (index % 3) as f64 * (WIDTH + GAP),
+            GAP + (index / 3) as f64 * (HEIGHT + 2.0 * GAP),
+        );
+        let most = fleets.iter().map(value).fold(f64::MIN_POSITIVE, f64::max);
+        let points: Vec<String> = fleets
+            .iter()
+            .map(|fleet| {
+                let x = left + fleet.hosts as f64 / most_hosts * WIDTH;
+                let y = top + HEIGHT - value(fleet) / most * HEIGHT;
+                format!("{x:.1},{y:.1}")
+            })
+            .collect();
+        let (bottom, right) = (top + HEIGHT, left + WIDTH);
+        writeln!(
+            svg,
+            "<text x=\"{left}\" y=\"{:.1}\">{name} (up to {most:.1})</text>\n\
+             <path d=\"M{left},{top} V{bottom} H{right}\" fill=\"none\" stroke=\"#888\"/>\n\
+             <polyline points=\"{}\" fill=\"none\" stroke=\"#06c\" stroke-width=\"2\"/>\n\
+             <text x=\"{right}\" y=\"{:.1}\" text-anchor=\"end\">{most_hosts} hosts</text>",
+            top - 6.0,
+            points.join(" "),
+            bottom + 13.0
+        )
+        .unwrap();
+    }
+    svg.push_str("</svg>\n");
+    svg
+}

@@ -1,0 +1,141 @@
+//! Processes that are killed at any moment, and a history that must hold all the same.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Cluster, Reply};
+
+const TOKENS: &str = "/platform/configuration/security/enrollment-tokens";
+
+/// Rounds in which the coordinator dies; `ECE_AGENT_LONG_TESTS` makes them many.
+fn rounds(short: usize, long: usize) -> usize {
+    if std::env::var_os("ECE_AGENT_LONG_TESTS").is_some() { long } else { short }
+}
+
+/// What the API has said so far.
+#[derive(Default)]
+struct History {
+    made: BTreeSet<String>,
+    revoked: BTreeSet<String>,
+    /// Asked for, with an answer that did not arrive: either way is right.
+    unknown: BTreeSet<String>,
+}
+
+/// Asks without failing the test when nobody answers.
+fn ask(
+    cluster: &Cluster,
+    admin: &str,
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> Option<Value> {
+    let url = cluster.url(path);
+    let mut command = std::process::Command::new("curl");
+    command.args(["-sk", "-f", "--max-time", "5", "-u", admin, "-X", method, &url]);
+    if let Some(body) = body {
+        command.args(["-d", body]);
+    }
+    let output = command.output().unwrap();
+    output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?
+}
+
+#[test]
+fn no_acknowledged_token_or_revocation_is_lost_when_the_coordinator_is_killed() {
+    let mut cluster = Cluster::start();
+    let admin = cluster.admin();
+    let history = Mutex::new(History::default());
+    for round in 0..rounds(12, 120) {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| change_tokens(&cluster, &admin, &history, &stop));
+            }
+            std::thread::sleep(Duration::from_millis(30 + (round as u64 * 37) % 150));
+            cluster.first.signal("KILL");
+            stop.store(true, Ordering::SeqCst);
+        });
+        cluster.first.wait();
+        cluster.first.run();
+        cluster.first.wait_connected();
+        check(&cluster, &admin, &history.lock().unwrap());
+    }
+    let history = history.lock().unwrap();
+    assert!(history.made.len() > 10, "too little happened: {}", history.made.len());
+}
+
+fn change_tokens(cluster: &Cluster, admin: &str, history: &Mutex<History>, stop: &AtomicBool) {
+    let mut last = None;
+    while !stop.load(Ordering::SeqCst) {
+        let body = json!({ "persistent": true, "roles": ["allocator"] }).to_string();
+        if let Some(made) = ask(cluster, admin, "POST", TOKENS, Some(&body)) {
+            let id = made["token_id"].as_str().unwrap().to_owned();
+            history.lock().unwrap().made.insert(id.clone());
+            if let Some(before) = last.replace(id) {
+                revoke(cluster, admin, history, before);
+            }
+        }
+    }
+}
+
+fn revoke(cluster: &Cluster, admin: &str, history: &Mutex<History>, id: String) {
+    history.lock().unwrap().unknown.insert(id.clone());
+    if ask(cluster, admin, "DELETE", &format!("{TOKENS}/{id}"), None).is_some() {
+        let mut history = history.lock().unwrap();
+        history.unknown.remove(&id);
+        history.revoked.insert(id);
+    }
+}
+
+fn check(cluster: &Cluster, admin: &str, history: &History) {
+    let listed = Reply::to(&["-u", admin, &cluster.url(TOKENS)]).expect(200).json();
+    let listed: BTreeSet<&str> = listed["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token["token_id"].as_str().unwrap())
+        .collect();
+    for id in &history.made {
+        let there = listed.contains(id.as_str());
+        if history.revoked.contains(id) {
+            assert!(!there, "the revoked token {id} is back");
+        } else if !history.unknown.contains(id) {
+            assert!(there, "the token {id} was made, and is lost");
+        }
+    }
+}
+
+#[test]
+fn joins_that_were_acknowledged_hold_and_count_once_when_the_coordinator_is_killed() {
+    let mut cluster = Cluster::start();
+    let hosts = rounds(6, 60);
+    let token = cluster.create_token(json!({ "persistent": false, "max_uses": hosts }));
+    let token = token["token"].as_str().unwrap().to_owned();
+    for number in 0..hosts {
+        let mut host = cluster.host(2 + number as u8);
+        cluster.install(&mut host, &token, &[]);
+        // Where this falls in the join does not matter, and differs from run to run.
+        std::thread::sleep(Duration::from_millis((number as u64 * 13) % 90));
+        cluster.first.signal("KILL");
+        cluster.first.wait();
+        cluster.first.run();
+        cluster.first.wait_connected();
+        if host.status(&["--wait", "--timeout", "2"]).code != 0 {
+            host.kill();
+            cluster.install(&mut host, &token, &[]);
+            host.wait_connected();
+        }
+        assert!(cluster.is_connected(&host.address));
+    }
+    // As many uses as hosts: one more is one too many, and none was counted twice.
+    cluster.try_install(&cluster.host(250), &token, &[]).refused(14, "token.used_up");
+    let runners = cluster.api("GET", "/platform/infrastructure/runners", None).json();
+    assert_eq!(runners["runners"].as_array().unwrap().len(), hosts + 1);
+}
