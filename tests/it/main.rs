@@ -5,6 +5,7 @@ mod auth;
 mod connection;
 mod contract;
 mod docs;
+mod door;
 mod facts;
 mod first_host;
 mod hostile_server;

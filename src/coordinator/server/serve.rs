@@ -71,12 +71,16 @@ pub async fn serve_port(port: Port, shutdown: Shutdown) {
                 continue;
             }
         };
-        let Some(admission) = port.door.admit(peer.ip().to_canonical()) else {
-            tracing::debug!(%peer, "turned away: too many strangers");
-            continue;
-        };
+        let admission = port.door.admit(peer.ip().to_canonical());
+        let evicted = admission.evicted();
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        connections.spawn(connection(port.clone(), stream, peer, admission, id, shutdown.clone()));
+        let connection = connection(port.clone(), stream, peer, admission, id, shutdown.clone());
+        connections.spawn(async move {
+            tokio::select! {
+                () = connection => {}
+                () = evicted.notified() => tracing::debug!(%peer, "turned out: too many strangers"),
+            }
+        });
     }
     let drained =
         timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} });

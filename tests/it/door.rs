@@ -1,0 +1,84 @@
+//! Strangers at the coordinator's door, while those who are known go about their business.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::support::{Cluster, Reply, within};
+
+#[test]
+fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() {
+    ece_agent::host::process::raise_open_files();
+    let cluster = Cluster::start();
+    let known = cluster.joined(2, "allocator");
+    let token = cluster.token("");
+    let idle: Vec<TcpStream> = [12343, 12443]
+        .into_iter()
+        .flat_map(|port| {
+            let address = cluster.first.address.clone();
+            (0..1000).map(move |_| TcpStream::connect((address.as_str(), port)).unwrap())
+        })
+        .collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    let url = cluster.url("/platform/infrastructure/runners");
+                    let bad = ["-sk", "-o", "/dev/null", "-u", "admin:wrong", &url];
+                    Command::new("curl").args(bad).stdout(Stdio::null()).status().unwrap();
+                }
+            });
+        }
+        let mut host = cluster.host(3);
+        cluster.install(&mut host, &token, &[]);
+        host.wait_connected();
+        // The admin waits in the queue like everybody, and gets in.
+        let runner = || {
+            let path = format!("/platform/infrastructure/runners/{}", host.address);
+            cluster.api("GET", &path, None)
+        };
+        assert!(within(Duration::from_secs(10), || runner().status == 200));
+        assert_eq!(known.status_json()["connected"], true);
+        assert!(cluster.is_connected(&known.address));
+        stop.store(true, Ordering::SeqCst);
+    });
+    drop(idle);
+}
+
+#[test]
+fn a_client_that_does_not_finish_its_request_is_cut_off() {
+    let cluster = Cluster::start();
+    let started = Instant::now();
+    let mut plain = TcpStream::connect((cluster.first.address.as_str(), 12400)).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ").unwrap();
+    let mut silent = TcpStream::connect((cluster.first.address.as_str(), 12443)).unwrap();
+    for (stream, limit) in [(&mut silent, 7), (&mut plain, 13)] {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert!(started.elapsed() < Duration::from_secs(limit), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    let url = cluster.url("/platform/configuration/security/enrollment-tokens");
+    let post = |body: &str| {
+        let file = cluster.first.state.with_extension("body");
+        std::fs::write(&file, body).unwrap();
+        Reply::to(&["-u", &admin, &url, "--data-binary", &format!("@{}", file.display())])
+    };
+    post(&"x".repeat(100_000)).failed(413, "root.body_too_large");
+    let deep =
+        format!("{{\"persistent\":true,\"x\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    post(&deep).failed(400, "enrollment_tokens.invalid_token_request");
+    post("\u{0}\u{1}").failed(400, "enrollment_tokens.invalid_token_request");
+    cluster.api("GET", "/platform/infrastructure/runners", None).expect(200);
+}
