@@ -21,7 +21,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{InstallArguments, StateDir, default_state_dir},
-    host::process::is_root,
+    host::process::{forbid_dumps, is_root},
     model::{Exit, Failure},
     rt::reexec::{Place, hide},
 };
@@ -104,6 +104,8 @@ pub fn main() -> ExitCode {
             output.note(&format!("the token stays visible in the process list: {error}"));
         }
     }
+    // Only now: the memory file of a secret is handed to the new process by its path.
+    forbid_dumps();
     let cli = match Cli::command()
         .try_get_matches_from(&arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))

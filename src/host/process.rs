@@ -8,7 +8,10 @@ use std::{
 };
 
 use nix::{
-    sys::resource::{Resource, getrlimit, setrlimit},
+    sys::{
+        prctl::set_dumpable,
+        resource::{Resource, getrlimit, setrlimit},
+    },
     unistd::setsid,
 };
 
@@ -30,6 +33,13 @@ pub fn spawn_background(arguments: &[&std::ffi::OsStr], log: &Path) -> io::Resul
 /// process group leader cannot do so, and stays as it is.
 pub fn leave_session() {
     let _ = setsid();
+}
+
+/// From now on nobody of the same user can look into this process, and it leaves no core dump.
+pub fn forbid_dumps() {
+    if let Err(error) = set_dumpable(false) {
+        tracing::warn!(%error, "this process can be dumped");
+    }
 }
 
 pub fn is_root() -> bool {

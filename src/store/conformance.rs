@@ -1,5 +1,7 @@
 //! One suite for all stores.
 
+use proptest::prelude::*;
+
 use super::{CommitError, MemoryStore, Op, SqliteStore, Store, StorePath, WatchEvent};
 
 fn path(name: &str) -> StorePath {
@@ -100,6 +102,47 @@ async fn of_two_who_want_the_same_one_wins(store: &dyn Store) {
         store.commit(vec![create("slot"), create("loser-2")])
     );
     assert!(one.is_ok() != two.is_ok());
+}
+
+/// Small programs over few paths, so that they collide.
+fn programs() -> impl Strategy<Value = Vec<Vec<(u8, u8, u64)>>> {
+    prop::collection::vec(prop::collection::vec((0..4u8, 0..4u8, 1..4u64), 1..4), 1..40)
+}
+
+fn op((kind, name, version): (u8, u8, u64)) -> Op {
+    let path = path(&name.to_string());
+    match kind {
+        0 => Op::Create { path, value: vec![name], lease: None },
+        1 => Op::Put { path, value: vec![name, version as u8], version },
+        2 => Op::Delete { path, version },
+        _ => Op::Check { path, version },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn both_stores_do_the_same_whatever_they_are_asked(program in programs()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().expect("a directory");
+            let sqlite = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+            let memory = MemoryStore::new();
+            for step in program {
+                let mut ops: Vec<Op> = Vec::new();
+                for op in step.into_iter().map(op) {
+                    if ops.iter().all(|other| other.path() != op.path()) {
+                        ops.push(op);
+                    }
+                }
+                let expected = memory.commit(ops.clone()).await;
+                assert_eq!(sqlite.commit(ops).await, expected);
+            }
+            let root = StorePath::root("tests");
+            assert_eq!(sqlite.list(&root).await, memory.list(&root).await);
+        });
+    }
 }
 
 macro_rules! suite {

@@ -228,6 +228,23 @@ mod tests {
     }
 
     #[test]
+    fn a_huge_token_is_refused_before_it_is_read() {
+        for text in ["x".repeat(1 << 20), token("{\"alg\":\"HS256\"}", &"[".repeat(100_000))] {
+            assert_eq!(UnverifiedToken::parse(&text).expect_err("too long"), Malformed::TooLong);
+        }
+    }
+
+    #[test]
+    fn a_role_that_nobody_knows_is_named() {
+        let claims = format!(r#"{{"sub":"{ID}","iss":"current","roles":["allocator","king"]}}"#);
+        let token = UnverifiedToken::parse(&token(r#"{"alg":"HS256"}"#, &claims)).expect("a shape");
+        assert_eq!(
+            token.check_locally(&RoleSet::default(), Timestamp::from_unix_seconds(0)),
+            Err(LocalRefusal::UnknownRole("king".into()))
+        );
+    }
+
+    #[test]
     fn a_token_cut_short_anywhere_is_malformed() {
         for length in 0..EPHEMERAL_2017.len() {
             let error = UnverifiedToken::parse(&EPHEMERAL_2017[..length]).expect_err("cut short");

@@ -17,7 +17,7 @@ use ece_agent::{
     client::{CoordinatorClient, Dialler, HttpCoordinator},
     config::{HostSettings, StateDir},
     host::{FakeMachine, SharedMachine},
-    model::{CoordinatorAddress, RoleSet, RunnerId, Secret, SessionId},
+    model::{CoordinatorAddress, Role, RoleSet, RunnerId, Secret, SessionId},
     rt::{Clock, Shutdown, ShutdownTrigger},
     tls::{PinVerifier, PrivateKey},
     token::UnverifiedToken,
@@ -197,7 +197,8 @@ async fn wait_connected(boards: &[StatusBoard]) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
-/// Gives hosts the proxy role, one after the other; milliseconds from request to action.
+/// Gives hosts the proxy role, or takes it, one after the other; milliseconds from request to
+/// action.
 async fn change_roles(
     boards: &[StatusBoard],
     times: usize,
@@ -214,7 +215,11 @@ async fn change_roles(
             address.host(),
             board.read().runner_id
         );
-        let roles = json!({ "roles": [{ "role_name": "allocator" }, { "role_name": "proxy" }] });
+        let mut roles = vec![json!({ "role_name": "allocator" })];
+        if !board.read().roles.contains_key(&Role::Proxy) {
+            roles.push(json!({ "role_name": "proxy" }));
+        }
+        let roles = json!({ "roles": roles });
         let started = Instant::now();
         let sent = api.put(url).basic_auth(user, Some(password)).json(&roles).send();
         let mut followed = board.follow();

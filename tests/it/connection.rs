@@ -1,6 +1,12 @@
 //! Port 12343: nobody gets in without a key, and what comes in is checked.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+    sync::Arc,
+};
 
 use serde_json::json;
 
@@ -77,4 +83,60 @@ fn a_host_that_dials_the_port_of_the_api_is_told_so() {
     let told = Finished::of(command.args(["--roles-token", &cluster.token("")]))
         .refused(12, "coordinator.protocol");
     assert!(told.stderr.contains("12343"), "{}", told.stderr);
+}
+
+/// Shows one key's certificate and signs with another key.
+#[derive(Debug)]
+struct Impostor(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Impostor {
+    fn resolve(
+        &self,
+        _hints: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn whoever_shows_a_members_certificate_without_its_key_is_cut_off() {
+    use ece_agent::tls::{PinVerifier, PrivateKey, fingerprint_of_pem};
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    ece_agent::tls::install_provider();
+    let cluster = Cluster::start();
+    let member = cluster.joined(2, "");
+    let members_key = fs::read_to_string(member.state.join("host.key")).unwrap();
+    let pair = rcgen::KeyPair::from_pem(&members_key).unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+    let state = cluster.first.state.to_str().unwrap();
+    let pem =
+        Finished::of(&mut crate::support::agent(["ca", "show", "--pem", "--state-dir", state]));
+    let pin = fingerprint_of_pem(pem.stdout.as_bytes()).unwrap();
+    let poll = |key: &PrivateKey| {
+        let signing =
+            rustls::crypto::aws_lc_rs::sign::any_supported_type(&key.to_rustls()).unwrap();
+        let shown = CertificateDer::from_pem_slice(certificate.pem().as_bytes()).unwrap();
+        let certified = rustls::sign::CertifiedKey::new(vec![shown], signing);
+        let config = rustls::ClientConfig::builder()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PinVerifier::new([pin], [])))
+            .with_client_cert_resolver(Arc::new(Impostor(Arc::new(certified))));
+        let name = cluster.first.address.clone().try_into().unwrap();
+        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let socket = TcpStream::connect((cluster.first.address.as_str(), 12343)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, socket);
+        let request = "GET /agent/v1/session HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut answer = String::new();
+        stream.write_all(request.as_bytes()).ok()?;
+        stream.read_to_string(&mut answer).ok().map(|_| answer)
+    };
+    // With the right key the door opens (and the method is wrong); with another it does not.
+    let opened = poll(&PrivateKey::from_pem(&members_key).unwrap()).unwrap();
+    assert!(opened.starts_with("HTTP/1.1 405"), "{opened}");
+    assert_eq!(poll(&PrivateKey::generate().unwrap()), None);
 }

@@ -76,9 +76,10 @@ fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
         Reply::to(&["-u", &admin, &url, "--data-binary", &format!("@{}", file.display())])
     };
     post(&"x".repeat(100_000)).failed(413, "root.body_too_large");
-    let deep =
-        format!("{{\"persistent\":true,\"x\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
-    post(&deep).failed(400, "enrollment_tokens.invalid_token_request");
+    let nested = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for deep in [nested.clone(), format!("{{\"persistent\":true,\"roles\":{nested}}}")] {
+        post(&deep).failed(400, "enrollment_tokens.invalid_token_request");
+    }
     post("\u{0}\u{1}").failed(400, "enrollment_tokens.invalid_token_request");
     cluster.api("GET", "/platform/infrastructure/runners", None).expect(200);
 }

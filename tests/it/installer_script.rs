@@ -142,6 +142,27 @@ fn the_calls_of_eces_documentation_work_as_they_stand() {
     by_name(&own_name, 1).expect(0);
     by_name("somebody.else", 2).refused(13, "trust.name_mismatch");
 
+    // Of two addresses of a name one is dead: nobody answers there, not even with a refusal.
+    let dead = "10.99.0.77";
+    sh(&format!("ip -n {} neigh add {dead} lladdr 02:00:00:00:00:77 dev v0", lab.names[1]))
+        .expect(0);
+    let two_addresses = lab.dir.path().join("two-addresses.hosts");
+    fs::write(&two_addresses, format!("{dead} {own_name}\n{COORDINATOR} {own_name}\n")).unwrap();
+    let join_at = |host: &str, name: &str| {
+        let dir = lab.dir.path().join(name);
+        let (dir, hosts) = (dir.display(), two_addresses.display());
+        lab.on(
+            1,
+            &format!(
+                "mount --bind {hosts} /etc/hosts && ece-agent install --state-dir {dir} \
+             --runner-id {name} --coordinator-host {host} --roles-token '{token}'; code=$?; \
+             ece-agent stop --state-dir {dir}; exit $code"
+            ),
+        )
+    };
+    join_at(&own_name, "two-addresses").expect(0);
+    join_at(dead, "nobody-answers").refused(12, "coordinator.timeout");
+
     // Cut off, and back again.
     let link = |state: &str| sh(&format!("ip -n {} link set v0 {state}", lab.names[1])).expect(0);
     let connected = |wanted: bool| {

@@ -139,3 +139,70 @@ fn joins_that_were_acknowledged_hold_and_count_once_when_the_coordinator_is_kill
     let runners = cluster.api("GET", "/platform/infrastructure/runners", None).json();
     assert_eq!(runners["runners"].as_array().unwrap().len(), hosts + 1);
 }
+
+#[test]
+fn a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged() {
+    let test = "kills::a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged";
+    let mut cluster = Cluster::start();
+    cluster.first.stop();
+    let dir = cluster.first.state.parent().unwrap().to_owned();
+    let (library, flag) = (dir.join("sync_failure.so"), dir.join("fail-now"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sync_failure.c");
+    let mut cc = std::process::Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]);
+    if !cc.status().is_ok_and(|status| status.success()) {
+        return crate::support::skip(test, "it needs a C compiler");
+    }
+    cluster.first.run_with(&[
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("FAIL_SYNC_FILE", flag.to_str().unwrap()),
+    ]);
+    cluster.first.wait_connected();
+    let before = cluster.create_token(json!({ "persistent": true }));
+    std::fs::write(&flag, "").unwrap();
+    let admin = cluster.admin();
+    let body = json!({ "persistent": true }).to_string();
+    assert!(ask(&cluster, &admin, "POST", TOKENS, Some(&body)).is_none(), "it was acknowledged");
+    assert_ne!(cluster.first.wait(), Some(0), "it goes on without a disk");
+    assert!(cluster.first.log().contains("store.failed"), "{}", cluster.first.log());
+    cluster.first.run();
+    cluster.first.wait_connected();
+    let listed = cluster.api("GET", TOKENS, None).expect(200).body;
+    assert!(listed.contains(before["token_id"].as_str().unwrap()));
+}
+
+#[test]
+fn acknowledged_roles_hold_when_the_coordinator_is_killed() {
+    let mut cluster = Cluster::start();
+    let host = cluster.joined(2, "allocator");
+    let admin = cluster.admin();
+    let path = format!("/platform/infrastructure/runners/{}/roles", host.address);
+    let body = |name: &str| json!({ "roles": [{ "role_name": name }] }).to_string();
+    for round in 0..rounds(8, 100) {
+        let (mut acknowledged, mut asked) = (None, None);
+        std::thread::scope(|scope| {
+            let changes = scope.spawn(|| {
+                for number in 0.. {
+                    let name = format!("mark-{round}-{number}");
+                    asked = Some(name.clone());
+                    if ask(&cluster, &admin, "PUT", &path, Some(&body(&name))).is_none() {
+                        return;
+                    }
+                    acknowledged = Some(name);
+                }
+            });
+            std::thread::sleep(Duration::from_millis(40 + (round as u64 * 29) % 120));
+            cluster.first.signal("KILL");
+            changes.join().unwrap();
+        });
+        cluster.first.wait();
+        cluster.first.run();
+        cluster.first.wait_connected();
+        let found = cluster.runner(&host.address)["roles"][0]["role_name"].clone();
+        let possible = [acknowledged, asked].map(|name| name.map_or(Value::Null, Value::from));
+        assert!(
+            possible.contains(&found) || possible[0].is_null(),
+            "{found} is none of {possible:?}"
+        );
+    }
+}

@@ -13,6 +13,7 @@ mod installer_script;
 mod join;
 mod kills;
 mod life;
+mod machine;
 mod repetition;
 mod roles;
 mod secrets;

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Stdio};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::{Cluster, Finished, agent, within};
+use crate::support::{Cluster, Finished, agent, skip, within};
 
 #[test]
 fn a_token_given_as_an_argument_is_not_in_the_argv_of_anything_that_stays() {
@@ -110,4 +110,81 @@ fn the_keys_of_the_cluster_are_sealed_in_the_store() {
     fs::write(dir.join("master.key"), "0".repeat(64)).unwrap();
     let mut run = agent(["run", "--state-dir"]);
     Finished::of(run.arg(&cluster.first.state)).refused(1, "identity.unreadable");
+}
+
+/// What must not show up anywhere but in the file that the operator gave and the secrets file.
+#[test]
+fn secrets_are_in_neither_environ_nor_output_nor_logs_at_trace_level() {
+    let mut cluster = Cluster::start();
+    let token = cluster.token("allocator");
+    let canaries = [
+        token.clone(),
+        cluster.secret("adminconsole_root_password"),
+        cluster.secret("adminconsole_readonly_password"),
+        fs::read_to_string(cluster.first.state.join("coordinator/master.key")).unwrap(),
+    ];
+    let trace = [("ECE_AGENT_LOG", "trace")];
+    cluster.first.stop();
+    cluster.first.run_with(&trace);
+    cluster.first.wait_connected();
+    let mut host = cluster.host(2);
+    let mut install = host.install_command(&["--force", "--json", "--roles", "allocator"]);
+    install.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+    let told = Finished::of(install.envs(trace)).expect(0);
+    host.stop_background();
+    host.run_with(&trace);
+    host.wait_connected();
+    cluster
+        .api("DELETE", &format!("/platform/configuration/security/enrollment-tokens/{token}"), None)
+        .expect(200);
+    Finished::of(&mut agent(["token", "inspect", &token[..token.len() - 1]])).expect(10);
+    let environ = |pid: u32| {
+        String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
+            .into_owned()
+    };
+    let log = fs::read_to_string(host.state.join("agent.log")).unwrap();
+    let texts = [
+        told.stdout,
+        told.stderr,
+        host.log(),
+        log,
+        cluster.first.log(),
+        environ(host.pid()),
+        environ(cluster.first.pid()),
+    ];
+    assert!(cluster.first.log().contains("DEBUG"), "the log is not at trace level");
+    for canary in &canaries {
+        for text in &texts {
+            assert!(!text.contains(canary.trim()), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_daemon_leaves_no_core_dump() {
+    use std::os::unix::process::ExitStatusExt;
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "");
+    host.stop();
+    let dir = host.state.parent().unwrap();
+    let dumps = |command: &str| {
+        let script = format!("ulimit -c unlimited && cd {} && {command}", dir.display());
+        std::process::Command::new("bash")
+            .args(["-c", &script])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    if !dumps("kill -ABRT $$").wait().unwrap().core_dumped() {
+        return skip("secrets::the_daemon_leaves_no_core_dump", "nothing leaves core dumps here");
+    }
+    let agent = crate::support::agent_path().display();
+    let mut daemon =
+        dumps(&format!("exec {agent} run --state-dir {} 2>/dev/null", host.state.display()));
+    host.wait_connected();
+    let pid = daemon.id().to_string();
+    std::process::Command::new("kill").args(["-ABRT", &pid]).status().unwrap();
+    let ended = daemon.wait().unwrap();
+    assert_eq!(ended.signal(), Some(6));
+    assert!(!ended.core_dumped());
 }

@@ -109,9 +109,10 @@ async fn connection(
         })
     };
     let Some(tls) = port.tls.clone() else {
-        return requests(stream, port.service.clone(), context(None), shutdown).await;
+        return Box::pin(requests(stream, port.service.clone(), context(None), shutdown)).await;
     };
-    let handshake = TlsAcceptor::from(tls).accept(stream);
+    // What only the handshake needs is not kept for as long as the connection lasts.
+    let handshake = Box::pin(TlsAcceptor::from(tls).accept(stream));
     let stream = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS handshake"),
@@ -121,7 +122,7 @@ async fn connection(
     let key = certificate.and_then(|leaf| fingerprint_of_certificate(leaf).ok());
     let context = context(key);
     let _closed = OnClose { context: context.clone(), liveness: port.liveness.clone() };
-    requests(stream, port.service.clone(), context, shutdown).await;
+    Box::pin(requests(stream, port.service.clone(), context, shutdown)).await;
 }
 
 /// The end of a connection is the end of the session over it, also when its task is dropped.

@@ -178,8 +178,13 @@ impl Host {
 
     /// Starts `run`.
     pub fn run(&mut self) {
+        self.run_with(&[]);
+    }
+
+    /// Starts `run` with these variables.
+    pub fn run_with(&mut self, variables: &[(&str, &str)]) {
         let mut command = agent(["run", "--state-dir"]);
-        self.spawn(command.arg(&self.state));
+        self.spawn(command.arg(&self.state).envs(variables.iter().copied()));
     }
 
     fn spawn(&mut self, command: &mut Command) {

@@ -1,0 +1,207 @@
+//! Machines that are not as they should be.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::support::{Cluster, Finished, agent_path, skip, within};
+
+fn is_root() -> bool {
+    ece_agent::host::process::is_root()
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let cluster = Cluster::start();
+    let token = cluster.token("");
+    let host = cluster.host(2);
+    fs::create_dir_all(host.state.parent().unwrap()).unwrap();
+    // A file in the place of a directory stops root too.
+    fs::write(&host.state, "").unwrap();
+    let told = cluster.try_install(&host, &token, &[]).refused(1, "state.not_writable");
+    assert!(told.stderr.contains(host.state.to_str().unwrap()), "{}", told.stderr);
+    fs::remove_file(&host.state).unwrap();
+    fs::write(&host.storage, "").unwrap();
+    let told = cluster.try_install(&host, &token, &[]).refused(1, "state.not_writable");
+    assert!(told.stderr.contains(host.storage.to_str().unwrap()), "{}", told.stderr);
+}
+
+#[test]
+fn a_damaged_store_is_told_and_not_replaced() {
+    let mut cluster = Cluster::start();
+    cluster.first.stop();
+    let store = cluster.first.state.join("coordinator/store.db");
+    let good = fs::read(&store).unwrap();
+    let mut bad = good.clone();
+    bad[..4096].fill(0x5a);
+    fs::write(&store, &bad).unwrap();
+    let run = || {
+        let mut command = crate::support::agent(["run", "--state-dir"]);
+        Finished::of(command.arg(&cluster.first.state))
+    };
+    run().refused(1, "store.failed");
+    assert_eq!(fs::read(&store).unwrap(), bad);
+    fs::write(&store, &good).unwrap();
+    cluster.first.run();
+    cluster.first.wait_connected();
+}
+
+/// A small file system of its own, as root only.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(at: &'a Path, kib: u32) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let size = format!("size={kib}k");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at);
+        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        mounted.then_some(Self(at))
+    }
+
+    fn fill(&self) {
+        let file = self.0.join("filler");
+        let mut size = 1 << 20;
+        while size >= 512 {
+            let mut content = fs::read(&file).unwrap_or_default();
+            content.resize(content.len() + size, 0);
+            if fs::write(&file, &content).is_err() {
+                size /= 2;
+            }
+        }
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_an_install_fails_with_the_reason_and_goes_on_when_there_is_room() {
+    let test =
+        "machine::on_a_full_disk_an_install_fails_with_the_reason_and_goes_on_when_there_is_room";
+    let cluster = Cluster::start();
+    let token = cluster.create_token(serde_json::json!({ "persistent": false, "max_uses": 1 }));
+    let token = token["token"].as_str().unwrap();
+    let host = cluster.host(2);
+    let Some(disk) = SmallDisk::mount(&host.state, 256).filter(|_| is_root()) else {
+        return skip(test, "it needs root, to mount a small file system");
+    };
+    disk.fill();
+    cluster.try_install(&host, token, &["--force"]).refused(1, "state.not_writable");
+    disk.empty();
+    cluster.try_install(&host, token, &["--force"]).expect(0);
+    assert!(cluster.is_connected(&host.address));
+    host.stop_background();
+}
+
+#[test]
+fn a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts() {
+    let test = "machine::a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts";
+    let prepared = Cluster::prepare();
+    let state = prepared.first.state.clone();
+    let Some(disk) = SmallDisk::mount(&state, 4096).filter(|_| is_root()) else {
+        return skip(test, "it needs root, to mount a small file system");
+    };
+    let cluster = prepared.boot(&[]);
+    let host = cluster.joined(2, "allocator");
+    disk.fill();
+    let path = "/platform/configuration/security/enrollment-tokens";
+    let full = within(Duration::from_secs(10), || {
+        let body = serde_json::json!({ "persistent": true });
+        cluster.api("POST", path, Some(body)).status == 507
+    });
+    assert!(full, "{}", cluster.first.log());
+    assert!(cluster.is_connected(&host.address));
+    disk.empty();
+    let made = cluster.token("allocator");
+    cluster.try_install(&cluster.host(3), &made, &["--force"]).expect(0);
+}
+
+/// Runs the program with a clock that is off, where the library for that is installed.
+fn with_clock(offset: &str, mut command: Command) -> Option<Command> {
+    let library = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    ]
+    .into_iter()
+    .find(|library| Path::new(library).exists())?;
+    command
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME", offset)
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Some(command)
+}
+
+#[test]
+fn a_wrong_clock_keeps_a_newcomer_out_with_both_times_and_a_member_in_with_a_warning() {
+    let test = "machine::a_wrong_clock_keeps_a_newcomer_out_with_both_times_and_a_member_in_with_a_warning";
+    let cluster = Cluster::start();
+    let token = cluster.token("");
+    let mut member = cluster.joined(3, "");
+    member.stop();
+    for (number, offset) in [(10, "-365d"), (11, "+365d")] {
+        let newcomer = cluster.host(number);
+        let mut command = newcomer.install_command(&["--force"]);
+        command.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+        let Some(mut command) = with_clock(offset, command) else {
+            return skip(test, "it needs libfaketime");
+        };
+        let told = Finished::of(&mut command).refused(13, "trust.certificate_date").stderr;
+        assert!(told.contains("valid from 20"), "{told}");
+
+        let mut run = Command::new(agent_path());
+        run.args(["run", "--state-dir"]).arg(&member.state);
+        run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut running = with_clock(offset, run).unwrap().spawn().unwrap();
+        let connected = within(Duration::from_secs(10), || {
+            let status = member.status(&["--json"]);
+            status.code == 0 && {
+                let status = status.json();
+                status["connected"] == true
+                    && status["warnings"][0]["code"] == "trust.certificate_date"
+            }
+        });
+        member.stop_background();
+        running.wait().unwrap();
+        assert!(connected, "{offset}");
+    }
+    // An hour is within what the coordinator's certificate allows.
+    let newcomer = cluster.host(12);
+    let mut command = newcomer.install_command(&["--force"]);
+    command.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+    Finished::of(&mut with_clock("-50m", command).unwrap()).expect(0);
+}
+
+#[test]
+fn an_install_killed_at_many_moments_ends_joined_once() {
+    let cluster = Cluster::start();
+    let times = if std::env::var_os("ECE_AGENT_LONG_TESTS").is_some() { 200 } else { 20 };
+    let token = cluster.create_token(serde_json::json!({ "persistent": false, "max_uses": 1 }));
+    let token = token["token"].as_str().unwrap();
+    let mut host = cluster.host(2);
+    for moment in 0..times {
+        cluster.install(&mut host, token, &[]);
+        // Where this falls in the installation does not matter, and differs from run to run.
+        std::thread::sleep(Duration::from_micros((moment * 7919) % 60_000));
+        host.kill();
+    }
+    let permissions = |name: &str| {
+        let found = fs::metadata(host.state.join(name));
+        found.map(|found| found.permissions().mode() & 0o777)
+    };
+    assert_eq!(permissions("host.key").unwrap(), 0o600);
+    cluster.install(&mut host, token, &[]);
+    host.wait_connected();
+    cluster.try_install(&cluster.host(3), token, &[]).refused(14, "token.used_up");
+}
