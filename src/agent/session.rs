@@ -15,11 +15,13 @@ use crate::{
     model::{Code, CoordinatorAddress, Failure, SessionId},
     rt::{Backoff, Clock, Shutdown, files, random_fraction},
     tls::PinVerifier,
-    wire::hosts::{DesiredState, Facts, PROTOCOL, SessionReply, SessionRequest},
+    wire::hosts::{
+        DesiredState, Facts, HOLD_BEFORE_TOLD_MS, PROTOCOL, SessionReply, SessionRequest,
+    },
 };
 
 /// The hold that is assumed before a coordinator has said.
-const ASSUMED_HOLD: Duration = Duration::from_secs(4);
+const ASSUMED_HOLD: Duration = Duration::from_millis(HOLD_BEFORE_TOLD_MS);
 
 /// How much longer than a hold an answer may take before the coordinator counts as silent.
 const MARGIN: Duration = Duration::from_secs(4);
@@ -115,6 +117,7 @@ impl Session {
             // Whoever is not connected wants an answer at once.
             applied_revision: if self.board.read().connected { memory.desired.revision } else { 0 },
             health: self.supervisor.health(),
+            hold_ms: memory.hold.as_millis() as u64,
             closing,
         }
     }

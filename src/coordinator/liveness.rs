@@ -205,6 +205,12 @@ impl Liveness {
         hold_for(self.lock().len())
     }
 
+    /// How long to hold a poll of a host that was told `told`. When the fleet grows, holds do, but
+    /// only after the host has heard of it: it would give up waiting.
+    pub fn hold_at_most(&self, told: Duration) -> Duration {
+        self.hold().min(told)
+    }
+
     /// Over which time hosts spread their return after this coordinator was away.
     pub fn return_window(&self) -> Duration {
         Duration::from_millis((self.lock().len() * 1000 / RETURNS_PER_SECOND) as u64)
@@ -325,6 +331,18 @@ mod tests {
         liveness.sweep();
         assert!(!liveness.is_connected(&runner()));
         assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+    }
+
+    #[test]
+    fn no_poll_is_held_longer_than_its_host_was_told() {
+        let liveness = liveness();
+        for number in 0..4_000 {
+            let runner = format!("host-{number}").parse().expect("an id");
+            liveness.poll(&runner, session(number), 1, BTreeMap::new());
+        }
+        assert_eq!(liveness.hold(), Duration::from_secs(8));
+        assert_eq!(liveness.hold_at_most(SHORTEST_HOLD), SHORTEST_HOLD);
+        assert_eq!(liveness.hold_at_most(Duration::from_secs(60)), Duration::from_secs(8));
     }
 
     #[test]

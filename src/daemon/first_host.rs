@@ -6,7 +6,7 @@ use crate::{
         not_writable, prepare_state_dir, report_findings, save_identity,
     },
     config::{FirstHostOptions, HostSettings, StateDir, only_address},
-    coordinator::{BootstrapError, FirstHost, MasterKey, bootstrap},
+    coordinator::{BootstrapError, FirstHost, MasterKey, SealError, bootstrap},
     daemon::local_coordinator::{addresses, open_store, store_failure},
     host::Machine,
     model::{Code, Failure, RunnerId},
@@ -138,7 +138,9 @@ fn bootstrap_failure(error: BootstrapError) -> Failure {
     let message = error.to_string();
     match error {
         BootstrapError::Store(error) => store_failure(error),
-        BootstrapError::File { .. } => Failure::new(Code::StateNotWritable, message),
+        BootstrapError::File { .. } | BootstrapError::Seal(SealError::Io(_)) => {
+            Failure::new(Code::StateNotWritable, message)
+        }
         BootstrapError::DamagedPlan(_)
         | BootstrapError::Seal(_)
         | BootstrapError::Key(_)

@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 use crate::{
     agent::{Identity, InProcess, RoleService},
     config::{HostSettings, StateDir, only_address},
-    coordinator::{CoordinatorConfig, Listeners, StartError},
+    coordinator::{CoordinatorConfig, Listeners, SealError, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
     rt::{Clock, ShutdownTrigger},
@@ -114,7 +114,9 @@ fn start_failure(error: StartError) -> Failure {
     let message = error.to_string();
     match error {
         StartError::NoCluster => Failure::new(Code::InstallNotDone, message),
-        StartError::File(..) => Failure::new(Code::StateNotWritable, message),
+        StartError::File(..) | StartError::Seal(SealError::Io(_)) => {
+            Failure::new(Code::StateNotWritable, message)
+        }
         StartError::Store(error) => store_failure(error),
         StartError::Seal(_) | StartError::Cluster(_) | StartError::Key(_) => {
             Failure::new(Code::IdentityUnreadable, message)

@@ -118,6 +118,8 @@ impl fmt::Display for CoordinatorAddress {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn shown(text: &str) -> String {
@@ -142,5 +144,14 @@ mod tests {
         assert_eq!(error("a:70000"), InvalidAddress::Port("70000".into()));
         assert_eq!(error("a b"), InvalidAddress::Host);
         assert_eq!(error("[::1"), InvalidAddress::Host);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_read_back_the_same(text in "[\\[\\]a-z0-9.:-]{0,60}") {
+            if let Ok(address) = text.parse::<CoordinatorAddress>() {
+                prop_assert_eq!(address.to_string().parse(), Ok(address));
+            }
+        }
     }
 }

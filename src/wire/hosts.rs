@@ -109,9 +109,19 @@ pub struct SessionRequest {
     pub applied_revision: u64,
     #[serde(default)]
     pub health: BTreeMap<Role, RoleHealth>,
+    /// How long the host was told that this poll may be held, in milliseconds.
+    #[serde(default = "hold_before_told")]
+    pub hold_ms: u64,
     /// The daemon is stopping: this is its last word.
     #[serde(default)]
     pub closing: bool,
+}
+
+/// The hold that a host counts on before a coordinator has said, in milliseconds.
+pub const HOLD_BEFORE_TOLD_MS: u64 = 4000;
+
+fn hold_before_told() -> u64 {
+    HOLD_BEFORE_TOLD_MS
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +162,8 @@ impl DesiredState {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Messages as version 0.1.0 sends them; what is released must stay readable.
@@ -171,5 +183,33 @@ mod tests {
         let reply: SessionReply = serde_json::from_str(reply).expect("readable");
         assert_eq!(reply.desired.known_roles().to_string(), "allocator");
         assert!(!reply.send_facts);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_readers_panic(body in "[\\[\\]{}\":,a-z_0-9.-]{0,300}") {
+            let _ = serde_json::from_str::<EnrolRequest>(&body);
+            let _ = serde_json::from_str::<SessionRequest>(&body);
+            let _ = serde_json::from_str::<SessionReply>(&body);
+        }
+
+        #[test]
+        fn facts_survive_the_way_over_the_network(cpus in any::<u32>(), bytes in any::<u64>(), name in "\\PC{0,40}") {
+            let facts = Facts {
+                host_ip: [10, 0, 0, 1].into(),
+                hostname: name,
+                cpus,
+                memory_bytes: bytes,
+                memory_source: CapacitySource::Cgroup,
+                capacity_flag_mb: Some(bytes),
+                storage_bytes: bytes,
+                zone: "z".parse().expect("a zone"),
+                allocator_tags: Tags::default(),
+                proxy_tags: Tags::default(),
+                version: "0".into(),
+            };
+            let text = serde_json::to_string(&facts).expect("plain data");
+            prop_assert_eq!(serde_json::from_str::<Facts>(&text).expect("its own"), facts);
+        }
     }
 }

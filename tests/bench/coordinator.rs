@@ -69,6 +69,13 @@ impl Coordinator {
         String::from_utf8(curl.output().unwrap().stdout).unwrap()
     }
 
+    pub fn try_password(&self, password: &str) {
+        let url = format!("https://{ADDRESS}:12443/api/v1/platform/infrastructure/runners");
+        let user = format!("admin:{password}");
+        let bad = ["-sk", "-o", "/dev/null", "--max-time", "10", "-u", &user, &url];
+        Command::new("curl").args(bad).status().unwrap();
+    }
+
     pub fn get(&self, path: &str) -> Value {
         serde_json::from_str(&self.curl(&[], path)).unwrap()
     }

@@ -1,8 +1,10 @@
 //! The measuring itself.
 
 use std::{
+    net::TcpStream,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -20,6 +22,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct Figures {
     pub join_p50: f64,
     pub join_p99: f64,
+    pub join_flooded_p50: f64,
     pub binary_mib: f64,
     pub version_ms: f64,
     pub agent_mib: f64,
@@ -47,11 +50,14 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
     eprintln!("joins by command …");
     let mut joins: Vec<f64> =
         (0..COMMAND_RUNS).map(|number| join_by_command(agent, &coordinator, number)).collect();
+    let mut flooded = joins_under_flood(agent, &coordinator);
     let mut versions: Vec<f64> = (0..COMMAND_RUNS).map(|_| version(agent)).collect();
     let binary_mib = std::fs::metadata(agent).unwrap().len() as f64 / f64::from(1 << 20);
     let (agent_mib, agent_cpu) = idle_agent(agent, &coordinator);
     drop(token);
 
+    // What the flood has left in its memory is not the fleet's.
+    coordinator.crash_and_restart();
     let empty_kib = memory_kib(coordinator.pid());
     let mut fleet = Fleet::new(coordinator.dir.path());
     let mut fleets = Vec::new();
@@ -84,6 +90,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
     Figures {
         join_p50: quantile(&mut joins, 0.5),
         join_p99: quantile(&mut joins, 0.99),
+        join_flooded_p50: quantile(&mut flooded, 0.5),
         binary_mib,
         version_ms: quantile(&mut versions, 0.5),
         agent_mib,
@@ -116,6 +123,27 @@ fn join_by_command(agent: &Path, coordinator: &Coordinator, number: u8) -> f64 {
     let took = started.elapsed().as_secs_f64();
     stop(agent, &state);
     took
+}
+
+/// The same while strangers hold 2,000 connections and others try passwords without a pause.
+fn joins_under_flood(agent: &Path, coordinator: &Coordinator) -> Vec<f64> {
+    let _idle: Vec<TcpStream> = (0..2000)
+        .map(|number| TcpStream::connect((ADDRESS, [12343, 12443][number % 2])).unwrap())
+        .collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    coordinator.try_password("wrong");
+                }
+            });
+        }
+        let joins = (0..20).map(|number| join_by_command(agent, coordinator, 100 + number));
+        let joins = joins.collect();
+        stop.store(true, Ordering::SeqCst);
+        joins
+    })
 }
 
 fn version(agent: &Path) -> f64 {

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Reply};
+use crate::support::{Cluster, Reply, skip, sync_failure_library};
 
 const TOKENS: &str = "/platform/configuration/security/enrollment-tokens";
 
@@ -146,17 +146,11 @@ fn a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged() {
     let mut cluster = Cluster::start();
     cluster.first.stop();
     let dir = cluster.first.state.parent().unwrap().to_owned();
-    let (library, flag) = (dir.join("sync_failure.so"), dir.join("fail-now"));
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sync_failure.c");
-    let mut cc = std::process::Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]);
-    if !cc.status().is_ok_and(|status| status.success()) {
-        return crate::support::skip(test, "it needs a C compiler");
-    }
-    cluster.first.run_with(&[
-        ("LD_PRELOAD", library.to_str().unwrap()),
-        ("FAIL_SYNC_FILE", flag.to_str().unwrap()),
-    ]);
+    let flag = dir.join("fail-now");
+    let Some(library) = sync_failure_library(&dir) else {
+        return skip(test, "it needs a C compiler");
+    };
+    cluster.first.run_with(&[("LD_PRELOAD", &library), ("FAIL_SYNC_FILE", flag.to_str().unwrap())]);
     cluster.first.wait_connected();
     let before = cluster.create_token(json!({ "persistent": true }));
     std::fs::write(&flag, "").unwrap();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Cluster, Finished, agent_path, skip, within};
+use crate::support::{Cluster, Finished, agent_path, skip, sync_failure_library, within};
 
 fn is_root() -> bool {
     ece_agent::host::process::is_root()
@@ -204,4 +204,63 @@ fn an_install_killed_at_many_moments_ends_joined_once() {
     cluster.install(&mut host, token, &[]);
     host.wait_connected();
     cluster.try_install(&cluster.host(3), token, &[]).refused(14, "token.used_up");
+}
+
+#[test]
+fn whichever_write_of_a_join_finds_the_disk_full_the_same_command_ends_joined_once() {
+    let test =
+        "machine::whichever_write_of_a_join_finds_the_disk_full_the_same_command_ends_joined_once";
+    let cluster = Cluster::start();
+    let Some(library) = sync_failure_library(cluster.first.state.parent().unwrap()) else {
+        return skip(test, "it needs a C compiler");
+    };
+    for number in 1..40 {
+        let token = cluster.create_token(serde_json::json!({ "persistent": false, "max_uses": 1 }));
+        let token = token["token"].as_str().unwrap();
+        let host = cluster.host(1 + number);
+        let mut command = host.install_command(&["--force", "--roles-token", token]);
+        command.env("LD_PRELOAD", &library).env("FAIL_SYNC_AT", number.to_string());
+        let failed = Finished::of(&mut command);
+        if failed.code == 0 {
+            assert!(number > 8, "only {number} writes failed");
+            host.stop_background();
+            return;
+        }
+        failed.refused(1, "state.not_writable");
+        Finished::of(&mut host.install_command(&["--force", "--roles-token", token])).expect(0);
+        assert!(cluster.is_connected(&host.address));
+        host.stop_background();
+        cluster.try_install(&cluster.host(200), token, &["--force"]).refused(14, "token.used_up");
+    }
+    panic!("a join does not write that often");
+}
+
+#[test]
+fn whichever_write_of_a_first_host_finds_the_disk_full_the_same_command_finishes_the_cluster() {
+    let test = "machine::whichever_write_of_a_first_host_finds_the_disk_full_the_same_command_finishes_the_cluster";
+    let mut failures = 0;
+    for number in 1..30 {
+        let mut cluster = Cluster::prepare();
+        let dir = cluster.first.state.parent().unwrap().to_owned();
+        let Some(library) = sync_failure_library(&dir) else {
+            return skip(test, "it needs a C compiler");
+        };
+        let mut command = cluster.first.install_command(&["--force"]);
+        command.env("LD_PRELOAD", &library).env("FAIL_SYNC_AT", number.to_string());
+        let failed = Finished::of(&mut command);
+        // Only the log may be short of a line.
+        if failed.code == 0 {
+            cluster.first.stop_background();
+            continue;
+        }
+        failures += 1;
+        assert!(failed.stderr.contains("[st"), "{failed:#?}");
+        let secrets = fs::read(cluster.secrets_file()).ok();
+        cluster = cluster.boot(&[]);
+        if let Some(secrets) = secrets {
+            assert_eq!(fs::read(cluster.secrets_file()).unwrap(), secrets);
+        }
+        assert!(cluster.is_connected(&cluster.first.address));
+    }
+    assert!(failures > 12, "only {failures} writes failed");
 }

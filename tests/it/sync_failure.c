@@ -1,4 +1,5 @@
-/* Makes syncs of the disk fail once the file named by FAIL_SYNC_FILE exists. */
+/* Makes syncs of the disk fail: all of them once the file named by FAIL_SYNC_FILE exists, or the
+   one with the number in FAIL_SYNC_AT, counted from 1, as if the disk were full at that moment. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -6,9 +7,15 @@
 #include <unistd.h>
 
 static int fails(void) {
+    static int count;
     const char *file = getenv("FAIL_SYNC_FILE");
+    const char *at = getenv("FAIL_SYNC_AT");
     if (file && access(file, F_OK) == 0) {
         errno = EIO;
+        return 1;
+    }
+    if (at && __sync_add_and_fetch(&count, 1) == atoi(at)) {
+        errno = ENOSPC;
         return 1;
     }
     return 0;

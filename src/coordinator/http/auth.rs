@@ -103,6 +103,8 @@ fn basic(header: &[u8]) -> Option<(String, Secret)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -112,6 +114,14 @@ mod tests {
         assert_eq!((name.as_str(), password.expose()), ("admin", "a:b"));
         for bad in ["", "Basic", "Basic !", "Bearer abc", "Basic YWRtaW4="] {
             assert!(basic(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(header in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = basic(&header);
+            let _ = basic(&[b"Basic ".as_slice(), &header].concat());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The port for hosts: enrolment, and the session that follows.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json,
@@ -158,7 +158,8 @@ pub async fn session(
         update_facts(&app, caller, &runner, facts, request.facts_hash).await?;
     }
     let poll = app.liveness.poll(&runner, request.session, connection.id, request.health);
-    let until = Instant::now() + app.liveness.hold();
+    let told = Duration::from_millis(request.hold_ms);
+    let until = Instant::now() + app.liveness.hold_at_most(told);
     // What changed before the poll was known to liveness has told nobody.
     host = member(&app, &caller)?;
     if knows_facts || has_facts {

@@ -5,7 +5,7 @@ mod schema;
 
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
-pub use command::{Finished, agent, agent_path};
+pub use command::{Finished, agent, agent_path, sync_failure_library};
 pub use schema::Contract;
 
 use std::time::{Duration, Instant};
