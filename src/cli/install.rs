@@ -2,11 +2,10 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Child,
-    time::Duration,
 };
 
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     bootstrap_log::BootstrapLog,
@@ -246,8 +245,6 @@ impl Installation {
         let mut child = start_daemon(state).inspect_err(|_| reporter.end())?;
         reporter.finished(Step::Daemon, &format!("process {}", child.id()));
         reporter.started(Step::Connected);
-        // Before the daemon holds the lock, nothing it could leave behind answers.
-        sleep(Duration::ZERO).await;
         let status = until_connected(state, deadline, || ended(&mut child, state))
             .await
             .inspect_err(|_| reporter.end())?;

@@ -4,15 +4,15 @@
 mod first_host;
 mod local_coordinator;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{
     agent::{
-        AgentState, HostKeyState, Identity, Session, Status, StatusBoard, Supervisor,
-        allocator_service, load_identity, load_key, proxy_service, serve_status,
+        HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, load_identity,
+        load_key, proxy_service, serve_status,
     },
     client::{CoordinatorClient, Dialler, HttpCoordinator},
     config::StateDir,
@@ -58,7 +58,6 @@ pub struct Daemon {
     session: JoinHandle<Result<(), Failure>>,
     coordinator: Option<LocalCoordinator>,
     stop_session: ShutdownTrigger,
-    session_shutdown: Shutdown,
     _lock: StateLock,
 }
 
@@ -97,7 +96,7 @@ impl DaemonConfig {
             services.extend(local_coordinator::role_services());
         }
         let id = SessionId(Uuid::new_v4());
-        let board = StatusBoard::new(first_status(&identity, id, &self.clock));
+        let board = StatusBoard::new(Status::at_start(&identity, id, self.clock.now()));
         let (stop_session, session_shutdown) = ShutdownTrigger::new();
         let listener = unix_socket::listen(self.state.path(), self.state.socket_name())
             .map_err(|error| Failure::new(Code::StateNotWritable, format!("{dir}: {error}")))?;
@@ -113,8 +112,8 @@ impl DaemonConfig {
             board: board.clone(),
             clock: self.clock,
         };
-        let session = tokio::spawn(session.run(session_shutdown.clone()));
-        Ok(Daemon { board, session, coordinator, stop_session, session_shutdown, _lock: self.lock })
+        let session = tokio::spawn(session.run(session_shutdown));
+        Ok(Daemon { board, session, coordinator, stop_session, _lock: self.lock })
     }
 }
 
@@ -133,7 +132,6 @@ impl Daemon {
         }
         tracing::info!("stopping");
         self.stop_session.fire();
-        debug_assert!(self.session_shutdown.has_fired());
         let ended = self.session.await;
         if let Some(coordinator) = self.coordinator {
             coordinator.stop().await?;
@@ -154,25 +152,5 @@ fn why_it_ended(ended: Result<Result<(), Failure>, tokio::task::JoinError>) -> F
         Ok(Err(failure)) => failure,
         Ok(Ok(())) => Failure::new(Code::Internal, "the session ended by itself"),
         Err(error) => Failure::new(Code::Internal, format!("the session's task died: {error}")),
-    }
-}
-
-fn first_status(identity: &Identity, session: SessionId, clock: &Clock) -> Status {
-    Status {
-        runner_id: identity.runner_id.clone(),
-        cluster_id: identity.cluster_id.clone(),
-        state: AgentState::Connecting,
-        since: clock.now().rfc3339(),
-        connected: false,
-        coordinator: None,
-        host_ip: identity.host_ip,
-        roles: BTreeMap::new(),
-        desired_revision: 0,
-        problem: None,
-        warnings: Vec::new(),
-        session,
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        first_host: identity.first_host,
     }
 }

@@ -1,7 +1,6 @@
 //! A process of simulated hosts: the real client code on an imagined machine.
 
 use std::{
-    collections::BTreeMap,
     io::BufRead,
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -11,7 +10,7 @@ use std::{
 
 use ece_agent::{
     agent::{
-        AgentState, HostIp, Identity, Session, Status, StatusBoard, Supervisor, allocator_service,
+        HostIp, Identity, Session, Status, StatusBoard, Supervisor, allocator_service,
         gather_facts, proxy_service,
     },
     client::{CoordinatorClient, Dialler, HttpCoordinator},
@@ -148,23 +147,7 @@ async fn join(
 fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
     let Joined { identity, state, verifier, dialler } = host;
     let id = SessionId(Uuid::new_v4());
-    let board = StatusBoard::new(Status {
-        runner_id: identity.runner_id.clone(),
-        cluster_id: identity.cluster_id.clone(),
-        state: AgentState::Connecting,
-        since: String::new(),
-        connected: false,
-        coordinator: None,
-        host_ip: identity.host_ip,
-        roles: BTreeMap::new(),
-        desired_revision: 0,
-        problem: None,
-        warnings: Vec::new(),
-        session: id,
-        pid: 0,
-        version: String::new(),
-        first_host: false,
-    });
+    let board = StatusBoard::new(Status::at_start(&identity, id, Clock::system().now()));
     let machine: SharedMachine = Arc::new(FakeMachine::default());
     let coordinators = identity.coordinators().into_iter().map(|address| {
         Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>

@@ -1,5 +1,4 @@
 use std::{
-    collections::BTreeMap,
     io,
     net::IpAddr,
     path::Path,
@@ -143,23 +142,7 @@ fn start(away_for: u64) -> Running {
     });
     let machine = Arc::new(GrowingMachine(AtomicU64::new(8 << 30)));
     let id = SessionId(Uuid::new_v4());
-    let board = StatusBoard::new(Status {
-        runner_id: identity.runner_id.clone(),
-        cluster_id: identity.cluster_id.clone(),
-        state: AgentState::Connecting,
-        since: String::new(),
-        connected: false,
-        coordinator: None,
-        host_ip: identity.host_ip,
-        roles: BTreeMap::new(),
-        desired_revision: 0,
-        problem: None,
-        warnings: Vec::new(),
-        session: id,
-        pid: 0,
-        version: String::new(),
-        first_host: false,
-    });
+    let board = StatusBoard::new(Status::at_start(&identity, id, Timestamp::from_unix_seconds(0)));
     let session = Session {
         id,
         identity,

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::identity::Identity;
 use crate::{
     model::{CoordinatorAddress, Failure, Role, RunnerId, SessionId},
     rt::Timestamp,
@@ -49,6 +50,29 @@ pub struct Status {
     pub pid: u32,
     pub version: String,
     pub first_host: bool,
+}
+
+impl Status {
+    /// What a daemon says before it has reached anybody.
+    pub fn at_start(identity: &Identity, session: SessionId, now: Timestamp) -> Self {
+        Self {
+            runner_id: identity.runner_id.clone(),
+            cluster_id: identity.cluster_id.clone(),
+            state: AgentState::Connecting,
+            since: now.rfc3339(),
+            connected: false,
+            coordinator: None,
+            host_ip: identity.host_ip,
+            roles: BTreeMap::new(),
+            desired_revision: 0,
+            problem: None,
+            warnings: Vec::new(),
+            session,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            first_host: identity.first_host,
+        }
+    }
 }
 
 pub type RoleStatus = RoleHealth;
