@@ -1,5 +1,6 @@
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -16,10 +17,11 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt;
 
 use super::{Admission, Door};
@@ -74,18 +76,27 @@ pub async fn serve_port(port: Port, shutdown: Shutdown) {
         let admission = port.door.admit(peer.ip().to_canonical());
         let evicted = admission.evicted();
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        let connection = connection(port.clone(), stream, peer, admission, id, shutdown.clone());
-        connections.spawn(async move {
-            tokio::select! {
-                () = connection => {}
-                () = evicted.notified() => tracing::debug!(%peer, "turned out: too many strangers"),
-            }
-        });
+        // A held request costs what its task is made of: each part is boxed, so that the task does
+        // not keep room for the largest of what it has been through.
+        let connection =
+            Box::pin(connection(port.clone(), stream, peer, admission, id, shutdown.clone()));
+        connections.spawn(until_evicted(connection, evicted, peer));
     }
     let drained =
         timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::debug!("some connections did not end in time");
+    }
+}
+
+async fn until_evicted(
+    connection: Pin<Box<dyn Future<Output = ()> + Send>>,
+    evicted: Arc<Notify>,
+    peer: SocketAddr,
+) {
+    tokio::select! {
+        () = connection => {}
+        () = evicted.notified() => tracing::debug!(%peer, "turned out: too many strangers"),
     }
 }
 
@@ -111,18 +122,25 @@ async fn connection(
     let Some(tls) = port.tls.clone() else {
         return Box::pin(requests(stream, port.service.clone(), context(None), shutdown)).await;
     };
-    // What only the handshake needs is not kept for as long as the connection lasts.
-    let handshake = Box::pin(TlsAcceptor::from(tls).accept(stream));
-    let stream = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS handshake"),
-        Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),
-    };
+    let Some(stream) = Box::pin(handshake(tls, stream, peer)).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let key = certificate.and_then(|leaf| fingerprint_of_certificate(leaf).ok());
     let context = context(key);
     let _closed = OnClose { context: context.clone(), liveness: port.liveness.clone() };
     Box::pin(requests(stream, port.service.clone(), context, shutdown)).await;
+}
+
+async fn handshake(
+    tls: Arc<ServerConfig>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<Box<TlsStream<TcpStream>>> {
+    match timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
+        Ok(Ok(stream)) => return Some(Box::new(stream)),
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
+        Err(_) => tracing::debug!(%peer, "no TLS handshake in time"),
+    }
+    None
 }
 
 /// The end of a connection is the end of the session over it, also when its task is dropped.
@@ -151,12 +169,13 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         request.extensions_mut().insert(context.clone());
         request
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(READ_BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut connection = std::pin::pin!(connection);
+    let mut connection = Box::pin(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(READ_BUFFER)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)),
+    );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.wait() => {
