@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::{
     config::{HostSettings, StateDir},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
-    rt::files,
+    rt::files::{self, PrivateFileError},
     tls::PrivateKey,
     wire::hosts::KnownCoordinator,
 };
@@ -106,14 +106,11 @@ impl From<IdentityError> for Failure {
 type PrivateFile = (PathBuf, Zeroizing<Vec<u8>>);
 
 fn read_private(path: PathBuf) -> Result<Option<PrivateFile>, IdentityError> {
-    match files::read_limited(&path, MAX_FILE) {
-        Err(error) => Err(IdentityError::Io(path, error)),
+    match files::read_private(&path, MAX_FILE) {
         Ok(None) => Ok(None),
-        Ok(Some(content)) => match files::is_private(&path) {
-            Ok(true) => Ok(Some((path, Zeroizing::new(content)))),
-            Ok(false) => Err(IdentityError::NotPrivate(path)),
-            Err(error) => Err(IdentityError::Io(path, error)),
-        },
+        Ok(Some(content)) => Ok(Some((path, Zeroizing::new(content)))),
+        Err(PrivateFileError::NotPrivate) => Err(IdentityError::NotPrivate(path)),
+        Err(PrivateFileError::Io(error)) => Err(IdentityError::Io(path, error)),
     }
 }
 

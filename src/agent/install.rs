@@ -1,25 +1,34 @@
 //! Joining a cluster, phase by phase. Each phase is a type that only the one before it gives, and
 //! each can be repeated: killed anywhere, the same command goes on.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
+    checks::{combine, find_coordinator, proxies_in_environment, run_checks},
     facts::{HostIp, gather_facts},
-    identity::{HostKeyState, Identity, load_key, save_identity},
+    identity::{Identity, save_identity},
     journal::{Journal, Phase},
+    key::{load_or_make_key, not_writable, prepare_state_dir, renew_key},
     progress::{Progress, Step},
 };
 use crate::{
-    client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator, resolve},
+    client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator},
     config::{HostSettings, JoinOptions, StateDir, only_address},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
-    preflight::{self, Severity},
-    rt::{Timestamp, files},
+    preflight,
+    rt::Timestamp,
     tls::{PinVerifier, PrivateKey},
     token::{LocalRefusal, UnverifiedToken},
     wire::hosts::{EnrolReply, EnrolRequest, Facts, PROTOCOL, SecretText},
 };
+
+/// For what is said of a host that reached nobody.
+const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Everything a join begins with.
 pub struct JoinStart<'a> {
@@ -31,8 +40,16 @@ pub struct JoinStart<'a> {
     pub progress: &'a dyn Progress,
     /// What production needs is only a warning.
     pub relaxed: bool,
-    /// If the host was removed from its cluster, it may get a new key.
+    /// Checks not to make.
+    pub skip: &'a [Code],
+    /// How long to try coordinators that cannot be reached.
+    pub patience: Duration,
+    /// Takes the place of a host with this runner id that is gone.
+    pub replace: bool,
+    /// If the host was removed from its cluster or is a copy of another, it gets a new key.
     pub new_identity: bool,
+    /// It is known already that the host's key, if it has one, is to be given up.
+    pub fresh_key: bool,
 }
 
 /// The token can let this host in, as far as can be known here.
@@ -49,6 +66,7 @@ struct PreflightPassed<'a> {
     verified: TokenVerified<'a>,
     runner_id: RunnerId,
     facts: Facts,
+    overridden: Vec<Code>,
 }
 
 /// The host is a member, and its identity is on disk.
@@ -68,7 +86,7 @@ impl<'a> JoinStart<'a> {
 
     fn verify_token(self, now: Timestamp) -> Result<TokenVerified<'a>, Failure> {
         self.progress.started(Step::Validate);
-        let token = UnverifiedToken::parse(self.options.token.expose())?;
+        let token = UnverifiedToken::parse(self.options.token.0.expose())?;
         let journal =
             Journal::load(self.state).map_err(|error| not_writable(self.state.path(), error))?;
         match token.check_locally(&self.options.roles, now) {
@@ -109,25 +127,42 @@ impl<'a> JoinStart<'a> {
 }
 
 impl<'a> TokenVerified<'a> {
-    async fn preflight(self) -> Result<PreflightPassed<'a>, Failure> {
+    async fn preflight(mut self) -> Result<PreflightPassed<'a>, Failure> {
         let start = &self.start;
         start.progress.started(Step::Preflight);
         prepare_state_dir(start.state)?;
-        let towards = first_resolved(&self.coordinators).await?;
-        let no_route = |error: io::Error| {
-            Failure::new(Code::CoordinatorUnreachable, format!("no route to {towards}: {error}"))
+        let reach =
+            find_coordinator(&self.coordinators, &self.pins, start.patience, start.progress)
+                .await
+                .ok_or_else(|| Failure::new(Code::Internal, "no coordinator is named"))?;
+        let host_ip = match reach.address {
+            Some(towards) => {
+                HostIp::choose(&start.settings, start.machine, towards).map_err(|error| {
+                    let message = format!("no route to {towards}: {error}");
+                    Failure::new(Code::CoordinatorUnreachable, message)
+                })?
+            }
+            None => HostIp(start.settings.host_ip.unwrap_or(UNKNOWN_ADDRESS)),
         };
-        let host_ip = HostIp::choose(&start.settings, start.machine, towards).map_err(no_route)?;
-        report_findings(
+        let overridden = run_checks(
             &preflight::Context {
                 machine: start.machine,
                 settings: &start.settings,
                 roles: &start.options.roles,
                 bind: only_address(host_ip.0),
                 relaxed: start.relaxed,
+                look_only: false,
+                installed: None,
+                reach: Some(&reach),
+                skip: start.skip,
+                proxies: proxies_in_environment(),
             },
             start.progress,
         )?;
+        // The one that answered is asked first.
+        if let Some(at) = self.coordinators.iter().position(|it| *it == reach.coordinator) {
+            self.coordinators[..=at].rotate_right(1);
+        }
         let facts = gather_facts(&start.settings, start.machine, host_ip).map_err(|error| {
             Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
         })?;
@@ -141,7 +176,7 @@ impl<'a> TokenVerified<'a> {
             facts.host_ip, facts.cpus
         );
         start.progress.finished(Step::Preflight, &result);
-        Ok(PreflightPassed { verified: self, runner_id, facts })
+        Ok(PreflightPassed { verified: self, runner_id, facts, overridden })
     }
 }
 
@@ -149,7 +184,10 @@ impl PreflightPassed<'_> {
     async fn enrol(self) -> Result<Enrolled, Failure> {
         let start = &self.verified.start;
         start.progress.started(Step::Key);
-        let key = load_or_make_key(start.state)?;
+        let key = match start.fresh_key {
+            true => renew_key(start.state)?,
+            false => load_or_make_key(start.state)?,
+        };
         let reached = self.verified.journal.as_ref().map_or(Phase::KeyMade, |it| it.phase);
         self.note(reached)?;
         start.progress.finished(Step::Key, &key.fingerprint().to_string());
@@ -208,6 +246,8 @@ impl PreflightPassed<'_> {
             token: SecretText(verified.token.text().clone()),
             facts: self.facts.clone(),
             facts_hash: self.facts.hash(),
+            replace: verified.start.replace,
+            overridden: self.overridden.iter().map(|code| code.name().to_owned()).collect(),
         };
         // From here on a coordinator may have let the host in, whether its answer arrives or not.
         self.note(Phase::EnrolmentSent)?;
@@ -222,7 +262,7 @@ impl PreflightPassed<'_> {
                     let known = KNOWN_TO_THE_CLUSTER.into_iter().any(|code| error.is(code));
                     self.note(if known { Phase::EnrolmentSent } else { Phase::KeyMade })?;
                     failures.push(error.into());
-                    return Err(combine(failures));
+                    return Err(combine_all(failures));
                 }
                 Err(error) => {
                     delivered |= !error.was_not_delivered();
@@ -233,72 +273,15 @@ impl PreflightPassed<'_> {
         if !delivered {
             self.note(before)?;
         }
-        Err(combine(failures))
+        Err(combine_all(failures))
     }
+}
+
+fn combine_all(failures: Vec<Failure>) -> Failure {
+    let nobody = || Failure::new(Code::Internal, "no coordinator was asked");
+    combine(failures).unwrap_or_else(nobody)
 }
 
 /// Refusals of a host that the cluster knows already.
 const KNOWN_TO_THE_CLUSTER: [Code; 3] =
     [Code::JoinRolesDiffer, Code::JoinKeyInUse, Code::HostRemoved];
-
-/// One failure out of those that each coordinator gave; the last word counts.
-fn combine(mut failures: Vec<Failure>) -> Failure {
-    let Some(mut last) = failures.pop() else {
-        return Failure::new(Code::Internal, "no coordinator was asked");
-    };
-    for earlier in failures {
-        last.message = format!("{}; before that: {earlier}", last.message);
-    }
-    last
-}
-
-async fn first_resolved(coordinators: &[CoordinatorAddress]) -> Result<SocketAddr, Failure> {
-    let mut failures = Vec::new();
-    for address in coordinators {
-        match resolve(address).await {
-            Ok(found) => return Ok(found),
-            Err(error) => failures.push(error.into()),
-        }
-    }
-    Err(combine(failures))
-}
-
-/// Tells what the checks found, and stops at errors.
-pub fn report_findings(
-    context: &preflight::Context<'_>,
-    progress: &dyn Progress,
-) -> Result<(), Failure> {
-    let mut errors = Vec::new();
-    for finding in preflight::check(context) {
-        match finding.severity {
-            Severity::Warning => progress.warning(&finding.failure),
-            Severity::Error => errors.push(finding.failure),
-        }
-    }
-    if errors.is_empty() { Ok(()) } else { Err(combine(errors)) }
-}
-
-/// Makes the state directory, private to its owner.
-pub fn prepare_state_dir(state: &StateDir) -> Result<(), Failure> {
-    files::create_private_dir(state.path()).map_err(|error| not_writable(state.path(), error))
-}
-
-pub fn not_writable(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
-}
-
-/// The host's key; made now if there is none.
-pub fn load_or_make_key(state: &StateDir) -> Result<PrivateKey, Failure> {
-    match load_key(state)? {
-        HostKeyState::There(key) => Ok(key),
-        HostKeyState::Missing => renew_key(state),
-    }
-}
-
-fn renew_key(state: &StateDir) -> Result<PrivateKey, Failure> {
-    let key =
-        PrivateKey::generate().map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
-    files::write_private(&state.key(), key.to_pem().expose().as_bytes())
-        .map_err(|error| not_writable(&state.key(), error))?;
-    Ok(key)
-}

@@ -1,23 +1,26 @@
 //! A host's side: becoming a member, and being one.
 
+mod checks;
 mod facts;
 mod identity;
 mod install;
 mod journal;
+mod key;
 mod progress;
 mod session;
 mod status;
 mod supervisor;
 
+pub use checks::{find_coordinator, proxies_in_environment, run_checks};
 pub use facts::{HostIp, gather_facts};
 pub use identity::{HostKeyState, Identity, IdentityError, load_identity, load_key, save_identity};
-pub use install::{
-    Enrolled, JoinStart, load_or_make_key, not_writable, prepare_state_dir, report_findings,
-};
+pub use install::{Enrolled, JoinStart};
 pub use journal::{Journal, Phase};
+pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_state_dir};
 pub use progress::{Progress, Step};
 pub use session::Session;
 pub use status::{
-    AgentState, Problem, RoleStatus, Status, StatusBoard, StatusClient, StatusError, serve_status,
+    AgentState, LocalAdministration, Problem, RoleStatus, Status, StatusBoard, StatusClient,
+    StatusError, serve_status,
 };
 pub use supervisor::{InProcess, RoleService, Supervisor, allocator_service, proxy_service};

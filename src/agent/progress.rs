@@ -6,23 +6,50 @@ pub enum Step {
     Validate,
     Preflight,
     Key,
-    Connect,
     Enrol,
     Bootstrap,
+    User,
+    Directories,
+    Config,
+    Binary,
+    Unit,
     Daemon,
     Connected,
 }
 
 impl Step {
+    const ALL: [Step; 12] = [
+        Step::Validate,
+        Step::Preflight,
+        Step::Key,
+        Step::Enrol,
+        Step::Bootstrap,
+        Step::User,
+        Step::Directories,
+        Step::Config,
+        Step::Binary,
+        Step::Unit,
+        Step::Daemon,
+        Step::Connected,
+    ];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.name() == name)
+    }
+
     /// Stable, for machines.
     pub fn name(self) -> &'static str {
         match self {
             Step::Validate => "validate",
             Step::Preflight => "preflight",
             Step::Key => "key",
-            Step::Connect => "connect",
             Step::Enrol => "enrol",
             Step::Bootstrap => "bootstrap",
+            Step::User => "user",
+            Step::Directories => "files",
+            Step::Config => "config",
+            Step::Binary => "binary",
+            Step::Unit => "unit",
             Step::Daemon => "daemon",
             Step::Connected => "connected",
         }
@@ -34,9 +61,13 @@ impl Step {
             Step::Validate => "Checking the roles token",
             Step::Preflight => "Checking this machine",
             Step::Key => "Making the host's key",
-            Step::Connect => "Finding the coordinator",
             Step::Enrol => "Joining the cluster",
             Step::Bootstrap => "Setting up the cluster",
+            Step::User => "Making the service user",
+            Step::Directories => "Making directories",
+            Step::Config => "Writing the config file",
+            Step::Binary => "Putting the program in its place",
+            Step::Unit => "Writing the unit",
             Step::Daemon => "Starting the daemon",
             Step::Connected => "Waiting until the coordinator sees the host connected",
         }
@@ -49,4 +80,6 @@ pub trait Progress: Send + Sync {
     /// The step that was started last is done; `result` is in words.
     fn finished(&self, step: Step, result: &str);
     fn warning(&self, failure: &Failure);
+    /// The step goes on until this is over.
+    fn waiting(&self, reason: &Failure);
 }

@@ -16,7 +16,7 @@ use crate::{
     rt::{Backoff, Clock, Shutdown, files, random_fraction},
     tls::PinVerifier,
     wire::hosts::{
-        DesiredState, Facts, HOLD_BEFORE_TOLD_MS, PROTOCOL, SessionReply, SessionRequest,
+        DesiredState, Facts, HOLD_BEFORE_TOLD_MS, Notice, PROTOCOL, SessionReply, SessionRequest,
     },
 };
 
@@ -31,6 +31,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// How often a host that was refused asks again: somebody may have changed their mind.
 const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(30);
+
+/// What no coordinator of the cluster will see otherwise.
+const REFUSALS: [Code; 3] = [Code::HostRemoved, Code::HostUnknown, Code::HostCloned];
 
 /// How often the machine is looked at for changes.
 const FACTS_INTERVAL: Duration = Duration::from_secs(30);
@@ -63,6 +66,7 @@ struct Memory {
     return_window: Duration,
     backoff: Backoff,
     current: usize,
+    notices: Vec<Notice>,
 }
 
 impl Session {
@@ -80,6 +84,7 @@ impl Session {
             return_window: Duration::ZERO,
             backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
             current: 0,
+            notices: Vec::new(),
         };
         loop {
             if memory.facts_read.elapsed() >= FACTS_INTERVAL {
@@ -119,6 +124,7 @@ impl Session {
             health: self.supervisor.health(),
             hold_ms: memory.hold.as_millis() as u64,
             closing,
+            boot_id: self.machine.boot_id(),
         }
     }
 
@@ -145,6 +151,7 @@ impl Session {
         if !self.board.read().connected {
             tracing::info!(coordinator = %address, "connected");
         }
+        memory.notices = reply.notices;
         self.show(memory, &address);
         self.board.set_state(AgentState::Connected, None, self.clock.now());
         if news { Duration::ZERO } else { LEAST_PAUSE.saturating_sub(took) }
@@ -154,7 +161,7 @@ impl Session {
     fn lost(&mut self, memory: &mut Memory, error: ClientError) -> Duration {
         let was_connected = self.board.read().connected;
         let address = self.coordinators[memory.current].address().clone();
-        let refused = error.is(Code::HostRemoved) || error.is(Code::HostUnknown);
+        let refused = REFUSALS.into_iter().any(|code| error.is(code));
         let failure = Failure::from(error);
         if self.board.read().problem.as_ref().map(|problem| &problem.code[..])
             != Some(failure.code())
@@ -166,6 +173,7 @@ impl Session {
             self.apply(&DesiredState { revision: 0, roles: Vec::new() });
             memory.desired = DesiredState::default();
             save_desired(&self.state, &memory.desired);
+            memory.notices.clear();
             self.show(memory, &address);
             self.board.set_state(AgentState::Refused, Some(&failure), self.clock.now());
             return RETRY_AFTER_REFUSAL;
@@ -186,12 +194,13 @@ impl Session {
             let message = "by this machine's clock the coordinator's certificate is not valid; it is trusted by its key";
             Problem::from(&Failure::new(Code::TrustCertificateDate, message))
         });
+        let notices = memory.notices.iter().cloned().map(Problem::from);
         self.board.update(|status| {
             status.coordinator = Some(coordinator.clone());
             status.roles = health;
             status.desired_revision = memory.desired.revision;
-            status.host_ip = memory.facts.host_ip;
-            status.warnings = clock_skew.into_iter().collect();
+            status.host_ip = Some(memory.facts.host_ip);
+            status.warnings = clock_skew.into_iter().chain(notices).collect();
         });
     }
 

@@ -1,4 +1,7 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Deserialize;
 
@@ -113,6 +116,24 @@ fn pins(
     }
 }
 
+fn unreadable(file: &Path, reason: String) -> Failure {
+    invalid(
+        format!("the password cannot be read from {}: {reason}", file.display()),
+        "Give a file that holds the password with --password-file.",
+    )
+}
+
+/// The password that a file holds, without the end of its line.
+pub fn read_password(file: &Path) -> Result<Secret, Failure> {
+    let content = files::read_limited(file, MAX_FILE)
+        .map_err(|error| unreadable(file, error.to_string()))?
+        .ok_or_else(|| unreadable(file, "it is not there".into()))?;
+    let content = zeroize::Zeroizing::new(content);
+    let text =
+        std::str::from_utf8(&content).map_err(|_| unreadable(file, "it is not text".into()))?;
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
 fn credentials(
     user: Option<String>,
     password_file: Option<PathBuf>,
@@ -120,23 +141,8 @@ fn credentials(
     state: &StateDir,
 ) -> Result<ApiCredentials, Failure> {
     let user = user.unwrap_or_else(|| ADMIN.to_owned());
-    let unreadable = |file: &std::path::Path, reason: String| {
-        invalid(
-            format!("the password cannot be read from {}: {reason}", file.display()),
-            "Give a file that holds the password with --password-file.",
-        )
-    };
     if let Some(file) = password_file {
-        let content = files::read_limited(&file, MAX_FILE)
-            .map_err(|error| unreadable(&file, error.to_string()))?
-            .ok_or_else(|| unreadable(&file, "it is not there".into()))?;
-        let text =
-            String::from_utf8(content).map_err(|_| unreadable(&file, "it is not text".into()))?;
-        let text = zeroize::Zeroizing::new(text);
-        return Ok(ApiCredentials {
-            user,
-            password: Secret::new(text.trim_end_matches(['\n', '\r'])),
-        });
+        return Ok(ApiCredentials { user, password: read_password(&file)? });
     }
     let Some(identity) = identity.filter(|identity| identity.first_host && user == ADMIN) else {
         let message = format!("there is no password for {user} in {}", state.path().display());

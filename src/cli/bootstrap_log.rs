@@ -60,6 +60,10 @@ impl Progress for BootstrapLog<'_> {
         self.beside.finished(step, result);
     }
 
+    fn waiting(&self, reason: &Failure) {
+        self.beside.waiting(reason);
+    }
+
     fn warning(&self, failure: &Failure) {
         self.write("WARN", &failure.to_string());
         self.beside.warning(failure);

@@ -3,16 +3,20 @@
 mod access;
 mod bootstrap_log;
 mod ca;
+mod check;
 mod explain;
 mod install;
 mod logging;
 mod output;
 mod progress;
+mod reset_password;
 mod run;
 mod signals;
 mod status;
 mod stop;
 mod token;
+mod uninstall;
+mod upgrade;
 mod wait;
 
 use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
@@ -26,6 +30,9 @@ use crate::{
     rt::reexec::{Place, hide},
 };
 use output::Output;
+
+/// Where a host that is a service has its settings.
+const CONFIG_FILE: &str = "/etc/ece-agent/config.toml";
 
 /// Turns a machine into a member of a cluster: installer, daemon and coordinator
 #[derive(Parser)]
@@ -43,6 +50,29 @@ enum Verb {
   ece-agent install --coordinator-host 192.168.40.73 \\
       --roles-token-file token.txt --roles allocator   join its cluster")]
     Install(Box<InstallArguments>),
+    /// Look whether this machine can be what it is asked to be, and change nothing
+    #[command(after_help = "Examples:
+  ece-agent check --roles allocator
+  ece-agent check --coordinator-host 192.168.40.73 --roles-token-file token.txt --json
+  ece-agent check --skip preflight.swap,preflight.disk")]
+    Check(Box<InstallArguments>),
+    /// Leave the cluster and remove what install has made
+    #[command(after_help = "Example:
+  ece-agent uninstall")]
+    Uninstall(uninstall::UninstallArguments),
+    /// Put another version of ece-agent in the place of the installed one
+    #[command(after_help = "Example:
+  ./ece-agent-0.2.0 upgrade")]
+    Upgrade(upgrade::UpgradeArguments),
+    /// Give a user of the API a new password, on the first host
+    #[command(after_help = "Example:
+  ece-agent reset-password --user readonly")]
+    ResetPassword(reset_password::ResetPasswordArguments),
+    #[command(name = install::MEMBER_VERB, hide = true)]
+    BecomeMember {
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the daemon of an installed host in this process
     #[command(after_help = "Example:
   ece-agent run --state-dir /var/lib/ece-agent")]
@@ -90,7 +120,8 @@ fn own_state_dir() -> PathBuf {
 const TOKEN_BEGINNING: &str = "eyJ";
 
 /// Arguments in which a secret may stand, and what takes its place.
-const SECRET_PLACES: [(Place, &str); 3] = [
+const SECRET_PLACES: [(Place, &str); 4] = [
+    (Place::Flag("--pwd"), "--password-file"),
     (Place::Flag("--roles-token"), "--roles-token-file"),
     (Place::After { verbs: ["token", "inspect"], beginning: TOKEN_BEGINNING }, "--file"),
     (Place::After { verbs: ["token", "revoke"], beginning: TOKEN_BEGINNING }, "--file"),
@@ -132,6 +163,11 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
     match cli.verb {
         Verb::Install(arguments) => install::install(*arguments, output),
+        Verb::Check(arguments) => check::check(*arguments, output),
+        Verb::Uninstall(arguments) => uninstall::uninstall(arguments, output),
+        Verb::Upgrade(arguments) => upgrade::upgrade(arguments, output),
+        Verb::ResetPassword(arguments) => reset_password::reset_password(arguments, output),
+        Verb::BecomeMember { .. } => install::become_member(output),
         Verb::Run(arguments) => run::run(arguments),
         Verb::Status(arguments) => status::status(arguments, output),
         Verb::Stop(arguments) => stop::stop(arguments, output),

@@ -73,6 +73,13 @@ impl Output {
         }
     }
 
+    pub fn waiting(self, reason: &Failure) {
+        match self.style {
+            Style::Json => self.event("waiting", shown(reason)),
+            Style::Text => eprintln!("waiting: {} [{}]", reason.message, reason.code()),
+        }
+    }
+
     pub fn warning(self, failure: &Failure) {
         match self.style {
             Style::Json => self.event("warning", shown(failure)),

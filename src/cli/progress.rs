@@ -18,6 +18,8 @@ pub struct Reporter {
     output: Output,
     bar: Option<ProgressBar>,
     started: Mutex<Instant>,
+    /// The code of what is being waited for, as it was told last.
+    told: Mutex<Option<String>>,
 }
 
 impl Reporter {
@@ -28,7 +30,7 @@ impl Reporter {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { output, bar, started: Mutex::new(Instant::now()) }
+        Self { output, bar, started: Mutex::new(Instant::now()), told: Mutex::default() }
     }
 
     /// Nothing more to tell.
@@ -72,4 +74,44 @@ impl Progress for Reporter {
     fn warning(&self, failure: &Failure) {
         self.aside(|| self.output.warning(failure));
     }
+
+    fn waiting(&self, reason: &Failure) {
+        let mut told = self.told.lock().expect("no panic while held");
+        if told.as_deref() != Some(reason.code()) {
+            *told = Some(reason.code().to_owned());
+            self.aside(|| self.output.waiting(reason));
+        }
+    }
+}
+
+/// Tells of an installation in events, also where somebody watches.
+pub struct EventReporter(pub Output);
+
+impl Progress for EventReporter {
+    fn started(&self, step: Step) {
+        self.0.event("step", json!({ "step": step.name(), "state": "started" }));
+    }
+
+    fn finished(&self, step: Step, result: &str) {
+        let event = json!({ "step": step.name(), "state": "finished", "result": result });
+        self.0.event("step", event);
+    }
+
+    fn warning(&self, failure: &Failure) {
+        self.0.warning(failure);
+    }
+
+    fn waiting(&self, reason: &Failure) {
+        self.0.waiting(reason);
+    }
+}
+
+/// Says nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn started(&self, _step: Step) {}
+    fn finished(&self, _step: Step, _result: &str) {}
+    fn warning(&self, _failure: &Failure) {}
+    fn waiting(&self, _reason: &Failure) {}
 }

@@ -1,9 +1,10 @@
-use std::sync::Arc;
+use std::{env, path::PathBuf, sync::Arc};
 
-use super::{StateDirArgument, logging, signals};
+use super::{CONFIG_FILE, StateDirArgument, logging, signals};
 use crate::{
-    config::StateDir,
-    daemon::{Daemon, DaemonConfig, StateLock},
+    agent::load_identity,
+    config::{InstallArguments, Mistake, Purpose, StateDir, default_state_dir},
+    daemon::{Daemon, DaemonConfig, JoinAtStart, StateLock},
     host::{
         LinuxMachine,
         process::{leave_session, raise_open_files},
@@ -11,6 +12,10 @@ use crate::{
     model::{Code, Exit, Failure},
     rt::{Clock, Shutdown, ShutdownTrigger},
 };
+
+/// Where systemd puts what the unit's `LoadCredential=` names.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+const TOKEN_CREDENTIAL: &str = "roles-token";
 
 #[derive(clap::Args)]
 pub struct RunArguments {
@@ -28,15 +33,67 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
     logging::start("info");
     let state = arguments.state.state_dir();
     daemon_runtime().block_on(async {
-        if !state.path().exists() {
-            let message = format!("no host is installed in {}", state.path().display());
-            return Err(Failure::new(Code::InstallNotDone, message));
+        let host_file = host_file(&state)?;
+        let token = token_at_start(host_file.as_ref());
+        if !state.path().exists() && token.is_none() {
+            return Err(not_installed(&state));
         }
         let lock = StateLock::take(&state)?;
-        let (daemon, shutdown) = start(state, lock).await?;
+        let (stop, shutdown) = stoppable()?;
+        if load_identity(&state)?.is_none() {
+            let (Some(file), Some(token)) = (&host_file, token) else {
+                return Err(not_installed(&state));
+            };
+            let join = join_at_start(file, token, &state)?;
+            if !join.join(&lock, stop.clone(), &shutdown).await? {
+                return Ok(Exit::Success);
+            }
+        }
+        let daemon = daemon(state, lock, host_file).start(stop).await?;
         daemon.run(shutdown).await?;
         Ok(Exit::Success)
     })
+}
+
+fn not_installed(state: &StateDir) -> Failure {
+    let message = format!("no host is installed in {}", state.path().display());
+    Failure::new(Code::InstallNotDone, message)
+}
+
+/// The config file of the host that is a service; others have none of their own.
+fn host_file(state: &StateDir) -> Result<Option<InstallArguments>, Failure> {
+    if state.path() != default_state_dir(true) {
+        return Ok(None);
+    }
+    let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
+    file.map(Some).map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))
+}
+
+/// The file with the token that the service was given, if it was given one.
+fn token_at_start(file: Option<&InstallArguments>) -> Option<PathBuf> {
+    let credential = env::var_os(CREDENTIALS).map(|dir| PathBuf::from(dir).join(TOKEN_CREDENTIAL));
+    credential
+        .filter(|path| path.exists())
+        .or_else(|| file?.roles_token_file.clone().filter(|path| path.exists()))
+}
+
+fn join_at_start(
+    file: &InstallArguments,
+    token: PathBuf,
+    state: &StateDir,
+) -> Result<JoinAtStart, Failure> {
+    let arguments = InstallArguments { roles_token_file: Some(token), ..file.clone() };
+    let options =
+        arguments.build(state.path().to_owned()).map_err(|mistakes| Mistake::failure(&mistakes))?;
+    match options.purpose.clone() {
+        Purpose::Join(join) => Ok(JoinAtStart {
+            options,
+            join,
+            machine: Arc::new(LinuxMachine),
+            clock: Clock::system(),
+        }),
+        Purpose::FirstHost(_) => Err(not_installed(state)),
+    }
 }
 
 /// The runtime of a process that goes on as the daemon.
@@ -49,11 +106,19 @@ pub fn daemon_runtime() -> tokio::runtime::Runtime {
 
 /// Starts the daemon in this process; it stops on signals and when it is told to.
 pub async fn start(state: StateDir, lock: StateLock) -> Result<(Daemon, Shutdown), Failure> {
+    let (stop, shutdown) = stoppable()?;
+    Ok((daemon(state, lock, None).start(stop).await?, shutdown))
+}
+
+fn stoppable() -> Result<(ShutdownTrigger, Shutdown), Failure> {
     raise_open_files();
     let (stop, shutdown) = ShutdownTrigger::new();
     signals::stop_on_signals(stop.clone())
         .map_err(|error| Failure::new(Code::Internal, format!("signals: {error}")))?;
-    let config =
-        DaemonConfig { state, lock, machine: Arc::new(LinuxMachine), clock: Clock::system() };
-    Ok((config.start(stop).await?, shutdown))
+    Ok((stop, shutdown))
+}
+
+fn daemon(state: StateDir, lock: StateLock, host_file: Option<InstallArguments>) -> DaemonConfig {
+    let (machine, clock) = (Arc::new(LinuxMachine), Clock::system());
+    DaemonConfig { state, lock, machine, clock, host_file }
 }

@@ -79,20 +79,24 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
 
 fn in_words(status: &Status) -> String {
     let state = match status.state {
+        AgentState::Joining => "waiting to join",
         AgentState::Connecting => "connecting",
         AgentState::Connected => "connected",
         AgentState::Refused => "refused by the cluster",
         AgentState::Stopping => "stopping",
     };
     let mut lines = vec![
-        format!("host         {} ({})", status.runner_id, status.host_ip),
+        match status.host_ip {
+            Some(host_ip) => format!("host         {} ({host_ip})", status.name()),
+            None => format!("host         {}", status.name()),
+        },
         format!("state        {state} since {}", status.since),
-        format!("cluster      {}", status.cluster_id),
+        format!("cluster      {}", status.cluster_id.as_deref().unwrap_or("none yet")),
     ];
     if let Some(coordinator) = &status.coordinator {
         lines.push(format!("coordinator  {coordinator}"));
     }
-    if status.roles.is_empty() {
+    if status.roles.is_empty() && status.cluster_id.is_some() {
         lines.push("roles        none; give it some in the Cloud UI or the API".into());
     }
     for (role, health) in &status.roles {

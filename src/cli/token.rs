@@ -67,6 +67,9 @@ pub struct CreateArguments {
     /// How many hosts it lets in at most
     #[arg(long, value_name = "NUMBER")]
     max_uses: Option<i64>,
+    /// A host that came with it may be replaced with it once it is gone
+    #[arg(long)]
+    allow_replace: bool,
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -200,6 +203,7 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
         validity_in_seconds: arguments.validity,
         max_uses: arguments.max_uses,
         description: arguments.description,
+        allow_replace: arguments.allow_replace,
     };
     let reply =
         small_runtime().block_on(access.client.create_token(&request)).map_err(api_failure)?;

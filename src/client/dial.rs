@@ -64,7 +64,7 @@ impl Dialler {
         Ok(Self { http, verifier })
     }
 
-    pub fn verifier(&self) -> &PinVerifier {
+    pub fn verifier(&self) -> &Arc<PinVerifier> {
         &self.verifier
     }
 }
@@ -95,15 +95,23 @@ impl Resolve for NamedErrors {
 
 /// The first address of a coordinator's name.
 pub async fn resolve(address: &CoordinatorAddress) -> Result<SocketAddr, DialError> {
+    resolve_all(address).await.map(|found| found[0])
+}
+
+/// The addresses of a coordinator's name; never none.
+pub async fn resolve_all(address: &CoordinatorAddress) -> Result<Vec<SocketAddr>, DialError> {
     let not_resolved =
         |reason| DialError::NameNotResolved { name: address.host().to_owned(), reason };
     let lookup = tokio::net::lookup_host((address.host(), address.port()));
-    let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup)
+    let found: Vec<SocketAddr> = tokio::time::timeout(RESOLVE_TIMEOUT, lookup)
         .await
         .map_err(|_| not_resolved("name resolution did not answer in time".into()))?
         .map_err(|error| not_resolved(error.to_string()))?
-        .next();
-    found.ok_or_else(|| not_resolved("it has no addresses".into()))
+        .collect();
+    match found.is_empty() {
+        true => Err(not_resolved("it has no addresses".into())),
+        false => Ok(found),
+    }
 }
 
 /// What lies at the bottom of a failed request.

@@ -6,12 +6,15 @@ use super::{
 };
 use crate::{
     model::CoordinatorAddress,
+    wire::EmptyResponse,
     wire::hosts::{
-        ENROL_PATH, EnrolReply, EnrolRequest, SESSION_PATH, SessionReply, SessionRequest,
+        ENROL_PATH, EnrolReply, EnrolRequest, HELLO_PATH, HelloReply, LEAVE_PATH, LeaveRequest,
+        PROTOCOL, SESSION_PATH, SessionReply, SessionRequest,
     },
 };
 
 const ENROL_TIMEOUT: Duration = Duration::from_secs(15);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A coordinator as a host talks to it.
 #[async_trait::async_trait]
@@ -40,6 +43,20 @@ impl HttpCoordinator {
         Self { address, dialler }
     }
 
+    /// Asks a coordinator who it is; any key will do.
+    pub async fn hello(&self) -> Result<HelloReply, ClientError> {
+        let url = format!("{}{HELLO_PATH}", self.address.base_url());
+        self.answer(self.dialler.http.get(url).timeout(HELLO_TIMEOUT)).await
+    }
+
+    /// Ends the membership of the host whose key this is. Safe to repeat: then it is refused as
+    /// that of a removed host.
+    pub async fn leave(&self) -> Result<(), ClientError> {
+        let request = LeaveRequest { protocol: PROTOCOL };
+        let EmptyResponse {} = self.post(LEAVE_PATH, &request, ENROL_TIMEOUT).await?;
+        Ok(())
+    }
+
     async fn post<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -47,8 +64,14 @@ impl HttpCoordinator {
         timeout: Duration,
     ) -> Result<T, ClientError> {
         let url = format!("{}{path}", self.address.base_url());
-        let sent = self.dialler.http.post(url).json(body).timeout(timeout).send().await;
-        read(&self.address, sent).await.map_err(|error| match error {
+        self.answer(self.dialler.http.post(url).json(body).timeout(timeout)).await
+    }
+
+    async fn answer<T: serde::de::DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, ClientError> {
+        read(&self.address, request.send().await).await.map_err(|error| match error {
             ClientError::Refused { status: 404, .. } => {
                 ClientError::NotForHosts(self.address.clone())
             }

@@ -6,6 +6,6 @@ mod error;
 mod hosts;
 
 pub use api::{ApiClient, ApiCredentials};
-pub use dial::{DialError, Dialler, resolve};
+pub use dial::{DialError, Dialler, resolve, resolve_all};
 pub use error::ClientError;
 pub use hosts::{CoordinatorClient, HttpCoordinator};

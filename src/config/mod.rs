@@ -1,13 +1,19 @@
 //! What flags, variables and the config file say, turned into what is valid. Every mistake is
 //! reported at once.
 
-mod install;
+mod build;
+mod host_file;
+mod mistake;
+mod options;
 mod raw;
 mod state_dir;
+mod token_file;
 
-pub use install::{
-    FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Mistake, Purpose, TokenError,
-    only_address, read_token,
+pub use mistake::Mistake;
+pub use options::{
+    CheckOptions, FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Purpose,
+    only_address,
 };
 pub use raw::{ConfigFileError, InstallArguments};
 pub use state_dir::{StateDir, default_state_dir};
+pub use token_file::{TokenError, read_token};

@@ -107,6 +107,24 @@ pub struct InstallArguments {
     #[arg(long, env = "ECE_AGENT_FOREGROUND", help_heading = "Running")]
     pub foreground: bool,
 
+    /// Seconds to wait for a coordinator that is not up yet [default: 0]
+    #[arg(
+        long,
+        env = "ECE_AGENT_WAIT_FOR_COORDINATOR",
+        value_name = "SECONDS",
+        help_heading = "Running"
+    )]
+    pub wait_for_coordinator: Option<String>,
+
+    /// Do not wait until the coordinator sees the host connected
+    #[arg(long, env = "ECE_AGENT_NO_WAIT", help_heading = "Running")]
+    pub no_wait: bool,
+
+    /// Say what would be done, and do nothing
+    #[serde(skip)]
+    #[arg(long, help_heading = "Running")]
+    pub dry_run: bool,
+
     /// Seconds to wait until the coordinator sees the host connected [default: 60]
     #[arg(long, env = "ECE_AGENT_TIMEOUT", value_name = "SECONDS", help_heading = "Running")]
     pub timeout: Option<String>,
@@ -119,7 +137,22 @@ pub struct InstallArguments {
     #[arg(long, env = "ECE_AGENT_FORCE", help_heading = "Running")]
     pub force: bool,
 
-    /// Give this host, which was removed from its cluster, a new key
+    /// Checks of the machine not to make, by their codes
+    #[arg(
+        long,
+        env = "ECE_AGENT_SKIP",
+        value_delimiter = ',',
+        value_name = "CODE",
+        help_heading = "Running"
+    )]
+    pub skip: Vec<String>,
+
+    /// Take the place of a host with the same runner id that is gone, with a token that may
+    #[serde(skip)]
+    #[arg(long, help_heading = "Running")]
+    pub replace: bool,
+
+    /// Give this host, which was removed from its cluster or copied from another, a new key
     #[serde(skip)]
     #[arg(long, help_heading = "Running")]
     pub new_identity: bool,
@@ -167,7 +200,7 @@ pub struct WithoutEffect {
 
 impl WithoutEffect {
     /// The names of those that were given.
-    pub fn given(&self) -> Vec<&'static str> {
+    pub fn given(&self) -> Vec<String> {
         [
             ("--host-docker-host", self.host_docker_host.is_some()),
             ("--docker-registry", self.docker_registry.is_some()),
@@ -181,7 +214,7 @@ impl WithoutEffect {
             ("--selinux", self.selinux),
         ]
         .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
+        .filter_map(|(name, given)| given.then(|| name.to_owned()))
         .collect()
     }
 }
@@ -240,6 +273,11 @@ impl InstallArguments {
             timeout: self.timeout.or(below.timeout),
             timeout_factor: self.timeout_factor.or(below.timeout_factor),
             force: self.force || below.force,
+            wait_for_coordinator: self.wait_for_coordinator.or(below.wait_for_coordinator),
+            no_wait: self.no_wait || below.no_wait,
+            dry_run: self.dry_run,
+            skip: list(self.skip, below.skip),
+            replace: self.replace,
             new_identity: self.new_identity,
             json: self.json,
             config_file: self.config_file,

@@ -3,8 +3,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// The directory in which a host keeps who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct StateDir(PathBuf);
 
 /// `/var/lib/ece-agent` for root, `~/.local/state/ece-agent` for others.

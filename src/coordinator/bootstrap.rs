@@ -159,6 +159,7 @@ fn draw(master: &MasterKey, host: &FirstHost, now: Timestamp) -> Result<Plan, Bo
             validity: None,
             max_uses: None,
             description: Some(description.to_owned()),
+            allow_replace: false,
         };
         let maker = (Actor::Bootstrap, host.facts.host_ip);
         let NewToken { text, record } = mint(&cluster, &host.addresses, options, maker, now)
@@ -235,6 +236,8 @@ async fn commit(
             roles: host.roles.clone(),
             token: None,
             source_address: host.facts.host_ip,
+            overridden: Vec::new(),
+            replaced: None,
         },
     };
     let user = |name: &str, role, password: &SecretText| UserRecord {

@@ -27,4 +27,9 @@ pub use bootstrap::{ADMIN, BootstrapError, Bootstrapped, FirstHost, bootstrap};
 pub use http::openapi;
 pub use seal::{MasterKey, SealError};
 pub use server::{API_PORT, Listeners, REDIRECT_PORT};
-pub use start::{Coordinator, CoordinatorConfig, StartError};
+pub use start::{Coordinator, CoordinatorConfig, LocalAccess, StartError};
+
+/// A new password that nobody has to type often.
+pub fn generate_password() -> crate::model::Secret {
+    passwords::generate()
+}

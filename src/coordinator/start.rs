@@ -1,21 +1,30 @@
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::{
     app::App,
+    change::Origin,
     cluster::{Cluster, ClusterError},
     http::{api_router, hosts_router, redirect_router},
     liveness::Liveness,
     owners::Owners,
     passwords::Passwords,
-    records::{ClusterRecord, decode},
+    records::{Actor, ClusterRecord, decode},
     registry::Registry,
     seal::{MasterKey, SealError},
     server::{API_PORT, Listeners, Port, serve_port},
+    services::users::set_password,
 };
 use crate::{
-    model::{CoordinatorAddress, RunnerId},
+    model::{CoordinatorAddress, RunnerId, Secret},
     rt::{Clock, Shutdown, files},
     store::{SharedStore, StoreError},
     tls::{CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config},
@@ -60,6 +69,23 @@ pub struct Coordinator {
     tasks: JoinSet<Result<(), StoreError>>,
     shutdown: Shutdown,
     liveness: Arc<Liveness>,
+    app: Arc<App>,
+}
+
+/// What the coordinator's own machine may do without the API.
+#[derive(Clone)]
+pub struct LocalAccess(Arc<App>);
+
+impl LocalAccess {
+    /// Gives a user of the API another password; why not, if it does not work.
+    pub async fn set_password(&self, user: &str, password: &Secret) -> Result<(), String> {
+        let origin = Origin {
+            actor: Actor::Local,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            request_id: Uuid::new_v4(),
+        };
+        set_password(&self.0, &origin, user, password).await.map_err(|error| error.to_string())
+    }
 }
 
 impl CoordinatorConfig {
@@ -109,7 +135,7 @@ impl CoordinatorConfig {
             (
                 self.listeners.hosts,
                 Some(Arc::new(hosts_server_config(identity)?)),
-                hosts_router(app),
+                hosts_router(app.clone()),
             ),
             (self.listeners.redirect, None, redirect_router(own_address, API_PORT)),
         ];
@@ -122,11 +148,15 @@ impl CoordinatorConfig {
                 Ok(())
             });
         }
-        Ok(Coordinator { tasks, shutdown, liveness })
+        Ok(Coordinator { tasks, shutdown, liveness, app })
     }
 }
 
 impl Coordinator {
+    pub fn local_access(&self) -> LocalAccess {
+        LocalAccess(self.app.clone())
+    }
+
     /// Waits for the end. `Ok` only after the shutdown that was asked for.
     pub async fn finished(mut self) -> Result<(), StoreError> {
         tokio::select! {

@@ -126,7 +126,8 @@ impl TestCluster {
         max_uses: Option<u32>,
     ) -> NewToken {
         let roles = roles.parse().expect("roles");
-        let options = TokenOptions { roles, validity, max_uses, description: None };
+        let options =
+            TokenOptions { roles, validity, max_uses, description: None, allow_replace: false };
         create_token(&self.app, &self.origin(), options).await.expect("a token")
     }
 
@@ -148,6 +149,8 @@ impl TestCluster {
             roles: roles.parse().expect("roles"),
             token: SecretText(token.text.clone()),
             facts_hash: facts.hash(),
+            replace: false,
+            overridden: Vec::new(),
             facts,
         }
     }

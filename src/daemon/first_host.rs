@@ -3,7 +3,7 @@ use std::{io, net::IpAddr, path::PathBuf};
 use crate::{
     agent::{
         HostIp, Identity, Journal, Phase, Progress, Step, gather_facts, load_or_make_key,
-        not_writable, prepare_state_dir, report_findings, save_identity,
+        not_writable, prepare_state_dir, proxies_in_environment, run_checks, save_identity,
     },
     config::{FirstHostOptions, HostSettings, StateDir, only_address},
     coordinator::{BootstrapError, FirstHost, MasterKey, SealError, bootstrap},
@@ -28,6 +28,8 @@ pub struct FirstHostStart<'a> {
     pub progress: &'a dyn Progress,
     /// What production needs is only a warning.
     pub relaxed: bool,
+    /// Checks not to make.
+    pub skip: &'a [Code],
 }
 
 /// A cluster that is there, and whose first host this is.
@@ -110,8 +112,13 @@ impl FirstHostStart<'_> {
             roles: &self.options.roles,
             bind: only_address(host_ip),
             relaxed: self.relaxed,
+            look_only: false,
+            installed: None,
+            reach: None,
+            skip: self.skip,
+            proxies: proxies_in_environment(),
         };
-        report_findings(&context, self.progress)?;
+        run_checks(&context, self.progress)?;
         let facts = gather_facts(&self.settings, self.machine, HostIp(host_ip)).map_err(unread)?;
         let result = format!(
             "host IP {host_ip}, {} CPUs, {} MB of memory",

@@ -3,13 +3,14 @@ use std::{net::IpAddr, sync::Arc};
 use tokio::task::JoinHandle;
 
 use crate::{
-    agent::{Identity, InProcess, RoleService},
+    agent::{Identity, InProcess, LocalAdministration, RoleService},
     config::{HostSettings, StateDir, only_address},
-    coordinator::{CoordinatorConfig, Listeners, SealError, StartError},
+    coordinator::{CoordinatorConfig, Listeners, LocalAccess, SealError, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
     rt::{Clock, ShutdownTrigger},
     store::{SharedStore, SqliteStore, StoreError},
+    wire::hosts::SecretText,
 };
 
 /// The coordinator of a cluster whose data is on this machine, with its datastore.
@@ -17,6 +18,17 @@ pub(super) struct LocalCoordinator {
     store: SharedStore,
     task: JoinHandle<Result<(), StoreError>>,
     stop: ShutdownTrigger,
+    access: LocalAccess,
+}
+
+/// The way from the status socket to the coordinator in the same process.
+struct Administration(LocalAccess);
+
+#[async_trait::async_trait]
+impl LocalAdministration for Administration {
+    async fn set_password(&self, user: &str, password: SecretText) -> Result<(), String> {
+        self.0.set_password(user, &password.0).await
+    }
 }
 
 impl LocalCoordinator {
@@ -43,8 +55,13 @@ impl LocalCoordinator {
             clock: clock.clone(),
         };
         let coordinator = config.start(shutdown.clone()).await.map_err(start_failure)?;
+        let access = coordinator.local_access();
         let task = tokio::spawn(coordinator.finished());
-        Ok(Self { store, task, stop })
+        Ok(Self { store, task, stop, access })
+    }
+
+    pub(super) fn administration(&self) -> Arc<dyn LocalAdministration> {
+        Arc::new(Administration(self.access.clone()))
     }
 
     /// Returns when it can go on no longer.

@@ -2,27 +2,27 @@
 //! agent alone. Owns their start, their order, and their end.
 
 mod first_host;
+mod join_at_start;
 mod local_coordinator;
-
-use std::sync::Arc;
+pub mod notify;
 
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{
     agent::{
-        HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, load_identity,
-        load_key, proxy_service, serve_status,
+        HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, dialler,
+        load_identity, load_key, proxy_service, serve_status,
     },
-    client::{CoordinatorClient, Dialler, HttpCoordinator},
-    config::StateDir,
+    client::{CoordinatorClient, HttpCoordinator},
+    config::{InstallArguments, Mistake, StateDir},
     host::SharedMachine,
     model::{Code, Failure, SessionId},
-    rt::{Clock, FileLock, LockHeld, Shutdown, ShutdownTrigger, unix_socket},
-    tls::PinVerifier,
+    rt::{Clock, FileLock, LockHeld, Shutdown, ShutdownTrigger},
 };
 
 pub use first_host::{FirstHostStart, SetUp};
+pub use join_at_start::JoinAtStart;
 use local_coordinator::LocalCoordinator;
 
 /// The right to work on a state directory; held by `install` while it writes, and by the daemon.
@@ -50,6 +50,8 @@ pub struct DaemonConfig {
     pub lock: StateLock,
     pub machine: SharedMachine,
     pub clock: Clock,
+    /// The config file of a host that has one: its settings count from this start on.
+    pub host_file: Option<InstallArguments>,
 }
 
 /// A daemon that runs.
@@ -65,9 +67,13 @@ impl DaemonConfig {
     /// Starts what this host is meant to run. `stop` lets the status socket end the daemon.
     pub async fn start(self, stop: ShutdownTrigger) -> Result<Daemon, Failure> {
         let dir = self.state.path().display();
-        let identity = load_identity(&self.state)?.ok_or_else(|| {
+        let mut identity = load_identity(&self.state)?.ok_or_else(|| {
             Failure::new(Code::InstallNotDone, format!("no host is installed in {dir}"))
         })?;
+        if let Some(file) = &self.host_file {
+            let mistakes = |mistakes: Vec<Mistake>| Mistake::failure(&mistakes);
+            identity.settings = identity.settings.overlaid_with(file).map_err(mistakes)?;
+        }
         let HostKeyState::There(key) = load_key(&self.state)? else {
             let message = format!("{} is missing", self.state.key().display());
             return Err(Failure::new(Code::IdentityUnreadable, message));
@@ -80,13 +86,8 @@ impl DaemonConfig {
             false => None,
         };
 
-        let verifier = Arc::new(PinVerifier::new(
-            identity.pins.iter().copied(),
-            identity.known.iter().map(|known| known.key),
-        ));
-        let internal =
-            |error: crate::tls::KeyError| Failure::new(Code::Internal, error.to_string());
-        let dialler = Arc::new(Dialler::new(verifier.clone(), Some(&key)).map_err(internal)?);
+        let dialler = dialler(&identity, &key)?;
+        let verifier = dialler.verifier().clone();
         let coordinators = identity.coordinators().into_iter().map(|address| {
             Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>
         });
@@ -98,9 +99,11 @@ impl DaemonConfig {
         let id = SessionId(Uuid::new_v4());
         let board = StatusBoard::new(Status::at_start(&identity, id, self.clock.now()));
         let (stop_session, session_shutdown) = ShutdownTrigger::new();
-        let listener = unix_socket::listen(self.state.path(), self.state.socket_name())
-            .map_err(|error| Failure::new(Code::StateNotWritable, format!("{dir}: {error}")))?;
-        tokio::spawn(serve_status(listener, board.clone(), stop, session_shutdown.clone()));
+        let listener = join_at_start::listen(&self.state)?;
+        let local = coordinator.as_ref().map(LocalCoordinator::administration);
+        let served = session_shutdown.clone();
+        tokio::spawn(serve_status(listener, board.clone(), stop, local, served));
+        tokio::spawn(notify::tell_service_manager(board.clone(), session_shutdown.clone()));
         let session = Session {
             id,
             coordinators: coordinators.collect(),

@@ -5,11 +5,20 @@ use std::{
     thread,
 };
 
-use nix::{sys::statvfs::statvfs, unistd::gethostname};
+use nix::{
+    sys::{
+        resource::{Resource, getrlimit},
+        statvfs::statvfs,
+    },
+    unistd::{geteuid, gethostname},
+};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-use super::{Machine, Memory, cgroup};
+use super::{CgroupVersion, Machine, Memory, Storage, cgroup, kernel};
 use crate::model::CapacitySource;
+
+/// Where the kernel's and the system's files are.
+const ROOT: &str = "/";
 
 /// The machine this process runs on.
 pub struct LinuxMachine;
@@ -29,7 +38,7 @@ impl Machine for LinuxMachine {
         let system = System::new_with_specifics(RefreshKind::nothing().with_memory(what))
             .map_err(|error| io::Error::other(format!("reading the memory size: {error:?}")))?;
         let physical = system.total_memory();
-        Ok(match cgroup::memory_limit(Path::new("/")) {
+        Ok(match cgroup::memory_limit(ROOT.as_ref()) {
             Some(limit) if limit < physical => {
                 Memory { bytes: limit, source: CapacitySource::Cgroup }
             }
@@ -37,10 +46,11 @@ impl Machine for LinuxMachine {
         })
     }
 
-    fn storage_bytes(&self, path: &Path) -> io::Result<u64> {
+    fn storage(&self, path: &Path) -> io::Result<Storage> {
         let nearest = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
         let found = statvfs(nearest)?;
-        Ok(found.blocks() * found.fragment_size())
+        let bytes = |blocks: u64| blocks * found.fragment_size();
+        Ok(Storage { total: bytes(found.blocks()), free: bytes(found.blocks_available()) })
     }
 
     fn address_towards(&self, target: SocketAddr) -> io::Result<IpAddr> {
@@ -52,6 +62,52 @@ impl Machine for LinuxMachine {
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(target)?;
         Ok(socket.local_addr()?.ip())
+    }
+
+    fn kernel_parameter(&self, name: &str) -> Option<String> {
+        kernel::parameter(ROOT.as_ref(), name)
+    }
+
+    fn kernel_release(&self) -> String {
+        kernel::release(ROOT.as_ref())
+    }
+
+    fn open_files(&self) -> u64 {
+        let most = self.kernel_parameter("fs.nr_open").and_then(|text| text.parse().ok());
+        let most = most.unwrap_or(u64::MAX);
+        // A service manager that may raise limits is bound by the kernel alone.
+        match getrlimit(Resource::RLIMIT_NOFILE) {
+            Ok((_, hard)) if !(self.has_systemd() && self.is_root()) => hard.min(most),
+            _ => most,
+        }
+    }
+
+    fn swap_bytes(&self) -> u64 {
+        kernel::swap_bytes(ROOT.as_ref())
+    }
+
+    fn machine_id(&self) -> Option<String> {
+        kernel::machine_id(ROOT.as_ref())
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        kernel::boot_id(ROOT.as_ref())
+    }
+
+    fn cgroup_version(&self) -> CgroupVersion {
+        kernel::cgroup_version(ROOT.as_ref())
+    }
+
+    fn listening(&self) -> Vec<SocketAddr> {
+        kernel::listening(ROOT.as_ref())
+    }
+
+    fn has_systemd(&self) -> bool {
+        kernel::has_systemd(ROOT.as_ref())
+    }
+
+    fn is_root(&self) -> bool {
+        geteuid().is_root()
     }
 }
 
@@ -65,7 +121,7 @@ mod tests {
         assert!(!machine.hostname().expect("a name").is_empty());
         assert!(machine.cpus() > 0);
         assert!(machine.memory().expect("memory").bytes > 1 << 20);
-        assert!(machine.storage_bytes(Path::new("/no/such/path")).expect("storage") > 1 << 20);
+        assert!(machine.storage(Path::new("/no/such/path")).expect("storage").total > 1 << 20);
         let target = "127.0.0.9:1".parse().expect("an address");
         assert_eq!(machine.address_towards(target).expect("a route").to_string(), "127.0.0.1");
     }

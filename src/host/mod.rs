@@ -2,8 +2,11 @@
 
 mod cgroup;
 mod fake;
+mod kernel;
 mod linux;
 pub mod process;
+pub mod service;
+pub mod tree;
 
 use std::{
     io,
@@ -25,6 +28,22 @@ pub struct Memory {
     pub source: CapacitySource,
 }
 
+/// Bytes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storage {
+    pub total: u64,
+    /// What a process without privileges can still fill.
+    pub free: u64,
+}
+
+/// What the kernel groups processes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupVersion {
+    V1,
+    V2,
+    Missing,
+}
+
 pub trait Machine: Send + Sync {
     fn hostname(&self) -> io::Result<String>;
 
@@ -33,11 +52,38 @@ pub trait Machine: Send + Sync {
 
     fn memory(&self) -> io::Result<Memory>;
 
-    /// The size in bytes of the file system that holds `path` or its nearest parent.
-    fn storage_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// The file system that holds `path` or its nearest parent.
+    fn storage(&self, path: &Path) -> io::Result<Storage>;
 
     /// The local address from which packets to `target` leave.
     fn address_towards(&self, target: SocketAddr) -> io::Result<IpAddr>;
+
+    /// A kernel parameter by its dotted name, as `sysctl` shows it.
+    fn kernel_parameter(&self, name: &str) -> Option<String>;
+
+    /// The kernel's release, for example `6.1.0-18-amd64`.
+    fn kernel_release(&self) -> String;
+
+    /// How many files a service may be allowed to open.
+    fn open_files(&self) -> u64;
+
+    fn swap_bytes(&self) -> u64;
+
+    /// What stands in `/etc/machine-id`.
+    fn machine_id(&self) -> Option<String>;
+
+    /// Another one each time the machine boots.
+    fn boot_id(&self) -> Option<String>;
+
+    fn cgroup_version(&self) -> CgroupVersion;
+
+    /// Addresses and ports on which some process listens.
+    fn listening(&self) -> Vec<SocketAddr>;
+
+    /// Whether systemd is in charge of services.
+    fn has_systemd(&self) -> bool;
+
+    fn is_root(&self) -> bool;
 }
 
 pub type SharedMachine = Arc<dyn Machine>;

@@ -15,12 +15,16 @@ use nix::{
     unistd::setsid,
 };
 
-/// Starts this program anew with `arguments`, its output appended to `log`, in the background.
+/// Starts `program` with `arguments`, its output appended to `log`, in the background.
 /// The new process calls [`leave_session`] when it is up.
-pub fn spawn_background(arguments: &[&std::ffi::OsStr], log: &Path) -> io::Result<Child> {
+pub fn spawn_background(
+    program: &Path,
+    arguments: &[&std::ffi::OsStr],
+    log: &Path,
+) -> io::Result<Child> {
     use std::os::unix::fs::OpenOptionsExt;
     let log: File = File::options().create(true).append(true).mode(0o600).open(log)?;
-    Command::new(std::env::current_exe()?)
+    Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -4,7 +4,9 @@
 pub enum Exit {
     Success = 0,
     General = 1,
+    CommandFailed = 2,
     BadArgument = 3,
+    WrongUser = 4,
     TokenRefusedLocally = 10,
     Preflight = 11,
     Unreachable = 12,
@@ -40,6 +42,19 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Code::from_name(&name).ok_or_else(|| serde::de::Error::custom("not a known code"))
+    }
 }
 
 impl Code {
@@ -147,6 +162,16 @@ codes! {
         "The host is enrolled, but the coordinator did not see it connected in time. Nothing is lost."
         "'ece-agent status' says what the daemon is waiting for; the same command goes on from here."
 
+    JoinReplaceRefused "join.replace_refused" Refused
+        "Taking the place of a host that is gone was refused: it is still connected, or the token was not made for that. A token may replace only a host that it let in itself, and only if it was made with allow_replace."
+        "Make sure that the old host is off, and use the token it joined with; else delete the old host (DELETE …/infrastructure/runners/ID) and install without --replace."
+    JoinNotNeeded "join.not_needed" BadArgument
+        "A new identity was asked for, but this host is a member in good standing; giving up its key would only leave a dead host behind."
+        "Leave --new-identity out; to start over run 'ece-agent uninstall' first."
+
+    HostCloned "host.cloned" Refused
+        "Another machine with the same key is connected: one of the two is a copy of the other's disk. The one that was there first stays; this one is kept apart until it is a host of its own."
+        "On the copy run 'ece-agent install --new-identity' with a valid token; it gets a key and a name of its own."
     HostRemoved "host.removed" Refused
         "This host was removed from the cluster, so its key is no longer accepted."
         "To make it a new member, run install again with --new-identity and a valid token."
@@ -178,6 +203,68 @@ codes! {
     DaemonNotStarted "daemon.not_started" General
         "The daemon that install left behind ended at once."
         "The reason is in agent.log in the state directory."
+
+    UninstallInstances "uninstall.instances" Refused
+        "This host is an allocator with instances; their data would be gone."
+        "Move the instances to other hosts first, or add --force."
+    UninstallFirstHost "uninstall.first_host" Refused
+        "This host holds the cluster's only coordinator and its data: without it the cluster is gone."
+        "Uninstall the other hosts first; to give up the cluster add --force."
+    PrivilegesMissing "privileges.missing" WrongUser
+        "This needs root."
+        "Repeat the command with sudo."
+    ServiceFailed "service.failed" CommandFailed
+        "systemd could not do what was asked of it, or a privileged step of the installation failed."
+        "The message has the command and its output; 'journalctl -u ece-agent' has more. The same command goes on from where it was."
+    UpgradeFailed "upgrade.failed" General
+        "The new binary did not come up healthy; the one before it runs again."
+        "The message has the reason; see 'journalctl -u ece-agent'."
+    UpgradePackaged "upgrade.packaged" BadArgument
+        "The binary belongs to a Debian package, and is replaced by one."
+        "Install the newer package: 'apt-get install ./ece-agent_VERSION_ARCH.deb'; the daemon restarts by itself."
+
+    PreflightCoordinator "preflight.coordinator" Preflight
+        "The coordinator cannot be reached as a host reaches it. The failing step is named: resolve, connect, tls, trust or http."
+        "The finding has the code of what happened; 'ece-agent explain CODE' has its fix."
+    PreflightClock "preflight.clock_skew" Preflight
+        "This machine's clock and the coordinator's differ by more than 30 seconds."
+        "Set the clock: 'timedatectl set-ntp true', or install chrony."
+    PreflightProxy "preflight.proxy_variables" Preflight
+        "The environment names an HTTP proxy. ece-agent goes around it; curl and other tools that talk to the coordinator do not."
+        "Exclude the coordinator: export no_proxy=COORDINATOR_HOST."
+    PreflightRoute "preflight.route" Preflight
+        "Packets to the coordinator leave from another address than the host IP."
+        "Give the address that routes there with --host-ip, or leave the flag out."
+    PreflightDisk "preflight.disk" Preflight
+        "The file system of the host storage path has less than 10 GB free."
+        "Make room, or choose another --host-storage-path."
+    PreflightMaxMapCount "preflight.max_map_count" Preflight
+        "The kernel lets a process map fewer memory areas than Elasticsearch needs (vm.max_map_count, 262144)."
+        "sysctl -w vm.max_map_count=262144 && echo vm.max_map_count=262144 > /etc/sysctl.d/60-ece-agent.conf"
+    PreflightOpenFiles "preflight.open_files" Preflight
+        "A service may not open as many files as a coordinator or an allocator of full size needs (1024000)."
+        "sysctl -w fs.nr_open=1048576, and set LimitNOFILE=1024000 where a container or a login limits it."
+    PreflightCgroup "preflight.cgroup" Preflight
+        "Control groups of version 2 are not what this machine uses, so limits of instances cannot be enforced."
+        "Boot with systemd.unified_cgroup_hierarchy=1."
+    PreflightMachineId "preflight.machine_id" Preflight
+        "The machine id is missing, empty, or one that images are shipped with: machines made from one image cannot be told apart by it."
+        "rm -f /etc/machine-id && systemd-machine-id-setup"
+    PreflightInstalled "preflight.earlier_installation" Preflight
+        "A host is installed here already."
+        "Nothing, if it is the same host; else run 'ece-agent uninstall' first."
+    PreflightKernel "preflight.kernel" Preflight
+        "The kernel is older than 4.19, which nobody tests with."
+        "Boot a newer kernel."
+    PreflightSwap "preflight.swap" Preflight
+        "Swap is on: instances whose heap is swapped out stop answering."
+        "swapoff -a, and remove the swap lines from /etc/fstab."
+    PreflightUser "preflight.user" Preflight
+        "The command does not run as root, so it makes no service: the daemon runs as this user, and not after a reboot."
+        "Repeat the command with sudo."
+    PreflightSystemd "preflight.systemd" Preflight
+        "This machine was not booted with systemd: the daemon is left in the background and does not start again after a reboot."
+        "Start 'ece-agent run' from whatever starts services here."
 
     PreflightPort "preflight.port_in_use" Preflight
         "A port that the requested roles listen on is taken."

@@ -1,20 +1,54 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    ops::RangeInclusive,
+};
 
-use super::{Context, Finding};
-use crate::model::{Code, Failure, Role};
+use super::{Context, Outcome, Severity};
+use crate::model::{Code, Role};
 
 const COORDINATOR_PORTS: [u16; 3] = [12343, 12400, 12443];
 
+/// What ECE keeps for the other roles. Nothing here listens on them yet; instances, routes and a
+/// replicated datastore will.
+const KEPT_FOR: [(Role, &[RangeInclusive<u16>]); 3] = [
+    (Role::Director, &[2112..=2112, 12191..=12201, 12898..=12908, 13898..=13908]),
+    (Role::Proxy, &[9200..=9200, 9243..=9243, 9300..=9300, 9343..=9343, 9400..=9400, 9443..=9443]),
+    (Role::Allocator, &[14000..=14000, 18000..=23999]),
+];
+
 /// Whether the ports of the requested roles can be had.
-pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
-    if !context.roles.contains(Role::Coordinator) {
-        return None;
-    }
+pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
     let address = context.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    COORDINATOR_PORTS.into_iter().find_map(|port| {
-        let address = SocketAddr::new(address, port);
-        let error = TcpListener::bind(address).err()?;
-        let message = format!("{address} cannot be listened on: {error}");
-        Some(Finding::error(Failure::new(Code::PreflightPort, message)))
+    let roles = context.roles;
+    if roles.contains(Role::Coordinator) && context.installed.is_none() {
+        for port in COORDINATOR_PORTS {
+            let address = SocketAddr::new(address, port);
+            if let Err(error) = TcpListener::bind(address) {
+                let found = format!("{address} cannot be listened on: {error}");
+                return Some(Outcome::of(Code::PreflightPort, Severity::Error, found, ""));
+            }
+        }
+    }
+    let mut taken: Vec<u16> = context
+        .machine
+        .listening()
+        .into_iter()
+        .filter(|it| address.is_unspecified() || it.ip().is_unspecified() || it.ip() == address)
+        .map(|it| it.port())
+        .filter(|port| is_kept(context, *port))
+        .collect();
+    taken.sort_unstable();
+    taken.dedup();
+    let found = match taken[..] {
+        [] => format!("the ports of the roles {roles} are free"),
+        _ => format!("something listens on {taken:?}, which the roles {roles} will use"),
+    };
+    let free = taken.is_empty();
+    Some(Outcome::judge(Code::PreflightPort, free, Severity::Warning, found, ""))
+}
+
+fn is_kept(context: &Context<'_>, port: u16) -> bool {
+    KEPT_FOR.iter().any(|(role, ranges)| {
+        context.roles.contains(*role) && ranges.iter().any(|range| range.contains(&port))
     })
 }

@@ -1,17 +1,20 @@
-use super::{Context, Finding};
-use crate::{
-    model::{Code, Failure},
-    rt::files,
-};
+use super::{Context, Outcome, Severity, instances_dir};
+use crate::{model::Code, rt::files};
 
-/// Makes the host storage path if it is not there: whether that works is the check.
-pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
-    let path = &context.settings.storage_path;
-    let probe = path.join(".ece-agent-probe");
-    let tried = files::create_private_dir(path)
+/// Makes the directory for instances if it is not there: whether that works is the check.
+pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
+    if context.look_only {
+        return None;
+    }
+    let dir = instances_dir(context.settings);
+    let probe = dir.join(".ece-agent-probe");
+    let tried = files::create_private_dir(&dir)
         .and_then(|()| files::write_private(&probe, b""))
         .and_then(|()| files::remove(&probe));
-    let error = tried.err()?;
-    let message = format!("the host storage path {} cannot be written: {error}", path.display());
-    Some(Finding::error(Failure::new(Code::StateNotWritable, message)))
+    let path = context.settings.storage_path.display();
+    let found = match &tried {
+        Ok(()) => format!("the host storage path {path} can be written"),
+        Err(error) => format!("the host storage path {path} cannot be written: {error}"),
+    };
+    Some(Outcome::judge(Code::StateNotWritable, tried.is_ok(), Severity::Error, found, ""))
 }

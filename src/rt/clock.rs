@@ -13,6 +13,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01 UTC.
+    pub const EPOCH: Self = Self(0);
+
     pub fn from_unix_millis(millis: i64) -> Self {
         Self(millis)
     }

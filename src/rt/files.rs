@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
@@ -43,19 +43,46 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether nobody but the owner can read or write the file.
-pub fn is_private(path: &Path) -> io::Result<bool> {
-    Ok(fs::metadata(path)?.permissions().mode() & 0o077 == 0)
+/// Why a file that should be its owner's alone was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    #[error("it can be read by others")]
+    NotPrivate,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Reads a whole file that nobody but its owner may read, of at most `limit` bytes. A link in its
+/// place is an error, and so is anything else that is not a plain file.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrivateFileError> {
+    use nix::fcntl::OFlag;
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a plain file").into());
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        return Err(PrivateFileError::NotPrivate);
+    }
+    read_to_limit(file, limit).map(Some).map_err(PrivateFileError::Io)
 }
 
 /// Reads a whole file of at most `limit` bytes, or `None` if it is not there.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    use io::Read;
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    read_to_limit(file, limit).map(Some)
+}
+
+fn read_to_limit(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
@@ -64,7 +91,7 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
             format!("more than {limit} bytes"),
         ));
     }
-    Ok(Some(content))
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -78,7 +105,11 @@ mod tests {
         write_private(&path, b"old").expect("written");
         write_private(&path, b"new").expect("written again");
         assert_eq!(read_limited(&path, 3).expect("read"), Some(b"new".to_vec()));
-        assert!(is_private(&path).expect("metadata"));
+        assert_eq!(read_private(&path, 3).expect("private"), Some(b"new".to_vec()));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).expect("linked");
+        read_private(&link, 3).expect_err("a link");
+        fs::remove_file(link).expect("removed");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
         assert_eq!(
             read_limited(&path, 2).expect_err("too long").kind(),

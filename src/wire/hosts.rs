@@ -14,6 +14,23 @@ pub const PROTOCOL: u32 = 1;
 
 pub const ENROL_PATH: &str = "/agent/v1/enrol";
 pub const SESSION_PATH: &str = "/agent/v1/session";
+pub const HELLO_PATH: &str = "/agent/v1/hello";
+pub const LEAVE_PATH: &str = "/agent/v1/leave";
+
+/// What a coordinator says of itself to whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloReply {
+    pub protocol: u32,
+    pub version: String,
+    /// Its clock: milliseconds since 1970-01-01 UTC.
+    pub now_ms: i64,
+}
+
+/// Ends the sender's membership.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeaveRequest {
+    pub protocol: u32,
+}
 
 /// What a host says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +89,12 @@ pub struct EnrolRequest {
     pub facts: Facts,
     /// Stands for `facts` in the polls that follow.
     pub facts_hash: String,
+    /// Takes the place of a host with this runner id that is gone.
+    #[serde(default)]
+    pub replace: bool,
+    /// Codes of checks that failed or were not made, as the operator wanted it so.
+    #[serde(default)]
+    pub overridden: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +138,9 @@ pub struct SessionRequest {
     /// The daemon is stopping: this is its last word.
     #[serde(default)]
     pub closing: bool,
+    /// Tells machines with a copy of one disk apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
 }
 
 /// The hold that a host counts on before a coordinator has said, in milliseconds.
@@ -143,6 +169,17 @@ pub struct SessionReply {
     #[serde(default)]
     pub send_facts: bool,
     pub coordinators: Vec<KnownCoordinator>,
+    /// What the host's operator should know.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
+}
+
+/// Something that does not stop a host, in the form of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub code: String,
+    pub message: String,
+    pub fix: String,
 }
 
 /// What a host is meant to run.

@@ -26,6 +26,20 @@ pub struct RunnerInfo {
     pub region: String,
     /// How the host came in. Not part of ECE's API.
     pub joined: JoinedWith,
+    /// Machines with a copy of this host's key, which are kept apart. Not part of ECE's API.
+    pub clones: Vec<RunnerClone>,
+}
+
+/// A machine with a copy of a host's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunnerClone {
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// What its kernel calls this boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// RFC 3339: when it last asked for a session.
+    pub seen_at: String,
 }
 
 /// Where a host's membership comes from.
@@ -39,6 +53,9 @@ pub struct JoinedWith {
     /// The address it came from.
     #[schema(value_type = String)]
     pub source_address: IpAddr,
+    /// Codes of checks that failed or were not made, as the operator wanted it so.
+    #[serde(default)]
+    pub overridden_checks: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -16,6 +16,9 @@ pub struct EnrollmentTokenRequest {
     /// What the token is for, in words. Not part of ECE's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// A host that came with it may be replaced with it once it is gone. Not part of ECE's API.
+    #[serde(default)]
+    pub allow_replace: bool,
 }
 
 #[derive(Clone, Serialize, Deserialize, ToSchema)]

@@ -11,12 +11,13 @@ use std::{
 use super::{
     coordinator::{ADDRESS, Coordinator},
     fleet::Fleet,
-    process::{cpu_percent, memory_kib, quantile},
+    process::{cpu_percent, memory_kib, own_memory_kib, quantile},
 };
 
 const COMMAND_RUNS: u8 = 50;
 const ROLE_CHANGES: usize = 100;
 const IDLE: Duration = Duration::from_secs(30);
+const IDLE_AGENT: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub struct Figures {
@@ -26,6 +27,7 @@ pub struct Figures {
     pub binary_mib: f64,
     pub version_ms: f64,
     pub agent_mib: f64,
+    pub agent_own_mib: f64,
     pub agent_cpu: f64,
     pub fleets: Vec<FleetFigures>,
 }
@@ -53,7 +55,8 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
     let mut flooded = joins_under_flood(agent, &coordinator);
     let mut versions: Vec<f64> = (0..COMMAND_RUNS).map(|_| version(agent)).collect();
     let binary_mib = std::fs::metadata(agent).unwrap().len() as f64 / f64::from(1 << 20);
-    let (agent_mib, agent_cpu) = idle_agent(agent, &coordinator);
+    eprintln!("an idle agent for ten minutes …");
+    let (agent_mib, agent_own_mib, agent_cpu) = idle_agent(agent, &coordinator);
     drop(token);
 
     // What the flood has left in its memory is not the fleet's.
@@ -94,6 +97,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
         binary_mib,
         version_ms: quantile(&mut versions, 0.5),
         agent_mib,
+        agent_own_mib,
         agent_cpu,
         fleets,
     }
@@ -152,18 +156,18 @@ fn version(agent: &Path) -> f64 {
     started.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Memory in MiB and share of a core in percent of one joined host that has nothing to do.
-fn idle_agent(agent: &Path, coordinator: &Coordinator) -> (f64, f64) {
+/// Memory in MiB, the part that is its own, and share of a core in percent of one joined host that has nothing to do.
+fn idle_agent(agent: &Path, coordinator: &Coordinator) -> (f64, f64, f64) {
     let state = install(agent, coordinator, 200);
     let mut status = Command::new(agent);
     status.args(["status", "--json", "--state-dir"]).arg(&state);
     let status: serde_json::Value =
         serde_json::from_slice(&status.output().unwrap().stdout).unwrap();
     let pid = status["pid"].as_u64().unwrap() as u32;
-    let cpu = cpu_percent(pid, IDLE * 2);
-    let mib = memory_kib(pid) as f64 / 1024.0;
+    let cpu = cpu_percent(pid, IDLE_AGENT);
+    let (mib, own) = (memory_kib(pid) as f64 / 1024.0, own_memory_kib(pid) as f64 / 1024.0);
     stop(agent, &state);
-    (mib, cpu)
+    (mib, own, cpu)
 }
 
 /// Simulated hosts that the API shows as not connected.

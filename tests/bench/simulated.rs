@@ -120,6 +120,8 @@ async fn join(
         token: SecretText(Secret::new(token.text().expose())),
         facts_hash: facts.hash(),
         facts,
+        replace: false,
+        overridden: Vec::new(),
     };
     let coordinator = HttpCoordinator::new(address.clone(), dialler.clone());
     let reply = loop {
@@ -196,7 +198,7 @@ async fn change_roles(
         let url = format!(
             "https://{}:12443/api/v1/platform/infrastructure/runners/{}/roles",
             address.host(),
-            board.read().runner_id
+            board.read().name()
         );
         let mut roles = vec![json!({ "role_name": "allocator" })];
         if !board.read().roles.contains_key(&Role::Proxy) {

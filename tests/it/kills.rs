@@ -140,6 +140,57 @@ fn joins_that_were_acknowledged_hold_and_count_once_when_the_coordinator_is_kill
     assert_eq!(runners["runners"].as_array().unwrap().len(), hosts + 1);
 }
 
+/// The revocation races the join and the death of the coordinator. Whatever won: once the
+/// revocation was acknowledged nobody comes in any more, and whoever was let in before stays.
+#[test]
+fn after_an_acknowledged_revocation_nobody_joins_though_the_coordinator_is_killed() {
+    let mut cluster = Cluster::start();
+    let admin = cluster.admin();
+    let mut acknowledged = 0;
+    for round in 0..rounds(6, 60) {
+        let made = cluster.create_token(json!({ "persistent": true }));
+        let token = made["token"].as_str().unwrap().to_owned();
+        let path = format!("{TOKENS}/{}", made["token_id"].as_str().unwrap());
+        let mut racing = cluster.host(2 + round as u8);
+        cluster.install(&mut racing, &token, &[]);
+        let revoked = std::thread::scope(|scope| {
+            let revoking = scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis((round as u64 * 17) % 60));
+                ask(&cluster, &admin, "DELETE", &path, None).is_some()
+            });
+            // Where these fall in the join does not matter, and differs from run to run.
+            std::thread::sleep(Duration::from_millis(40 + (round as u64 * 31) % 60));
+            cluster.first.signal("KILL");
+            revoking.join().unwrap()
+        });
+        cluster.first.wait();
+        cluster.first.run();
+        cluster.first.wait_connected();
+        racing.kill();
+        let known = |cluster: &Cluster| {
+            let path = format!("/platform/infrastructure/runners/{}", racing.address);
+            cluster.api("GET", &path, None).status == 200
+        };
+        let was_let_in = known(&cluster);
+        if !revoked {
+            let again = cluster.api("DELETE", &path, None).status;
+            assert!([200, 404].contains(&again), "{again}");
+        }
+        acknowledged += usize::from(revoked);
+        let late = cluster.try_install(&cluster.host(200), &token, &["--force"]);
+        late.refused(14, "token.revoked");
+        let again = cluster.try_install(&racing, &token, &["--force"]);
+        if was_let_in {
+            again.expect(0);
+            racing.stop_background();
+        } else {
+            again.refused(14, "token.revoked");
+        }
+        assert_eq!(known(&cluster), was_let_in);
+    }
+    assert!(acknowledged > 0, "no revocation was acknowledged before the coordinator died");
+}
+
 #[test]
 fn a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged() {
     let test = "kills::a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged";

@@ -1,6 +1,4 @@
 use std::{
-    io,
-    net::IpAddr,
     path::Path,
     sync::{
         Mutex,
@@ -15,8 +13,8 @@ use super::*;
 use crate::{
     agent::status::Status,
     config::HostSettings,
-    host::{FakeMachine, Machine, Memory},
-    model::{CapacitySource, RoleSet},
+    host::FakeMachine,
+    model::RoleSet,
     rt::{ShutdownTrigger, Timestamp},
     wire::hosts::{EnrolReply, EnrolRequest},
 };
@@ -64,35 +62,14 @@ impl CoordinatorClient for Arc<FakeCoordinator> {
             return_window_ms: 0,
             send_facts: !known,
             coordinators: Vec::new(),
+            notices: Vec::new(),
         })
-    }
-}
-
-/// A machine whose memory can change.
-struct GrowingMachine(AtomicU64);
-
-impl Machine for GrowingMachine {
-    fn hostname(&self) -> io::Result<String> {
-        FakeMachine::default().hostname()
-    }
-    fn cpus(&self) -> u32 {
-        4
-    }
-    fn memory(&self) -> io::Result<Memory> {
-        let bytes = self.0.load(Ordering::SeqCst);
-        Ok(Memory { bytes, source: CapacitySource::Physical })
-    }
-    fn storage_bytes(&self, path: &Path) -> io::Result<u64> {
-        FakeMachine::default().storage_bytes(path)
-    }
-    fn address_towards(&self, _target: SocketAddr) -> io::Result<IpAddr> {
-        Ok([10, 0, 0, 7].into())
     }
 }
 
 struct Running {
     coordinator: Arc<FakeCoordinator>,
-    machine: Arc<GrowingMachine>,
+    machine: Arc<FakeMachine>,
     requests: mpsc::UnboundedReceiver<SessionRequest>,
     board: StatusBoard,
     stop: ShutdownTrigger,
@@ -140,7 +117,8 @@ fn start(away_for: u64) -> Running {
         facts_hash: Mutex::default(),
         away_for: AtomicU64::new(away_for),
     });
-    let machine = Arc::new(GrowingMachine(AtomicU64::new(8 << 30)));
+    let machine =
+        Arc::new(FakeMachine { memory_bytes: AtomicU64::new(8 << 30), ..Default::default() });
     let id = SessionId(Uuid::new_v4());
     let board = StatusBoard::new(Status::at_start(&identity, id, Timestamp::from_unix_seconds(0)));
     let session = Session {
@@ -167,7 +145,7 @@ async fn facts_travel_when_asked_for_and_again_when_they_change() {
     assert_eq!(facts.memory_bytes, 8 << 30);
     let settled = running.next().await;
     assert!(settled.facts.is_none());
-    running.machine.0.store(16 << 30, Ordering::SeqCst);
+    running.machine.memory_bytes.store(16 << 30, Ordering::SeqCst);
     let started = Instant::now();
     let changed = loop {
         if let Some(facts) = running.next().await.facts {

@@ -6,8 +6,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::Status;
-use crate::{config::StateDir, rt::unix_socket};
+use super::{ChangeReply, Status, StatusRequest};
+use crate::{config::StateDir, model::Secret, rt::unix_socket, wire::hosts::SecretText};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -41,27 +41,52 @@ impl StatusClient {
     }
 
     pub async fn status(self) -> Result<Status, StatusError> {
-        self.one_line("status").await
+        self.one_line(&StatusRequest::Status).await
     }
 
     /// Tells the daemon to stop; its last status.
     pub async fn stop(self) -> Result<Status, StatusError> {
-        self.one_line("stop").await
+        self.one_line(&StatusRequest::Stop).await
     }
 
     /// The status now and at each change.
     pub async fn watch(mut self) -> Result<StatusWatch, StatusError> {
-        self.0.write_all(b"watch\n").await?;
+        self.0.write_all(&line(&StatusRequest::Watch)).await?;
         Ok(StatusWatch(BufReader::new(self.0).lines()))
     }
 
-    async fn one_line(mut self, request: &str) -> Result<Status, StatusError> {
-        self.0.write_all(format!("{request}\n").as_bytes()).await?;
+    /// Gives a user of the API a new password; why not, if it does not work.
+    pub async fn set_password(
+        mut self,
+        user: &str,
+        password: Secret,
+    ) -> Result<Option<String>, StatusError> {
+        let password = SecretText(password);
+        let request = line(&StatusRequest::SetPassword { user: user.to_owned(), password });
+        self.0.write_all(&request).await?;
+        let mut lines = BufReader::new(self.0).lines();
+        let reply = timeout(ANSWER_TIMEOUT, lines.next_line()).await.map_err(|_| late())??;
+        let reply = reply.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let reply: ChangeReply = serde_json::from_str(&reply).map_err(io::Error::other)?;
+        Ok(reply.error)
+    }
+
+    async fn one_line(mut self, request: &StatusRequest) -> Result<Status, StatusError> {
+        self.0.write_all(&line(request)).await?;
         let mut watch = StatusWatch(BufReader::new(self.0).lines());
-        let late = || io::Error::from(io::ErrorKind::TimedOut);
         let status = timeout(ANSWER_TIMEOUT, watch.next()).await.map_err(|_| late())??;
         Ok(status.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
     }
+}
+
+fn line(request: &StatusRequest) -> zeroize::Zeroizing<Vec<u8>> {
+    let mut line = serde_json::to_vec(request).expect("plain data");
+    line.push(b'\n');
+    zeroize::Zeroizing::new(line)
+}
+
+fn late() -> io::Error {
+    io::ErrorKind::TimedOut.into()
 }
 
 /// A stream of statuses.

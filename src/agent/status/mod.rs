@@ -1,6 +1,7 @@
 //! What the daemon knows about itself, for whoever asks on this host.
 
 mod client;
+mod request;
 mod server;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -12,15 +13,19 @@ use super::identity::Identity;
 use crate::{
     model::{CoordinatorAddress, Failure, Role, RunnerId, SessionId},
     rt::Timestamp,
-    wire::hosts::RoleHealth,
+    wire::hosts::{Notice, RoleHealth},
 };
 
 pub use client::{StatusClient, StatusError};
+pub use request::LocalAdministration;
+use request::{ChangeReply, StatusRequest};
 pub use server::serve_status;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentState {
+    /// It is not a member yet, and tries to become one.
+    Joining,
     /// It has not reached a coordinator yet, or lost it; it keeps trying.
     Connecting,
     Connected,
@@ -32,15 +37,17 @@ pub enum AgentState {
 /// The daemon's account of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    pub runner_id: RunnerId,
-    pub cluster_id: String,
+    /// Absent as long as the host is not a member, unless it was given one.
+    pub runner_id: Option<RunnerId>,
+    /// Absent as long as the host is not a member.
+    pub cluster_id: Option<String>,
     pub state: AgentState,
     /// RFC 3339: when `state` became what it is.
     pub since: String,
     pub connected: bool,
     /// The coordinator it is connected to, or tried last.
     pub coordinator: Option<CoordinatorAddress>,
-    pub host_ip: IpAddr,
+    pub host_ip: Option<IpAddr>,
     pub roles: BTreeMap<Role, RoleStatus>,
     pub desired_revision: u64,
     /// Why it is not connected.
@@ -56,13 +63,24 @@ impl Status {
     /// What a daemon says before it has reached anybody.
     pub fn at_start(identity: &Identity, session: SessionId, now: Timestamp) -> Self {
         Self {
-            runner_id: identity.runner_id.clone(),
-            cluster_id: identity.cluster_id.clone(),
+            cluster_id: Some(identity.cluster_id.clone()),
             state: AgentState::Connecting,
+            host_ip: Some(identity.host_ip),
+            first_host: identity.first_host,
+            ..Self::before_joining(Some(identity.runner_id.clone()), session, now)
+        }
+    }
+
+    /// What a host says that is not a member yet.
+    pub fn before_joining(runner_id: Option<RunnerId>, session: SessionId, now: Timestamp) -> Self {
+        Self {
+            runner_id,
+            cluster_id: None,
+            state: AgentState::Joining,
             since: now.rfc3339(),
             connected: false,
             coordinator: None,
-            host_ip: identity.host_ip,
+            host_ip: None,
             roles: BTreeMap::new(),
             desired_revision: 0,
             problem: None,
@@ -70,8 +88,13 @@ impl Status {
             session,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            first_host: identity.first_host,
+            first_host: false,
         }
+    }
+
+    /// The host's name, as far as it is known.
+    pub fn name(&self) -> &str {
+        self.runner_id.as_ref().map_or("(no name yet)", RunnerId::as_str)
     }
 }
 
@@ -92,6 +115,12 @@ impl From<&Failure> for Problem {
             message: failure.message.clone(),
             fix: failure.fix.to_string(),
         }
+    }
+}
+
+impl From<Notice> for Problem {
+    fn from(Notice { code, message, fix }: Notice) -> Self {
+        Self { code, message, fix }
     }
 }
 

@@ -1,20 +1,21 @@
+use std::sync::Arc;
+
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
 };
 
-use super::StatusBoard;
+use super::{ChangeReply, LocalAdministration, StatusBoard, StatusRequest};
 use crate::rt::{Shutdown, ShutdownTrigger};
 
-const LONGEST_REQUEST: u64 = 64;
+const LONGEST_REQUEST: u64 = 8 * 1024;
 
-/// Answers on the status socket: a line with a request, lines of JSON back.
-///
-/// `status` gives one line; `watch` one line now and one for each change; `stop` ends the daemon.
+/// Answers on the status socket: a line with a [`StatusRequest`], lines of JSON back.
 pub async fn serve_status(
     listener: UnixListener,
     board: StatusBoard,
     stop: ShutdownTrigger,
+    local: Option<Arc<dyn LocalAdministration>>,
     shutdown: Shutdown,
 ) {
     loop {
@@ -24,7 +25,7 @@ pub async fn serve_status(
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(answer(stream, board.clone(), stop.clone()));
+                tokio::spawn(answer(stream, board.clone(), stop.clone(), local.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept on the status socket");
@@ -34,27 +35,40 @@ pub async fn serve_status(
     }
 }
 
-async fn answer(stream: UnixStream, board: StatusBoard, stop: ShutdownTrigger) {
+async fn answer(
+    stream: UnixStream,
+    board: StatusBoard,
+    stop: ShutdownTrigger,
+    local: Option<Arc<dyn LocalAdministration>>,
+) {
     let (reader, mut writer) = stream.into_split();
-    let mut request = String::new();
+    let mut request = zeroize::Zeroizing::new(String::new());
     let mut reader = BufReader::new(reader.take(LONGEST_REQUEST));
     if reader.read_line(&mut request).await.is_err() {
         return;
     }
     let mut followed = board.follow();
     // Whoever asked may be gone; then nobody misses the answer.
-    match request.trim() {
-        "stop" => {
+    match serde_json::from_str(&request).unwrap_or(StatusRequest::Status) {
+        StatusRequest::SetPassword { user, password } => {
+            let error = match local {
+                Some(local) => local.set_password(&user, password).await.err(),
+                None => Some("the users of the API are kept on the first host".into()),
+            };
+            let reply = serde_json::to_vec(&ChangeReply { error }).expect("plain data");
+            let _ = writer.write_all(&[reply, b"\n".to_vec()].concat()).await;
+        }
+        StatusRequest::Stop => {
             stop.fire();
             let _ = write(&mut writer, &board).await;
         }
-        "watch" => loop {
+        StatusRequest::Watch => loop {
             followed.mark_unchanged();
             if write(&mut writer, &board).await.is_err() || followed.changed().await.is_err() {
                 return;
             }
         },
-        _ => {
+        StatusRequest::Status => {
             let _ = write(&mut writer, &board).await;
         }
     }

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     context::{RequestId, SharedContext},
@@ -18,18 +18,22 @@ use super::{
 use crate::{
     coordinator::{
         app::App,
-        liveness::Poll,
+        liveness::{Challenge, Holder, Poll, Source},
         records::{HostRecord, KeyRecord},
         services::{
             enrolment::{Caller, EnrolError, enrol},
             members::update_facts,
+            removal::{RemoveError, leave},
         },
     },
-    model::{Code, Exit},
+    model::{Code, Exit, RunnerId},
     store::StoreError,
     wire::{
-        FailedReplyElement,
-        hosts::{DesiredState, EnrolReply, EnrolRequest, PROTOCOL, SessionReply, SessionRequest},
+        EmptyResponse, FailedReplyElement,
+        hosts::{
+            DesiredState, EnrolReply, EnrolRequest, HelloReply, LeaveRequest, Notice, PROTOCOL,
+            SessionReply, SessionRequest,
+        },
     },
 };
 
@@ -62,6 +66,7 @@ impl From<EnrolError> for HostError {
             EnrolError::RolesExceeded { .. } => Code::TokenRolesExceeded,
             EnrolError::RoleNotAvailable(_) => Code::JoinRoleNotAvailable,
             EnrolError::RunnerIdTaken { .. } => Code::JoinRunnerIdTaken,
+            EnrolError::ReplaceRefused { .. } => Code::JoinReplaceRefused,
             EnrolError::KeyInUse { .. } => Code::JoinKeyInUse,
             EnrolError::RolesDiffer { .. } => Code::JoinRolesDiffer,
             EnrolError::Removed { .. } => Code::HostRemoved,
@@ -69,6 +74,19 @@ impl From<EnrolError> for HostError {
             EnrolError::Store(error) => return error.into(),
         };
         Self::Refused(code, message)
+    }
+}
+
+impl From<RemoveError> for HostError {
+    fn from(error: RemoveError) -> Self {
+        let message = error.to_string();
+        match error {
+            RemoveError::NotFound => Self::Refused(Code::HostUnknown, message),
+            RemoveError::LastOfItsKind { .. } => Self::Refused(Code::UninstallFirstHost, message),
+            // A host that leaves may be connected.
+            RemoveError::Connected(_) => ApiError::Internal.into(),
+            RemoveError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -140,33 +158,122 @@ pub async fn session(
     request_id: RequestId,
     Body(request): Body<SessionRequest>,
 ) -> Result<Json<SessionReply>, HostError> {
-    check_protocol(request.protocol)?;
     let caller = caller(&connection, request_id)?;
-    let mut host = member(&app, &caller)?;
+    // Boxed, so that a poll that is held keeps no room for what came with it.
+    match Box::pin(begin(&app, &connection, caller, request)).await? {
+        Begun::Answered(reply) => Ok(Json(reply)),
+        Begun::Held { host, poll, applied_revision, until } => {
+            let held = wait_for_news(&app, &caller, &poll, applied_revision, host, until);
+            let host = held.await?;
+            app.liveness.answered(&host.runner_id, &poll);
+            Ok(Json(reply(&app, &host, false)))
+        }
+    }
+}
+
+/// What becomes of a poll when all that it says is taken in.
+enum Begun {
+    Answered(SessionReply),
+    Held { host: Arc<HostRecord>, poll: Poll, applied_revision: u64, until: Instant },
+}
+
+async fn begin(
+    app: &App,
+    connection: &SharedContext,
+    caller: Caller,
+    request: SessionRequest,
+) -> Result<Begun, HostError> {
+    check_protocol(request.protocol)?;
+    let host = member(app, &caller)?;
     connection.vouch();
     // Another key on the same connection is not possible, so the first runner stays right.
     let runner = connection.session_of.get_or_init(|| host.runner_id.clone()).clone();
     if request.closing {
         app.liveness.said_goodbye(&runner, request.session);
-        return Ok(Json(reply(&app, &host, false)));
+        return Ok(Begun::Answered(reply(app, &host, false)));
     }
+    let source = Source {
+        session: request.session,
+        connection: connection.id,
+        address: connection.address(),
+        boot_id: request.boot_id.as_deref().and_then(|id| id.parse().ok()),
+    };
+    // Before anything that it says of itself is taken in.
+    stand_against_rivals(app, &runner, &source).await?;
     let knows_facts = host.facts_hash == request.facts_hash;
     let has_facts = request.facts.is_some();
     if let Some(facts) = request.facts
         && !knows_facts
     {
-        update_facts(&app, caller, &runner, facts, request.facts_hash).await?;
+        update_facts(app, caller, &runner, facts, request.facts_hash).await?;
     }
-    let poll = app.liveness.poll(&runner, request.session, connection.id, request.health);
+    let poll = app.liveness.poll(&runner, source, request.health);
+    // What changed before the poll was known to liveness has told nobody.
+    let host = member(app, &caller)?;
+    if !knows_facts && !has_facts {
+        app.liveness.answered(&runner, &poll);
+        return Ok(Begun::Answered(reply(app, &host, true)));
+    }
     let told = Duration::from_millis(request.hold_ms);
     let until = Instant::now() + app.liveness.hold_at_most(told);
-    // What changed before the poll was known to liveness has told nobody.
-    host = member(&app, &caller)?;
-    if knows_facts || has_facts {
-        host = wait_for_news(&app, &caller, &poll, request.applied_revision, host, until).await?;
-    }
-    app.liveness.answered(&runner, &poll);
-    Ok(Json(reply(&app, &host, !(knows_facts || has_facts))))
+    Ok(Begun::Held { host, poll, applied_revision: request.applied_revision, until })
+}
+
+/// How long the machine that was there first has for a sign of life.
+const CHALLENGE: Duration = Duration::from_secs(5);
+
+/// Refuses a session whose key another machine has, and uses now.
+async fn stand_against_rivals(
+    app: &App,
+    runner: &RunnerId,
+    source: &Source,
+) -> Result<(), HostError> {
+    let holder = match app.liveness.challenge(runner, source, app.clock.now()) {
+        Challenge::NotNeeded => return Ok(()),
+        Challenge::Rival(holder) => holder,
+        Challenge::Pending(decided) => match timeout(CHALLENGE, decided).await {
+            Ok(Ok(holder)) => holder,
+            // Gone, or silent: this is the same machine after a reboot.
+            Ok(Err(_)) | Err(_) => return Ok(()),
+        },
+    };
+    let own = Holder { address: source.address, boot_id: source.boot_id };
+    tracing::warn!(%runner, holder = machine(&holder), newcomer = machine(&own), "two machines have this host's key");
+    let message = format!(
+        "another machine with the key of {runner} is connected: {}; this one is {}",
+        machine(&holder),
+        machine(&own)
+    );
+    Err(HostError::Refused(Code::HostCloned, message))
+}
+
+/// A machine in words.
+fn machine(holder: &Holder) -> String {
+    let boot_id = holder.boot_id.map_or("unknown".into(), |id| id.to_string());
+    format!("{} (boot id {boot_id})", holder.address)
+}
+
+/// Ends the membership of the host that asks.
+pub async fn leave_cluster(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<SharedContext>,
+    request_id: RequestId,
+    Body(request): Body<LeaveRequest>,
+) -> Result<Json<EmptyResponse>, HostError> {
+    check_protocol(request.protocol)?;
+    let caller = caller(&connection, request_id)?;
+    let host = member(&app, &caller)?;
+    leave(&app, caller, &host.runner_id).await?;
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Tells anybody with any key who answers here, and what time it is.
+pub async fn hello(State(app): State<Arc<App>>) -> Json<HelloReply> {
+    Json(HelloReply {
+        protocol: PROTOCOL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        now_ms: app.clock.now().unix_millis(),
+    })
 }
 
 /// Holds the poll until the host is meant to run something else, is removed, or the time is up.
@@ -185,7 +292,10 @@ async fn wait_for_news(
             () = sleep_until(until) => false,
         };
         host = member(app, caller).inspect_err(|_| app.liveness.ended(&host.runner_id))?;
-        if !in_time || !app.liveness.is_current(&host.runner_id, poll) {
+        if !in_time
+            || !app.liveness.is_current(&host.runner_id, poll)
+            || app.liveness.is_challenged(&host.runner_id, poll)
+        {
             break;
         }
     }
@@ -222,5 +332,21 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
         return_window_ms: app.liveness.return_window().as_millis() as u64,
         send_facts,
         coordinators: app.known_coordinators(),
+        notices: notices(app, host),
     }
+}
+
+fn notices(app: &App, host: &HostRecord) -> Vec<Notice> {
+    let rivals = app.liveness.rivals(&host.runner_id, app.clock.now());
+    rivals
+        .iter()
+        .map(|rival| {
+            let other = machine(&Holder { address: rival.address, boot_id: rival.boot_id });
+            Notice {
+                code: Code::HostCloned.name().to_owned(),
+                message: format!("another machine has this host's key and is kept apart: {other}"),
+                fix: Code::HostCloned.fix().to_owned(),
+            }
+        })
+        .collect()
 }

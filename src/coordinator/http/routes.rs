@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::{any, post},
+    routing::{any, get, post},
 };
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     coordinator::app::App,
     model::CoordinatorAddress,
-    wire::hosts::{ENROL_PATH, SESSION_PATH},
+    wire::hosts::{ENROL_PATH, HELLO_PATH, LEAVE_PATH, SESSION_PATH},
 };
 
 /// A finished router.
@@ -70,7 +70,7 @@ pub fn api_router(app: Arc<App>) -> Service {
     let document = Json(document);
     let router = router
         .nest(PLATFORM_IN_REGION, in_region)
-        .route(OPENAPI, axum::routing::get(move || async move { document }));
+        .route(OPENAPI, get(move || async move { document }));
     finish(router, app)
 }
 
@@ -78,7 +78,9 @@ pub fn api_router(app: Arc<App>) -> Service {
 pub fn hosts_router(app: Arc<App>) -> Service {
     let router = Router::new()
         .route(ENROL_PATH, post(hosts::enrol_host))
-        .route(SESSION_PATH, post(hosts::session));
+        .route(SESSION_PATH, post(hosts::session))
+        .route(LEAVE_PATH, post(hosts::leave_cluster))
+        .route(HELLO_PATH, get(hosts::hello));
     finish(router, app)
 }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     coordinator::{
         app::App,
+        liveness::Rival,
         records::HostRecord,
         services::{
             removal::remove_runner,
@@ -23,7 +24,9 @@ use crate::{
     model::Code,
     wire::{
         EmptyResponse, FailedReply,
-        runners::{JoinedWith, RunnerInfo, RunnerOverview, RunnerRoleInfo, RunnerRolesInfo},
+        runners::{
+            JoinedWith, RunnerClone, RunnerInfo, RunnerOverview, RunnerRoleInfo, RunnerRolesInfo,
+        },
     },
 };
 
@@ -112,7 +115,16 @@ pub async fn set_runner_roles(
     Ok(Json(request))
 }
 
+fn clone_shown(rival: &Rival) -> RunnerClone {
+    RunnerClone {
+        address: rival.address,
+        boot_id: rival.boot_id.map(|id| id.to_string()),
+        seen_at: rival.seen_at.rfc3339(),
+    }
+}
+
 fn shown(app: &App, host: &HostRecord) -> RunnerInfo {
+    let rivals = app.liveness.rivals(&host.runner_id, app.clock.now());
     let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
     let names = host.roles.iter().map(|known| role(known.name()));
     RunnerInfo {
@@ -131,6 +143,8 @@ fn shown(app: &App, host: &HostRecord) -> RunnerInfo {
             at: host.joined.at.rfc3339(),
             token_id: host.joined.token.map(|token| token.to_string()),
             source_address: host.joined.source_address,
+            overridden_checks: host.joined.overridden.clone(),
         },
+        clones: rivals.iter().map(clone_shown).collect(),
     }
 }

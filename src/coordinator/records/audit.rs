@@ -14,6 +14,8 @@ pub enum Actor {
     Host(RunnerId),
     /// The setting up of the first host.
     Bootstrap,
+    /// Whoever is root, or the daemon's user, on a coordinator's machine.
+    Local,
 }
 
 impl fmt::Display for Actor {
@@ -22,6 +24,7 @@ impl fmt::Display for Actor {
             Actor::User(name) => write!(f, "user {name}"),
             Actor::Host(runner) => write!(f, "host {runner}"),
             Actor::Bootstrap => f.write_str("bootstrap"),
+            Actor::Local => f.write_str("the coordinator's machine"),
         }
     }
 }

@@ -39,6 +39,12 @@ pub struct Joined {
     /// `None` for the first host.
     pub token: Option<TokenId>,
     pub source_address: IpAddr,
+    /// Codes of checks that failed or were not made, as the operator wanted it so.
+    #[serde(default)]
+    pub overridden: Vec<String>,
+    /// The key of the host whose place it took.
+    #[serde(default)]
+    pub replaced: Option<KeyId>,
 }
 
 impl Stored for HostRecord {

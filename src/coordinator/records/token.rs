@@ -20,6 +20,9 @@ pub struct TokenRecord {
     pub expires_at: Option<Timestamp>,
     pub max_uses: Option<u32>,
     pub description: Option<String>,
+    /// A host that came with it may be replaced with it once it is gone.
+    #[serde(default)]
+    pub allow_replace: bool,
     pub created_at: Timestamp,
     pub created_by: Actor,
     pub created_from: IpAddr,

@@ -3,7 +3,10 @@ use std::net::IpAddr;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Attempt, carry_out};
+use super::{
+    Attempt, carry_out,
+    replacement::{Replaced, replace},
+};
 use crate::{
     coordinator::{
         app::App,
@@ -42,6 +45,8 @@ pub enum EnrolError {
         new_ip: IpAddr,
         new_key: KeyId,
     },
+    #[error("the host {runner_id} ({known_ip}) cannot be replaced: {reason}")]
+    ReplaceRefused { runner_id: RunnerId, known_ip: IpAddr, reason: &'static str },
     #[error("this host's key is registered as {registered}, and it asks to join as {requested}")]
     KeyInUse { registered: RunnerId, requested: RunnerId },
     #[error("this host joined with the roles {joined}, and now asks for {requested}")]
@@ -120,8 +125,16 @@ async fn new_member(
     let (token, token_version) = admit(app, request, now).await?;
     check_facts(&request.facts, &request.facts_hash)?;
     let host_path = HostRecord::path(&request.runner_id);
+    let token_op = Op::Check { path: TokenRecord::path(token.id), version: token_version };
+    let used = UseRecord { runner_id: request.runner_id.clone(), key: caller.key, at: now };
     if let Some(record) = app.store.get(&host_path).await? {
         let known: HostRecord = decode(&record)?;
+        if request.replace {
+            let before = Replaced { host: known, version: record.version };
+            let host = member(caller, request, &token, now);
+            let ops = vec![token_op, use_of(app, &token, &used).await?];
+            return replace(app, before, host, &token, ops, now).await;
+        }
         return Err(EnrolError::RunnerIdTaken {
             runner_id: known.runner_id,
             known_ip: known.facts.host_ip,
@@ -130,9 +143,33 @@ async fn new_member(
             new_key: caller.key,
         });
     }
-    let used = UseRecord { runner_id: request.runner_id.clone(), key: caller.key, at: now };
     let use_op = use_of(app, &token, &used).await?;
-    let host = HostRecord {
+    let host = member(caller, request, &token, now);
+    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let change = Change {
+        ops: vec![
+            token_op,
+            use_op,
+            create(host_path, &host),
+            create(KeyRecord::path(&caller.key), &key),
+        ],
+        action: "host.join",
+        subject: host.runner_id.to_string(),
+        before: json!(null),
+        after: shown(&host),
+    };
+    Ok(Attempt::Commit(change, host))
+}
+
+/// The record of a host that comes in with this request.
+fn member(
+    caller: Caller,
+    request: &EnrolRequest,
+    token: &TokenRecord,
+    now: Timestamp,
+) -> HostRecord {
+    const MOST_CODES: usize = 64;
+    HostRecord {
         runner_id: request.runner_id.clone(),
         key: caller.key,
         roles: request.roles.clone(),
@@ -145,27 +182,21 @@ async fn new_member(
             roles: request.roles.clone(),
             token: Some(token.id),
             source_address: caller.address,
+            overridden: request.overridden.iter().take(MOST_CODES).cloned().collect(),
+            replaced: None,
         },
-    };
-    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
-    let change = Change {
-        ops: vec![
-            Op::Check { path: TokenRecord::path(token.id), version: token_version },
-            use_op,
-            create(host_path, &host),
-            create(KeyRecord::path(&caller.key), &key),
-        ],
-        action: "host.join",
-        subject: host.runner_id.to_string(),
-        before: json!(null),
-        after: json!({
-            "key": host.key,
-            "roles": host.roles,
-            "host_ip": host.facts.host_ip,
-            "token_id": token.id,
-        }),
-    };
-    Ok(Attempt::Commit(change, host))
+    }
+}
+
+/// A host in the audit log.
+pub(super) fn shown(host: &HostRecord) -> serde_json::Value {
+    json!({
+        "key": host.key,
+        "roles": host.roles,
+        "host_ip": host.facts.host_ip,
+        "token_id": host.joined.token,
+        "overridden": host.joined.overridden,
+    })
 }
 
 /// Whether the token lets this request in, now; its record and the version to hold on to.

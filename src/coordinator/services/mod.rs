@@ -3,8 +3,10 @@
 pub mod enrolment;
 pub mod members;
 pub mod removal;
+mod replacement;
 pub mod roles;
 pub mod tokens;
+pub mod users;
 
 use std::pin::Pin;
 

@@ -2,14 +2,14 @@ use serde_json::json;
 
 use super::{
     Attempt, carry_out,
-    enrolment::roles_of_the_first_host,
+    enrolment::{Caller, roles_of_the_first_host, shown},
     roles::{SetRolesError, remove_role},
 };
 use crate::{
     coordinator::{
         app::App,
         change::{Change, Origin},
-        records::{HostRecord, KeyRecord, decode, put},
+        records::{Actor, HostRecord, KeyRecord, decode, put},
     },
     model::{Role, RunnerId},
     store::{Op, StoreError},
@@ -56,30 +56,61 @@ pub async fn remove_runner(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    let path = &HostRecord::path(runner);
-    carry_out(app, origin, |now| { Box::pin(async move {
-        let record = app.store.get(path).await?.ok_or(RemoveError::NotFound)?;
-        let host: HostRecord = decode(&record)?;
-        if let Some(role) = roles_of_the_first_host(&host.roles).iter().next() {
-            return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
-        }
-        if app.liveness.is_connected(runner) {
-            return Err(RemoveError::Connected(runner.clone()));
-        }
-        let key_path = KeyRecord::path(&host.key);
-        let key = app.store.get(&key_path).await?.ok_or(RemoveError::NotFound)?;
-        let tombstone = KeyRecord::Removed { runner_id: runner.clone(), at: now };
-        let change = Change {
-            ops: vec![
-                Op::Delete { path: path.clone(), version: record.version },
-                put(key_path, &tombstone, key.version),
-            ],
-            action: "host.delete",
-            subject: runner.to_string(),
-            before: json!({ "key": host.key, "roles": host.roles, "host_ip": host.facts.host_ip }),
-            after: json!(null),
-        };
-        Ok(Attempt::Commit(change, ()))
-    }) })
+    remove(app, origin, runner, "host.delete", |host| match app.liveness.is_connected(runner) {
+        true => Err(RemoveError::Connected(host.runner_id.clone())),
+        false => Ok(()),
+    })
+    .await
+}
+
+/// Removes the host that asks for it with its own key; its session ends.
+pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), RemoveError> {
+    let origin = Origin {
+        actor: Actor::Host(runner.clone()),
+        address: caller.address,
+        request_id: caller.request_id,
+    };
+    // A host of this name with another key is another host.
+    let same = |host: &HostRecord| match host.key == caller.key {
+        true => Ok(()),
+        false => Err(RemoveError::NotFound),
+    };
+    remove(app, &origin, runner, "host.leave", same).await?;
+    app.liveness.ended(runner);
+    Ok(())
+}
+
+async fn remove(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    action: &'static str,
+    check: impl Fn(&HostRecord) -> Result<(), RemoveError> + Sync,
+) -> Result<(), RemoveError> {
+    let (path, check) = (&HostRecord::path(runner), &check);
+    carry_out(app, origin, |now| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?.ok_or(RemoveError::NotFound)?;
+            let host: HostRecord = decode(&record)?;
+            if let Some(role) = roles_of_the_first_host(&host.roles).iter().next() {
+                return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
+            }
+            check(&host)?;
+            let key_path = KeyRecord::path(&host.key);
+            let key = app.store.get(&key_path).await?.ok_or(RemoveError::NotFound)?;
+            let tombstone = KeyRecord::Removed { runner_id: runner.clone(), at: now };
+            let change = Change {
+                ops: vec![
+                    Op::Delete { path: path.clone(), version: record.version },
+                    put(key_path, &tombstone, key.version),
+                ],
+                action,
+                subject: runner.to_string(),
+                before: shown(&host),
+                after: json!(null),
+            };
+            Ok(Attempt::Commit(change, ()))
+        })
+    })
     .await
 }

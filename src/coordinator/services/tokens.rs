@@ -30,6 +30,8 @@ pub struct TokenOptions {
     pub validity: Option<Duration>,
     pub max_uses: Option<u32>,
     pub description: Option<String>,
+    /// A host that came with it may be replaced with it once it is gone.
+    pub allow_replace: bool,
 }
 
 /// What is wrong with a request for a token.
@@ -79,7 +81,13 @@ impl TryFrom<EnrollmentTokenRequest> for TokenOptions {
             let message = format!("a description has at most {MAX_DESCRIPTION} bytes");
             return Err(invalid("description", message));
         }
-        Ok(Self { roles, validity, max_uses, description: request.description })
+        Ok(Self {
+            roles,
+            validity,
+            max_uses,
+            description: request.description,
+            allow_replace: request.allow_replace,
+        })
     }
 }
 
@@ -125,6 +133,7 @@ pub fn mint(
         expires_at: options.validity.map(|validity| now.plus(validity)),
         max_uses: options.max_uses,
         description: options.description,
+        allow_replace: options.allow_replace,
         created_at: now,
         created_by: by,
         created_from: from,
@@ -227,6 +236,7 @@ pub fn shown(record: &TokenRecord) -> serde_json::Value {
         "expires_at": record.expires_at.map(Timestamp::rfc3339),
         "max_uses": record.max_uses,
         "description": record.description,
+        "allow_replace": record.allow_replace,
         "revoked": record.revoked.is_some(),
     })
 }

@@ -1,5 +1,8 @@
+mod rivals;
+
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -11,6 +14,9 @@ use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
+use uuid::Uuid;
+
+pub use rivals::{Challenge, Holder, Rival};
 
 use crate::{
     model::{Role, RunnerId, SessionId},
@@ -48,13 +54,25 @@ pub enum Transition {
     Ended { runner: RunnerId },
 }
 
+/// Where a poll comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    pub session: SessionId,
+    pub connection: ConnectionId,
+    pub address: IpAddr,
+    pub boot_id: Option<Uuid>,
+}
+
 struct Presence {
     session: SessionId,
-    connection: Option<ConnectionId>,
+    /// `None` for one that has not come back since this coordinator started.
+    source: Option<Source>,
     poll: u64,
     last_heard: Instant,
     news: Arc<Notify>,
     health: BTreeMap<Role, RoleHealth>,
+    /// Others with the same key, if there are any.
+    rivals: Option<Box<rivals::Rivals>>,
 }
 
 /// A poll that was let in.
@@ -91,11 +109,12 @@ impl Liveness {
     pub fn expect_back(&self, runner: RunnerId, session: SessionId) {
         let presence = Presence {
             session,
-            connection: None,
+            source: None,
             poll: 0,
             last_heard: Instant::now(),
             news: Arc::default(),
             health: BTreeMap::new(),
+            rivals: None,
         };
         self.lock().entry(runner).or_insert(presence);
     }
@@ -104,20 +123,28 @@ impl Liveness {
     pub fn poll(
         &self,
         runner: &RunnerId,
-        session: SessionId,
-        connection: ConnectionId,
+        source: Source,
         health: BTreeMap<Role, RoleHealth>,
     ) -> Poll {
         let number = self.polls.fetch_add(1, Ordering::Relaxed);
         let mut hosts = self.lock();
         let news = Arc::new(Notify::new());
+        let session = source.session;
+        // Whoever answers a challenge is the one; whoever takes over starts without rivals.
+        let rivals = match hosts.get_mut(runner) {
+            Some(earlier) if earlier.session == session => {
+                earlier.rivals.take().map(|rivals| rivals.answered_by(&source))
+            }
+            _ => None,
+        };
         let presence = Presence {
             session,
-            connection: Some(connection),
+            source: Some(source),
             poll: number,
             last_heard: Instant::now(),
             news: news.clone(),
             health,
+            rivals,
         };
         let earlier = hosts.insert(runner.clone(), presence);
         drop(hosts);
@@ -164,7 +191,10 @@ impl Liveness {
     /// A connection is gone; so is the host, unless it has polled over another one since.
     pub fn connection_closed(&self, runner: &RunnerId, connection: ConnectionId) {
         let mut hosts = self.lock();
-        let current = hosts.get(runner).is_some_and(|it| it.connection == Some(connection));
+        let current = hosts
+            .get(runner)
+            .and_then(|it| it.source)
+            .is_some_and(|source| source.connection == connection);
         if current {
             hosts.remove(runner);
             drop(hosts);
@@ -251,104 +281,4 @@ fn hold_for(hosts: usize) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::rt::ShutdownTrigger;
-
-    fn liveness() -> Liveness {
-        Liveness::new(ShutdownTrigger::new().1)
-    }
-
-    fn runner() -> RunnerId {
-        "10.0.0.1".parse().expect("an id")
-    }
-
-    fn session(number: u128) -> SessionId {
-        SessionId(Uuid::from_u128(number))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_host_is_lost_after_three_holds_and_not_before() {
-        let liveness = liveness();
-        let poll = liveness.poll(&runner(), session(1), 1, BTreeMap::new());
-        advance(SHORTEST_HOLD).await;
-        liveness.answered(&runner(), &poll);
-        advance(SHORTEST_HOLD * 3).await;
-        liveness.sweep();
-        assert!(liveness.is_connected(&runner()));
-        advance(Duration::from_millis(1)).await;
-        liveness.sweep();
-        assert!(!liveness.is_connected(&runner()));
-    }
-
-    #[tokio::test]
-    async fn a_closed_connection_ends_its_own_session_only() {
-        let liveness = liveness();
-        let mut transitions = liveness.transitions();
-        liveness.poll(&runner(), session(1), 1, BTreeMap::new());
-        liveness.poll(&runner(), session(1), 2, BTreeMap::new());
-        liveness.connection_closed(&runner(), 1);
-        assert!(liveness.is_connected(&runner()));
-        liveness.connection_closed(&runner(), 2);
-        assert!(!liveness.is_connected(&runner()));
-        let began = Transition::Began { runner: runner(), session: session(1) };
-        assert_eq!(transitions.try_recv(), Ok(began));
-        assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
-        assert!(transitions.try_recv().is_err());
-    }
-
-    #[tokio::test]
-    async fn a_goodbye_ends_the_session_that_says_it_and_no_other() {
-        let liveness = liveness();
-        liveness.poll(&runner(), session(1), 1, BTreeMap::new());
-        liveness.poll(&runner(), session(2), 2, BTreeMap::new());
-        liveness.said_goodbye(&runner(), session(1));
-        assert!(liveness.is_connected(&runner()));
-        liveness.said_goodbye(&runner(), session(2));
-        assert!(!liveness.is_connected(&runner()));
-    }
-
-    #[tokio::test]
-    async fn a_newer_poll_ends_the_older_one() {
-        let liveness = liveness();
-        let older = liveness.poll(&runner(), session(1), 1, BTreeMap::new());
-        let newer = liveness.poll(&runner(), session(1), 1, BTreeMap::new());
-        older.news.notified().await;
-        assert!(!liveness.is_current(&runner(), &older));
-        assert!(liveness.is_current(&runner(), &newer));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_was_connected_before_a_restart_gets_time_to_come_back() {
-        let liveness = liveness();
-        let mut transitions = liveness.transitions();
-        liveness.expect_back(runner(), session(1));
-        assert!(liveness.is_connected(&runner()));
-        advance(SHORTEST_HOLD * 4).await;
-        liveness.sweep();
-        assert!(!liveness.is_connected(&runner()));
-        assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
-    }
-
-    #[test]
-    fn no_poll_is_held_longer_than_its_host_was_told() {
-        let liveness = liveness();
-        for number in 0..3_200 {
-            let runner = format!("host-{number}").parse().expect("an id");
-            liveness.poll(&runner, session(number), 1, BTreeMap::new());
-        }
-        assert_eq!(liveness.hold(), Duration::from_secs(8));
-        assert_eq!(liveness.hold_at_most(SHORTEST_HOLD), SHORTEST_HOLD);
-        assert_eq!(liveness.hold_at_most(Duration::from_secs(60)), Duration::from_secs(8));
-    }
-
-    #[test]
-    fn polls_of_a_large_fleet_stay_below_400_a_second() {
-        assert_eq!(hold_for(3), SHORTEST_HOLD);
-        assert_eq!(hold_for(1_600), SHORTEST_HOLD);
-        assert_eq!(hold_for(12_000), Duration::from_secs(30));
-    }
-}
+mod tests;

@@ -1,174 +1,22 @@
-use std::{
-    fmt,
-    io::{self, Read},
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    CheckOptions, FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions,
+    Mistake, Purpose, StateDir, mistake::Checker, read_token,
 };
-
-use serde::{Deserialize, Serialize};
-
-use super::{InstallArguments, StateDir};
 use crate::{
-    model::{
-        Code, CoordinatorAddress, Failure, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, RunnerId,
-        Secret, Tags, Zone,
-    },
+    model::{Code, CoordinatorAddress, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, Secret},
     rt::files,
     tls::fingerprint_of_pem,
+    token::UnverifiedToken,
+    wire::hosts::SecretText,
 };
 
 const DEFAULT_ZONE: &str = "ece-zone-1";
 const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
-const MAX_TOKEN_FILE: u64 = 1 << 20;
 const MAX_CA_FILE: u64 = 1 << 20;
-
-/// What `install` is to do, with nothing left to check but the world.
-#[derive(Debug, Clone)]
-pub struct InstallOptions {
-    pub purpose: Purpose,
-    pub settings: HostSettings,
-    pub runner_id: Option<RunnerId>,
-    pub state_dir: StateDir,
-    pub foreground: bool,
-    pub timeout: Duration,
-    pub force: bool,
-    pub new_identity: bool,
-    /// Flags that were given and do nothing here.
-    pub without_effect: Vec<&'static str>,
-}
-
-#[derive(Debug, Clone)]
-pub enum Purpose {
-    FirstHost(FirstHostOptions),
-    Join(JoinOptions),
-}
-
-#[derive(Debug, Clone)]
-pub struct FirstHostOptions {
-    pub roles: RoleSet,
-}
-
-#[derive(Debug, Clone)]
-pub struct JoinOptions {
-    /// Empty: where the token says.
-    pub coordinators: Vec<CoordinatorAddress>,
-    pub token: Secret,
-    pub roles: RoleSet,
-    /// Pins beside those in the token.
-    pub pins: Vec<Fingerprint>,
-}
-
-/// What a host keeps of its flags for as long as it is installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostSettings {
-    /// `None`: the address that routes to the coordinator.
-    pub host_ip: Option<IpAddr>,
-    pub zone: Zone,
-    pub capacity_mb: Option<u64>,
-    pub storage_path: PathBuf,
-    pub allocator_tags: Tags,
-    pub proxy_tags: Tags,
-    pub external_hostnames: Vec<String>,
-}
-
-/// The one address that a coordinator on `host_ip` binds its ports on, or `None` for all: a host
-/// on a loopback address is for itself alone.
-pub fn only_address(host_ip: IpAddr) -> Option<IpAddr> {
-    host_ip.is_loopback().then_some(host_ip)
-}
-
-/// Something that was given and is not valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    pub flag: &'static str,
-    pub message: String,
-    pub code: Code,
-}
-
-impl Mistake {
-    /// One failure that tells of all mistakes; there is at least one.
-    pub fn failure(mistakes: &[Mistake]) -> Failure {
-        let texts: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
-        let code = match mistakes {
-            [only] => only.code,
-            _ => Code::ConfigInvalid,
-        };
-        Failure::new(code, texts.join("\n"))
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.flag, self.message)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    #[error("the roles token file {0} cannot be read: {1}")]
-    Io(PathBuf, io::Error),
-    #[error("the roles token file {0} is empty")]
-    Empty(PathBuf),
-}
-
-impl From<TokenError> for Failure {
-    fn from(error: TokenError) -> Self {
-        Failure::new(Code::TokenUnreadable, error.to_string())
-    }
-}
-
-/// Reads a roles token from a file; `-` is standard input.
-pub fn read_token(file: &Path) -> Result<Secret, TokenError> {
-    let failed = |error| TokenError::Io(file.to_owned(), error);
-    let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().take(MAX_TOKEN_FILE).read_to_end(&mut bytes).map_err(failed)?;
-        bytes
-    } else {
-        files::read_limited(file, MAX_TOKEN_FILE)
-            .map_err(failed)?
-            .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?
-    };
-    let bytes = zeroize::Zeroizing::new(bytes);
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not text")))?;
-    match text.trim() {
-        "" => Err(TokenError::Empty(file.to_owned())),
-        text => Ok(Secret::new(text)),
-    }
-}
-
-/// Collects mistakes instead of stopping at the first.
-#[derive(Default)]
-struct Checker(Vec<Mistake>);
-
-impl Checker {
-    fn note(&mut self, flag: &'static str, message: impl Into<String>) {
-        self.note_as(Code::ConfigInvalid, flag, message);
-    }
-
-    fn note_as(&mut self, code: Code, flag: &'static str, message: impl Into<String>) {
-        self.0.push(Mistake { flag, message: message.into(), code });
-    }
-
-    fn parse<T: std::str::FromStr<Err: fmt::Display>>(
-        &mut self,
-        flag: &'static str,
-        text: Option<&str>,
-    ) -> Option<T> {
-        match text?.trim().parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let shown: String = text?.chars().take(64).collect();
-                self.note(flag, format!("{shown:?} is not valid: {error}"));
-                None
-            }
-        }
-    }
-}
 
 impl InstallArguments {
     /// What was given, checked; or everything that is wrong with it.
@@ -177,6 +25,9 @@ impl InstallArguments {
         let settings = self.settings(&mut check);
         let runner_id = check.parse("--runner-id", self.runner_id.as_deref());
         let timeout = self.checked_timeout(&mut check);
+        let wait_for_coordinator =
+            seconds(&mut check, "--wait-for-coordinator", self.wait_for_coordinator.as_deref());
+        let skip = self.skipped(&mut check);
         let purpose = self.purpose(&mut check);
         match (purpose, settings) {
             (Some(purpose), Some(settings)) if check.0.is_empty() => Ok(InstallOptions {
@@ -186,7 +37,12 @@ impl InstallArguments {
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 foreground: self.foreground,
                 timeout,
+                wait_for_coordinator,
+                no_wait: self.no_wait,
+                dry_run: self.dry_run,
                 force: self.force,
+                skip,
+                replace: self.replace,
                 new_identity: self.new_identity,
                 without_effect: self.without_effect.given(),
             }),
@@ -194,7 +50,60 @@ impl InstallArguments {
         }
     }
 
-    fn settings(&self, check: &mut Checker) -> Option<HostSettings> {
+    /// What `check` is to look at; a token is not needed, and tells more if it is there.
+    pub fn build_check(self, default_state_dir: PathBuf) -> Result<CheckOptions, Vec<Mistake>> {
+        let mut check = Checker::default();
+        let settings = self.settings(&mut check);
+        let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
+        let (mut coordinators, mut pins) = (self.coordinators(&mut check), self.pins(&mut check));
+        if let Some(Some(token)) = self.token(&mut check) {
+            match UnverifiedToken::parse(token.expose()) {
+                Ok(token) if coordinators.is_empty() => {
+                    coordinators.clone_from(&token.claims().coordinators);
+                    pins.extend(&token.claims().pins);
+                }
+                Ok(token) => pins.extend(&token.claims().pins),
+                Err(error) => {
+                    check.note_as(Code::TokenMalformed, "--roles-token", error.to_string());
+                }
+            }
+        }
+        let is_first = coordinators.is_empty();
+        let skip = self.skipped(&mut check);
+        match settings {
+            Some(settings) if check.0.is_empty() => Ok(CheckOptions {
+                settings,
+                roles: roles.unwrap_or_else(|| match is_first {
+                    true => RoleSet::all(),
+                    false => RoleSet::default(),
+                }),
+                coordinators,
+                pins,
+                state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
+                relaxed: self.foreground || self.force,
+                skip,
+            }),
+            _ => Err(check.0),
+        }
+    }
+
+    fn coordinators(&self, check: &mut Checker) -> Vec<CoordinatorAddress> {
+        let hosts = self.coordinator_host.iter();
+        hosts.filter_map(|host| check.parse("--coordinator-host", Some(host))).collect()
+    }
+
+    fn skipped(&self, check: &mut Checker) -> Vec<Code> {
+        let mut skip = Vec::new();
+        for name in &self.skip {
+            match Code::from_name(name.trim()) {
+                Some(code) => skip.push(code),
+                None => check.note("--skip", format!("{name:?} is not the code of a check")),
+            }
+        }
+        skip
+    }
+
+    pub(super) fn settings(&self, check: &mut Checker) -> Option<HostSettings> {
         let zone = self.availability_zone.as_deref().unwrap_or(DEFAULT_ZONE);
         let zone = check.parse("--availability-zone", Some(zone));
         let host_ip = check.parse("--host-ip", self.host_ip.as_deref());
@@ -239,17 +148,13 @@ impl InstallArguments {
 
     fn purpose(&self, check: &mut Checker) -> Option<Purpose> {
         let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
-        let coordinators: Vec<CoordinatorAddress> = self
-            .coordinator_host
-            .iter()
-            .filter_map(|host| check.parse("--coordinator-host", Some(host)))
-            .collect();
+        let coordinators = self.coordinators(check);
         let token = self.token(check)?;
         let pins = self.pins(check);
         match token {
             Some(token) => Some(Purpose::Join(JoinOptions {
                 coordinators,
-                token,
+                token: SecretText(token),
                 roles: roles.unwrap_or_default(),
                 pins,
             })),
@@ -316,8 +221,22 @@ impl InstallArguments {
     }
 }
 
+/// A number of seconds, none if it was not given.
+fn seconds(check: &mut Checker, flag: &'static str, text: Option<&str>) -> Duration {
+    let seconds = check.parse::<f64>(flag, text).unwrap_or_default();
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration <= LONGEST_TIMEOUT => duration,
+        _ => {
+            check.note(flag, "it is at least 0 and at most 86400 seconds");
+            Duration::ZERO
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn build(arguments: InstallArguments) -> Result<InstallOptions, Vec<Mistake>> {

@@ -1,0 +1,59 @@
+//! `ece-agent check`: whether this machine can be what it is asked to be.
+
+pub mod show;
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{CONFIG_FILE, output::Output, own_state_dir, progress::Silent, small_runtime};
+use crate::{
+    agent::{find_coordinator, load_identity, proxies_in_environment},
+    config::{InstallArguments, Mistake, only_address},
+    host::LinuxMachine,
+    model::{Code, Exit, Failure},
+    preflight::{self, Severity},
+};
+
+pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
+    let options = arguments
+        .with_config_file(Path::new(CONFIG_FILE))
+        .map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?
+        .build_check(own_state_dir())
+        .map_err(|mistakes| Mistake::failure(&mistakes))?;
+    let identity = load_identity(&options.state_dir).ok().flatten();
+    let mut pins = options.pins.clone();
+    if let Some(identity) = &identity {
+        pins.extend(&identity.pins);
+    }
+    let reach = match &options.coordinators[..] {
+        [] => None,
+        coordinators if pins.is_empty() => {
+            let message = format!("nothing says whether {} is the right one", coordinators[0]);
+            return Err(Failure::new(Code::TrustNoPin, message));
+        }
+        coordinators => {
+            let found = find_coordinator(coordinators, &pins, Default::default(), &Silent);
+            small_runtime().block_on(found)
+        }
+    };
+    let outcomes = preflight::check(&preflight::Context {
+        machine: &LinuxMachine,
+        settings: &options.settings,
+        roles: &options.roles,
+        bind: options.settings.host_ip.and_then(only_address),
+        relaxed: options.relaxed,
+        look_only: true,
+        installed: identity.map(|identity| identity.runner_id),
+        reach: reach.as_ref(),
+        skip: &options.skip,
+        proxies: proxies_in_environment(),
+    });
+    let worst = outcomes.iter().map(|it| it.severity).max().unwrap_or(Severity::Ok);
+    let passed = worst < Severity::Error;
+    match output.is_json() {
+        true => output.json(&json!({ "passed": passed, "checks": show::as_json(&outcomes) })),
+        false => output.line(&show::in_words(&outcomes)),
+    }
+    Ok(if passed { Exit::Success } else { Exit::Preflight })
+}

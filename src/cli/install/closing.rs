@@ -1,0 +1,123 @@
+//! The last words of an installation.
+
+use std::{net::IpAddr, path::Path};
+
+use serde_json::json;
+
+use super::{Daemon, Installed};
+use crate::{
+    agent::Status,
+    cli::{output::Output, own_state_dir},
+    config::{InstallOptions, Purpose},
+    coordinator::API_PORT,
+    rt::files,
+    token::UnverifiedToken,
+};
+
+pub(super) struct Closing<'a> {
+    pub options: &'a InstallOptions,
+    pub output: Output,
+    pub daemon: Daemon,
+}
+
+impl Closing<'_> {
+    pub(super) fn connected(&self, status: &Status, installed: &Installed) {
+        let secrets_file = installed.secrets_file.as_deref();
+        if self.output.is_json() {
+            return self.done(status, installed.already, secrets_file);
+        }
+        self.output.note(&format!("the host {} is connected", status.name()));
+        self.lines(installed);
+    }
+
+    pub(super) fn not_waited(&self, installed: &Installed) {
+        let runner = &installed.identity.runner_id;
+        if self.output.is_json() {
+            let event = json!({
+                "runner_id": runner,
+                "cluster_id": installed.identity.cluster_id,
+                "host_ip": installed.identity.host_ip,
+                "already_installed": installed.already,
+                "secrets_file": installed.secrets_file,
+            });
+            return self.output.event("done", event);
+        }
+        self.output.note(&format!("the host {runner} is a member, and its daemon is starting"));
+        self.lines(installed);
+    }
+
+    pub(super) fn already_running(&self, status: &Status) {
+        if self.output.is_json() {
+            return self.done(status, true, None);
+        }
+        self.output.note(&format!(
+            "all is well: the host {} is a member of the cluster {} and connected to {}",
+            status.name(),
+            status.cluster_id.as_deref().unwrap_or_default(),
+            status.coordinator.as_ref().map_or("its coordinator".into(), ToString::to_string),
+        ));
+    }
+
+    fn done(&self, status: &Status, already: bool, secrets_file: Option<&Path>) {
+        self.output.event(
+            "done",
+            json!({
+                "runner_id": status.runner_id,
+                "cluster_id": status.cluster_id,
+                "host_ip": status.host_ip,
+                "roles": status.roles.keys().collect::<Vec<_>>(),
+                "coordinator": status.coordinator,
+                "connected": status.connected,
+                "already_installed": already,
+                "secrets_file": secrets_file,
+            }),
+        );
+    }
+
+    /// What was done, and what to look at next.
+    fn lines(&self, installed: &Installed) {
+        let note = |line: &str| self.output.note(line);
+        if let Some(file) = &installed.secrets_file {
+            let url = match installed.identity.host_ip {
+                IpAddr::V4(host) => format!("https://{host}:{API_PORT}"),
+                IpAddr::V6(host) => format!("https://[{host}]:{API_PORT}"),
+            };
+            note(&format!("API: {url}/api/v1"));
+            note(&format!("passwords and tokens: {}", file.display()));
+            if self.output.is_terminal() {
+                secrets_in_words(file).iter().for_each(|line| note(line));
+            }
+            note("to add a host: ece-agent token create --roles allocator");
+        } else if let Purpose::Join(join) = &self.options.purpose
+            && join.roles.is_empty()
+            && let Ok(token) = UnverifiedToken::parse(join.token.0.expose())
+            && !token.claims().roles.is_empty()
+        {
+            let allowed = token.claims().roles.join(", ");
+            note(&format!("it has no roles, as --roles was left out; the token allows {allowed}"));
+        }
+        if self.daemon == Daemon::Service {
+            note("service: ece-agent; its log: journalctl -u ece-agent");
+        }
+        let dir = self.options.state_dir.path();
+        match dir == own_state_dir() {
+            true => note("next: ece-agent status"),
+            false => note(&format!("next: ece-agent status --state-dir {}", dir.display())),
+        }
+    }
+}
+
+/// What the secrets file holds, for the person who has just set up the first host.
+fn secrets_in_words(file: &Path) -> Vec<String> {
+    const NAMES: [(&str, &str); 5] = [
+        ("adminconsole_root_password", "password of admin"),
+        ("adminconsole_readonly_password", "password of readonly"),
+        ("bootstrap_runner_roles_token", "token without roles"),
+        ("allocator_only_token", "token for allocators"),
+        ("emergency_all_roles_except_allocator_token", "token for all other roles"),
+    ];
+    let content = files::read_limited(file, 1 << 20).ok().flatten().unwrap_or_default();
+    let secrets: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
+    let shown = |(key, name)| Some(format!("  {name}: {}", secrets.get(key)?.as_str()?));
+    NAMES.into_iter().filter_map(shown).collect()
+}

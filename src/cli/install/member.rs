@@ -1,0 +1,144 @@
+//! The part of an installation that makes the host a member: everything but the daemon, and
+//! nothing that needs privileges.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Daemon, Installation};
+use crate::{
+    agent::{Identity, JoinStart, Progress, load_identity, may_give_up, prepare_state_dir},
+    cli::{output::Output, progress::EventReporter, run::daemon_runtime},
+    config::{InstallOptions, Purpose},
+    daemon::{FirstHostStart, StateLock},
+    host::LinuxMachine,
+    model::{Code, Exit, Failure, RoleSet},
+    rt::{Clock, files},
+};
+
+/// A host whose identity is on disk.
+pub(super) struct Installed {
+    pub identity: Identity,
+    pub secrets_file: Option<PathBuf>,
+    pub already: bool,
+}
+
+/// What a process does that a privileged one has started as the service user: it reads the options
+/// from standard input, makes the host a member, and tells of it in events.
+pub fn become_member(output: Output) -> Result<Exit, Failure> {
+    let internal = |error: String| Failure::new(Code::Internal, format!("the options: {error}"));
+    let text = std::io::read_to_string(std::io::stdin()).map_err(|it| internal(it.to_string()))?;
+    let text = zeroize::Zeroizing::new(text);
+    let options: InstallOptions =
+        serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
+    drop(text);
+    let installation = Installation { options, output, daemon: Daemon::Service };
+    daemon_runtime().block_on(async {
+        let options = &installation.options;
+        let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
+        prepare_state_dir(&options.state_dir)?;
+        let _lock = StateLock::take(&options.state_dir)?;
+        let installed = installation.make_member(&EventReporter(output), deadline).await?;
+        let event = json!({
+            "secrets_file": installed.secrets_file,
+            "already": installed.already,
+        });
+        output.event("member", event);
+        Ok(Exit::Success)
+    })
+}
+
+impl Installation {
+    /// Brings the host to the point where only the daemon is missing.
+    pub(super) async fn make_member(
+        &self,
+        progress: &dyn Progress,
+        deadline: Instant,
+    ) -> Result<Installed, Failure> {
+        match timeout_at(deadline, self.member(progress)).await {
+            Ok(installed) => installed,
+            Err(_) => {
+                let message = "the coordinator did not let the host in in time";
+                Err(Failure::new(Code::CoordinatorTimeout, message))
+            }
+        }
+    }
+
+    async fn member(&self, progress: &dyn Progress) -> Result<Installed, Failure> {
+        let options = &self.options;
+        let mut fresh_key = false;
+        if let Some(identity) = load_identity(&options.state_dir)? {
+            if !options.new_identity {
+                self.check_same(&identity)?;
+                return Ok(Installed { identity, secrets_file: None, already: true });
+            }
+            may_give_up(&identity, &options.state_dir, &LinuxMachine).await?;
+            let file = options.state_dir.identity();
+            files::remove(&file).map_err(|error| {
+                Failure::new(Code::StateNotWritable, format!("{}: {error}", file.display()))
+            })?;
+            fresh_key = true;
+        }
+        let now = Clock::system().now();
+        match &options.purpose {
+            Purpose::Join(join) => {
+                let start = JoinStart {
+                    options: join.clone(),
+                    settings: options.settings.clone(),
+                    runner_id: options.runner_id.clone(),
+                    state: &options.state_dir,
+                    machine: &LinuxMachine,
+                    progress,
+                    relaxed: options.foreground || options.force,
+                    skip: &options.skip,
+                    patience: options.wait_for_coordinator,
+                    replace: options.replace,
+                    new_identity: options.new_identity,
+                    fresh_key,
+                };
+                let identity = start.join(now).await?.identity;
+                Ok(Installed { identity, secrets_file: None, already: false })
+            }
+            Purpose::FirstHost(first) => {
+                let start = FirstHostStart {
+                    options: first.clone(),
+                    settings: options.settings.clone(),
+                    runner_id: options.runner_id.clone(),
+                    state: &options.state_dir,
+                    machine: &LinuxMachine,
+                    progress,
+                    relaxed: options.foreground || options.force,
+                    skip: &options.skip,
+                };
+                let set_up = start.set_up(now).await?;
+                let secrets_file = Some(set_up.secrets_file);
+                Ok(Installed { identity: set_up.identity, secrets_file, already: false })
+            }
+        }
+    }
+
+    /// Whether the command is about the host that is installed here.
+    pub(super) fn check_same(&self, identity: &Identity) -> Result<(), Failure> {
+        if let Some(given) = &self.options.runner_id
+            && *given != identity.runner_id
+        {
+            let message = format!(
+                "the host {} is installed here, and --runner-id says {given}",
+                identity.runner_id
+            );
+            return Err(Failure::new(Code::InstallRunnerIdDiffers, message));
+        }
+        let requested = self.options.purpose.roles();
+        let plain_repetition =
+            matches!(self.options.purpose, Purpose::FirstHost(_)) && *requested == RoleSet::all();
+        if *requested != identity.joined_roles && !plain_repetition {
+            let message = format!(
+                "this host joined with the roles {}, and now asks for {requested}",
+                identity.joined_roles
+            );
+            return Err(Failure::new(Code::JoinRolesDiffer, message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,285 @@
+//! Installing: as a service where this is root and systemd is in charge, else with a daemon in
+//! the background or in this process.
+
+mod closing;
+mod member;
+mod plan;
+mod service;
+
+use std::{path::Path, process::Child};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    CONFIG_FILE,
+    bootstrap_log::BootstrapLog,
+    logging,
+    output::Output,
+    own_state_dir,
+    progress::Reporter,
+    run::{self, daemon_runtime},
+    stop::stop_daemon,
+    wait::{not_in_time, running, until_connected},
+};
+use crate::{
+    agent::{AgentState, Progress, Status, Step, load_identity, prepare_state_dir},
+    config::{InstallArguments, InstallOptions, Mistake, Purpose, StateDir},
+    daemon::StateLock,
+    host::{LinuxMachine, Machine, process::spawn_background},
+    model::{Code, Exit, Failure},
+    rt::files,
+};
+use closing::Closing;
+use member::Installed;
+
+pub use member::become_member;
+pub use service::{Layout, MEMBER_VERB, copy_binary, service_failed};
+
+/// How much of the daemon's log a failure quotes.
+const QUOTED_LINES: usize = 5;
+
+/// How the daemon goes on when `install` is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Daemon {
+    /// In this process.
+    Foreground,
+    /// In a process of its own that nobody watches.
+    Background,
+    /// As a service, as a user of its own.
+    Service,
+}
+
+pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
+    let options = arguments
+        .with_config_file(Path::new(CONFIG_FILE))
+        .map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?
+        .build(own_state_dir())
+        .map_err(|mistakes| Mistake::failure(&mistakes))?;
+    if !options.without_effect.is_empty() {
+        let names = options.without_effect.join(", ");
+        output.note(&format!("no effect here, as there are no containers: {names}"));
+    }
+    logging::start(if options.foreground { "info" } else { "warn" });
+    let daemon = match () {
+        () if options.foreground => Daemon::Foreground,
+        () if runs_as_service(&options.state_dir) => Daemon::Service,
+        () => Daemon::Background,
+    };
+    daemon_runtime().block_on(Installation { options, output, daemon }.carry_out())
+}
+
+/// Whether the host of this state directory is, or will be, a service of the system.
+pub fn runs_as_service(state: &StateDir) -> bool {
+    let is_own = state.path() == own_state_dir();
+    is_own && LinuxMachine.is_root() && LinuxMachine.has_systemd()
+}
+
+struct Installation {
+    options: InstallOptions,
+    output: Output,
+    daemon: Daemon,
+}
+
+impl Installation {
+    async fn carry_out(self) -> Result<Exit, Failure> {
+        if self.options.dry_run {
+            return self.tell_plan().await;
+        }
+        let patience = self.options.timeout + self.options.wait_for_coordinator;
+        let deadline = Instant::now() + patience;
+        let state = &self.options.state_dir;
+        if let Some(status) = running(state).await? {
+            if !(status.state == AgentState::Refused && self.options.new_identity) {
+                return self.already_running(status, deadline).await;
+            }
+            stop_daemon(state).await?;
+        }
+        let reporter = Reporter::new(self.output);
+        let ended = match self.daemon {
+            Daemon::Service => self.install_service(&reporter, deadline).await,
+            Daemon::Foreground | Daemon::Background => self.install_here(&reporter, deadline).await,
+        };
+        reporter.end();
+        ended
+    }
+
+    /// The same command again, while the daemon runs.
+    async fn already_running(&self, status: Status, deadline: Instant) -> Result<Exit, Failure> {
+        let state = &self.options.state_dir;
+        if let Some(identity) = load_identity(state)? {
+            self.check_same(&identity)?;
+        }
+        let reporter = Reporter::new(self.output);
+        let log = self.bootstrap_log(&reporter)?;
+        let status = match status.connected || self.options.no_wait {
+            true => status,
+            false => until_connected(state, deadline, || None).await?,
+        };
+        if let Some(log) = &log {
+            log.success();
+        }
+        self.closing().already_running(&status);
+        Ok(Exit::Success)
+    }
+
+    /// Installs with the rights of the caller.
+    async fn install_here(&self, reporter: &Reporter, deadline: Instant) -> Result<Exit, Failure> {
+        let state = &self.options.state_dir;
+        prepare_state_dir(state)?;
+        let lock = StateLock::take(state)?;
+        let log = self.bootstrap_log(reporter)?;
+        let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
+        let making = self.make_member(progress, deadline);
+        let installed = making.await.inspect_err(|failure| tell_log(&log, failure))?;
+        if self.daemon == Daemon::Foreground {
+            self.go_on_as_daemon(installed, lock, reporter, log, deadline).await
+        } else {
+            drop(lock);
+            self.leave_daemon_behind(installed, reporter, log, deadline).await
+        }
+    }
+
+    async fn go_on_as_daemon(
+        &self,
+        installed: Installed,
+        lock: StateLock,
+        reporter: &Reporter,
+        log: Option<BootstrapLog<'_>>,
+        deadline: Instant,
+    ) -> Result<Exit, Failure> {
+        reporter.started(Step::Connected);
+        let (daemon, shutdown) = run::start(self.options.state_dir.clone(), lock)
+            .await
+            .inspect_err(|failure| tell_log(&log, failure))?;
+        let board = daemon.board().clone();
+        let mut followed = board.follow();
+        let told = async {
+            let settled =
+                followed.wait_for(|status| status.connected || status.state == AgentState::Refused);
+            let status = timeout_at(deadline, settled).await;
+            let status = status.ok().and_then(|status| status.ok().map(|status| status.clone()));
+            let failure = match status {
+                Some(status) if status.connected => {
+                    return self.finish(&status, &installed, reporter, &log);
+                }
+                Some(Status { problem: Some(problem), .. }) => problem.into(),
+                // The daemon goes on trying; whoever watches should know.
+                _ => not_in_time(Some(board.read())),
+            };
+            reporter.end();
+            tell_log(&log, &failure);
+            self.output.failure(&failure);
+        };
+        let mut running = std::pin::pin!(daemon.run(shutdown));
+        tokio::select! {
+            () = told => running.await?,
+            ended = &mut running => ended?,
+        }
+        Ok(Exit::Success)
+    }
+
+    async fn leave_daemon_behind(
+        &self,
+        installed: Installed,
+        reporter: &Reporter,
+        log: Option<BootstrapLog<'_>>,
+        deadline: Instant,
+    ) -> Result<Exit, Failure> {
+        let state = &self.options.state_dir;
+        reporter.started(Step::Daemon);
+        let mut child = start_daemon(state)?;
+        reporter.finished(Step::Daemon, &format!("process {}", child.id()));
+        let gone = || ended(&mut child, state);
+        self.wait_and_finish(&installed, reporter, &log, deadline, gone).await
+    }
+
+    /// Waits until the daemon is connected, unless that is not wanted, and says so.
+    async fn wait_and_finish(
+        &self,
+        installed: &Installed,
+        reporter: &Reporter,
+        log: &Option<BootstrapLog<'_>>,
+        deadline: Instant,
+        gone: impl FnMut() -> Option<Failure>,
+    ) -> Result<Exit, Failure> {
+        if self.options.no_wait {
+            if let Some(log) = log {
+                log.success();
+            }
+            reporter.end();
+            self.closing().not_waited(installed);
+            return Ok(Exit::Success);
+        }
+        reporter.started(Step::Connected);
+        let status = until_connected(&self.options.state_dir, deadline, gone)
+            .await
+            .inspect_err(|failure| tell_log(log, failure))?;
+        self.finish(&status, installed, reporter, log);
+        Ok(Exit::Success)
+    }
+
+    /// The last words of an installation that worked.
+    fn finish(
+        &self,
+        status: &Status,
+        installed: &Installed,
+        reporter: &Reporter,
+        log: &Option<BootstrapLog<'_>>,
+    ) {
+        let coordinator = status.coordinator.as_ref();
+        let coordinator = coordinator.map_or("the coordinator".into(), ToString::to_string);
+        reporter.finished(Step::Connected, &format!("to {coordinator}"));
+        if let Some(log) = log {
+            log.success();
+        }
+        reporter.end();
+        self.closing().connected(status, installed);
+    }
+
+    fn closing(&self) -> Closing<'_> {
+        Closing { options: &self.options, output: self.output, daemon: self.daemon }
+    }
+
+    /// The log that ECE's automation reads; there is one for a first host only.
+    fn bootstrap_log<'a>(
+        &self,
+        beside: &'a dyn Progress,
+    ) -> Result<Option<BootstrapLog<'a>>, Failure> {
+        if !matches!(self.options.purpose, Purpose::FirstHost(_)) {
+            return Ok(None);
+        }
+        let storage_path = &self.options.settings.storage_path;
+        BootstrapLog::start(storage_path, beside).map(Some).map_err(|error| {
+            let message = format!("{}: {error}", storage_path.display());
+            Failure::new(Code::StateNotWritable, message)
+        })
+    }
+}
+
+fn tell_log(log: &Option<BootstrapLog<'_>>, failure: &Failure) {
+    if let Some(log) = log {
+        log.failure(failure);
+    }
+}
+
+fn start_daemon(state: &StateDir) -> Result<Child, Failure> {
+    let arguments =
+        ["run".as_ref(), "--background".as_ref(), "--state-dir".as_ref(), state.path().as_os_str()];
+    let started = std::env::current_exe()
+        .and_then(|program| spawn_background(&program, &arguments, &state.log()));
+    started.map_err(|error| {
+        Failure::new(Code::DaemonNotStarted, format!("the daemon was not started: {error}"))
+    })
+}
+
+/// Why the daemon that was left behind is gone, if it is.
+fn ended(child: &mut Child, state: &StateDir) -> Option<Failure> {
+    let status = child.try_wait().ok().flatten()?;
+    let log = files::read_limited(&state.log(), 64 << 20).ok().flatten().unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  ");
+    let message = format!("the daemon ended at once ({status}); its log ends with\n  {last}");
+    let fix = format!("See {}, then repeat the command.", state.log().display());
+    Some(Failure::new(Code::DaemonNotStarted, message).with_fix(fix))
+}

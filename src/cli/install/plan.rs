@@ -1,0 +1,123 @@
+//! `--dry-run`: what would be done, with what can be known without doing it.
+
+use serde_json::json;
+
+use super::{Daemon, Installation, service::Layout};
+use crate::{
+    agent::{find_coordinator, load_identity, proxies_in_environment},
+    cli::{CONFIG_FILE, check::show},
+    config::{Purpose, only_address},
+    host::{LinuxMachine, service::service_user},
+    model::{Code, Exit, Failure, Fingerprint},
+    preflight::{self, Severity},
+    rt::Clock,
+    token::UnverifiedToken,
+};
+
+impl Installation {
+    pub(super) async fn tell_plan(&self) -> Result<Exit, Failure> {
+        let options = &self.options;
+        let identity = load_identity(&options.state_dir)?;
+        if let Some(identity) = identity.as_ref().filter(|_| !options.new_identity) {
+            self.check_same(identity)?;
+        }
+        let mut reach = None;
+        if let Purpose::Join(join) = &options.purpose {
+            let token = UnverifiedToken::parse(join.token.0.expose())?;
+            token.check_locally(&join.roles, Clock::system().now())?;
+            let claims = token.claims();
+            let coordinators = match &join.coordinators[..] {
+                [] => &claims.coordinators,
+                given => given,
+            };
+            let pins: &[Fingerprint] = if join.pins.is_empty() { &claims.pins } else { &join.pins };
+            if pins.is_empty() {
+                let message = "nothing says which coordinator is the right one";
+                return Err(Failure::new(Code::TrustNoPin, message));
+            }
+            let patience = options.wait_for_coordinator;
+            let silent = crate::cli::progress::Silent;
+            reach = find_coordinator(coordinators, pins, patience, &silent).await;
+        }
+        let bind = options.settings.host_ip.and_then(only_address);
+        let outcomes = preflight::check(&preflight::Context {
+            machine: &LinuxMachine,
+            settings: &options.settings,
+            roles: options.purpose.roles(),
+            bind,
+            relaxed: options.foreground || options.force,
+            look_only: true,
+            installed: identity.as_ref().map(|identity| identity.runner_id.clone()),
+            reach: reach.as_ref(),
+            skip: &options.skip,
+            proxies: proxies_in_environment(),
+        });
+        let stops = outcomes.iter().any(|outcome| outcome.severity == Severity::Error);
+        let plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
+        if self.output.is_json() {
+            let event = json!({ "checks": show::as_json(&outcomes), "would": plan });
+            self.output.event("plan", event);
+        } else {
+            self.output.line(&show::in_words(&outcomes));
+            for line in &plan {
+                self.output.line(&format!("would {line}"));
+            }
+        }
+        match outcomes
+            .iter()
+            .filter(|it| it.severity == Severity::Error)
+            .find_map(|it| it.failure())
+        {
+            Some(failure) => Err(failure),
+            None => Ok(Exit::Success),
+        }
+    }
+
+    /// What an installation would do from here on, a line each.
+    fn plan(&self, is_installed: bool) -> Result<Vec<String>, Failure> {
+        let options = &self.options;
+        let (state, storage) = (options.state_dir.path(), &options.settings.storage_path);
+        let mut plan = Vec::new();
+        let service = self.daemon == Daemon::Service;
+        if service {
+            let there = |path: &str| std::path::Path::new(path).exists();
+            let user = service_user().unwrap_or_default();
+            if !there(Layout::BINARY) {
+                plan.push(format!("copy this program to {}", Layout::BINARY));
+            }
+            if user.is_none() {
+                plan.push("make the user ece-agent".to_owned());
+            }
+            if !there(CONFIG_FILE) {
+                plan.push(format!("write {CONFIG_FILE}"));
+            }
+            if !Layout::has_packaged_unit() {
+                plan.push(format!("write {}", Layout::UNIT));
+            }
+        }
+        for dir in [state, storage] {
+            if !dir.exists() {
+                plan.push(format!("make the directory {}", dir.display()));
+            }
+        }
+        if !is_installed || options.new_identity {
+            plan.push("make the host's key".to_owned());
+            plan.push(match &options.purpose {
+                Purpose::FirstHost(first) => {
+                    format!("set up a cluster, with this host as {}", first.roles)
+                }
+                Purpose::Join(join) => format!("join the cluster with the roles {}", join.roles),
+            });
+        }
+        plan.push(match self.daemon {
+            Daemon::Service => "enable and start the service ece-agent".to_owned(),
+            Daemon::Background => "start the daemon in the background".to_owned(),
+            Daemon::Foreground => "go on as the daemon".to_owned(),
+        });
+        if !options.no_wait {
+            let seconds = options.timeout.as_secs();
+            plan.push(format!("wait up to {seconds} s until the coordinator sees the host"));
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,331 @@
+//! Installing as root: the steps that need privileges, around a child that is the service user
+//! and does the rest. Each can be repeated.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant as StdInstant},
+};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Installation, member::Installed, tell_log};
+use crate::{
+    agent::{Progress, Step, load_identity},
+    cli::{CONFIG_FILE, progress::Reporter},
+    config::{HostSettings, InstallOptions, Purpose},
+    host::{
+        service::{
+            CommandError, invoking_user, is_packaged, make_service_user, service_user, spawn_as,
+            systemctl, unit_log, unit_state,
+        },
+        tree::{Owner, give_from_root, hand_over, let_group_pass, make_dir, make_dir_if_missing},
+    },
+    model::{Code, Exit, Failure},
+    rt::{Clock, files},
+    token::{LocalRefusal, UnverifiedToken},
+};
+
+const UNIT_TEXT: &str = include_str!("../../../systemd/ece-agent.service");
+
+/// What the child is called with.
+pub const MEMBER_VERB: &str = "become-member";
+
+/// How much of the unit's log a failure quotes.
+const QUOTED_LINES: usize = 5;
+
+/// Where a host that is a service has what.
+pub struct Layout;
+
+impl Layout {
+    pub const BINARY: &str = "/usr/bin/ece-agent";
+    pub const CONFIG_DIR: &str = "/etc/ece-agent";
+    pub const UNIT: &str = "/etc/systemd/system/ece-agent.service";
+    pub const DROP_IN_DIR: &str = "/etc/systemd/system/ece-agent.service.d";
+    pub const DROP_IN: &str = "/etc/systemd/system/ece-agent.service.d/50-storage.conf";
+    /// What `install` has made outside of the state directory, a line each.
+    pub const MADE: &str = "/etc/ece-agent/made-by-install";
+    const PACKAGED_UNITS: [&str; 2] =
+        ["/usr/lib/systemd/system/ece-agent.service", "/lib/systemd/system/ece-agent.service"];
+
+    pub fn has_packaged_unit() -> bool {
+        Self::PACKAGED_UNITS.iter().any(|unit| Path::new(unit).exists())
+    }
+}
+
+pub fn service_failed(error: &CommandError) -> Failure {
+    Failure::new(Code::ServiceFailed, error.to_string())
+}
+
+fn not_made(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Failure {
+    move |error| {
+        let message = format!("{}: {error}", path.as_ref().display());
+        Failure::new(Code::StateNotWritable, message)
+    }
+}
+
+/// Notes that this was made by `install`, so that `uninstall` removes it.
+fn note_made(what: &str) -> Result<(), Failure> {
+    let path = Path::new(Layout::MADE);
+    let mut made = fs::read_to_string(path).unwrap_or_default();
+    if made.lines().any(|line| line == what) {
+        return Ok(());
+    }
+    made.push_str(what);
+    made.push('\n');
+    make_dir(Layout::CONFIG_DIR.as_ref(), Owner::ROOT, 0o755)
+        .and_then(|()| files::write_private(path, made.as_bytes()))
+        .map_err(not_made(path))
+}
+
+fn write_public(path: &str, text: &str) -> Result<(), Failure> {
+    note_made(path)?;
+    files::write_private(path.as_ref(), text.as_bytes())
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o644)))
+        .map_err(not_made(path))
+}
+
+/// What to write into the unit's directory for a storage path that the unit does not know.
+pub fn drop_in(settings: &HostSettings) -> Option<String> {
+    const KNOWN: &str = "/mnt/data/elastic";
+    let path = settings.storage_path.display().to_string();
+    let quoted = path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+    (path != KNOWN).then(|| {
+        format!(
+            "[Unit]\nRequiresMountsFor=\"{quoted}\"\n\n[Service]\nReadWritePaths=\"{quoted}\"\n"
+        )
+    })
+}
+
+impl Installation {
+    pub(super) async fn install_service(
+        &self,
+        reporter: &Reporter,
+        deadline: Instant,
+    ) -> Result<Exit, Failure> {
+        self.check_token()?;
+        step(reporter, Step::Binary, place_binary)?;
+        let user = step(reporter, Step::User, place_user)?;
+        step(reporter, Step::Directories, || place_directories(&self.options, user))?;
+        let log = self.bootstrap_log(reporter)?;
+        let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
+        let placed = self.member_as(user, progress).and_then(|installed| {
+            step(reporter, Step::Config, || place_config(&self.options))?;
+            step(reporter, Step::Unit, || place_unit(&self.options.settings))?;
+            step(reporter, Step::Daemon, start_service)?;
+            Ok(installed)
+        });
+        let installed = placed.inspect_err(|failure| tell_log(&log, failure))?;
+        self.wait_and_finish(&installed, reporter, &log, deadline, failed_unit()).await
+    }
+
+    /// What is wrong with the token is said before anything is made.
+    fn check_token(&self) -> Result<(), Failure> {
+        let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
+        let token = UnverifiedToken::parse(join.token.0.expose())?;
+        match token.check_locally(&join.roles, Clock::system().now()) {
+            // The answer of an earlier attempt may be waiting.
+            Ok(()) | Err(LocalRefusal::Expired { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets a child that is the service user make the host a member.
+    fn member_as(&self, user: Owner, progress: &dyn Progress) -> Result<Installed, Failure> {
+        let internal = |error: io::Error| {
+            Failure::new(Code::Internal, format!("the child that makes the host a member: {error}"))
+        };
+        let arguments = [MEMBER_VERB.as_ref(), "--json".as_ref()];
+        let mut child = spawn_as(user, Layout::BINARY.as_ref(), &arguments).map_err(internal)?;
+        let options = zeroize::Zeroizing::new(
+            serde_json::to_vec(&self.options).expect("options are plain data"),
+        );
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&options).map_err(internal)?;
+        }
+        let mut secrets_file = None;
+        let mut already = false;
+        let mut failure = None;
+        for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+            let event: Value = serde_json::from_str(&line.map_err(internal)?).unwrap_or_default();
+            let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+            let told = || Failure::from_wire(&text("code"), text("message"), Some(text("fix")));
+            match (event["event"].as_str(), Step::from_name(&text("step"))) {
+                (Some("step"), Some(step)) if event["state"] == "started" => progress.started(step),
+                (Some("step"), Some(step)) => progress.finished(step, &text("result")),
+                (Some("warning"), _) => progress.warning(&told()),
+                (Some("waiting"), _) => progress.waiting(&told()),
+                (Some("failed"), _) => failure = Some(told()),
+                (Some("member"), _) => {
+                    secrets_file = event["secrets_file"].as_str().map(PathBuf::from);
+                    already = event["already"] == true;
+                }
+                _ => {}
+            }
+        }
+        let status = child.wait().map_err(internal)?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if !status.success() {
+            return Err(internal(io::Error::other(status.to_string())));
+        }
+        if matches!(self.options.purpose, Purpose::FirstHost(_)) {
+            let dir = self.options.settings.storage_path.join("bootstrap-state");
+            if dir.exists() {
+                hand_over(&dir, "bootstrap-secrets.json", user, invoking_user())
+                    .map_err(not_made(&dir))?;
+            }
+        }
+        let identity = load_identity(&self.options.state_dir)?
+            .ok_or_else(|| internal(io::Error::other("it left no identity behind")))?;
+        Ok(Installed { identity, secrets_file, already })
+    }
+}
+
+/// A step that needs privileges.
+fn step<T: Told>(
+    progress: &dyn Progress,
+    step: Step,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    progress.started(step);
+    let result = work()?;
+    progress.finished(step, &result.told());
+    Ok(result)
+}
+
+/// The result of a step, in words.
+trait Told {
+    fn told(&self) -> String;
+}
+
+impl Told for String {
+    fn told(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Told for Owner {
+    fn told(&self) -> String {
+        format!("ece-agent, uid {}", self.uid)
+    }
+}
+
+/// Puts this program where the unit looks for it, unless a package has done so.
+fn place_binary() -> Result<String, Failure> {
+    let target = Path::new(Layout::BINARY);
+    let own = std::env::current_exe().map_err(not_made(target))?;
+    if own == target || fs::canonicalize(target).is_ok_and(|target| target == own) {
+        return Ok(Layout::BINARY.into());
+    }
+    if is_packaged(target) {
+        return Ok(format!("{}, of its Debian package", Layout::BINARY));
+    }
+    note_made(Layout::BINARY)?;
+    copy_binary(&own, target).map_err(not_made(target))?;
+    Ok(format!("{} copied to {}", own.display(), Layout::BINARY))
+}
+
+/// Replaces `target`, also while it runs; the file is whole at any moment.
+pub fn copy_binary(from: &Path, target: &Path) -> io::Result<()> {
+    let beside = target.with_file_name(".ece-agent.new");
+    let _ = fs::remove_file(&beside);
+    fs::copy(from, &beside)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755))?;
+    fs::File::open(&beside)?.sync_all()?;
+    fs::rename(&beside, target)
+}
+
+fn place_user() -> Result<Owner, Failure> {
+    let find =
+        || service_user().map_err(|error| Failure::new(Code::ServiceFailed, error.to_string()));
+    if let Some(user) = find()? {
+        return Ok(user);
+    }
+    note_made("user ece-agent")?;
+    make_service_user().map_err(|error| service_failed(&error))?;
+    find()?.ok_or_else(|| Failure::new(Code::ServiceFailed, "the user ece-agent is not there"))
+}
+
+fn place_directories(options: &InstallOptions, user: Owner) -> Result<String, Failure> {
+    let state = options.state_dir.path();
+    make_dir_if_missing(state, user, 0o700)
+        .and_then(|()| give_from_root(state, user))
+        .map_err(not_made(state))?;
+    let caller = invoking_user();
+    let storage = &options.settings.storage_path;
+    let shared = Owner { uid: caller.uid, gid: user.gid };
+    make_dir_if_missing(storage, shared, 0o750)
+        .and_then(|()| let_group_pass(storage, user.gid))
+        .map_err(not_made(storage))?;
+    let instances = storage.join("instances");
+    make_dir(&instances, user, 0o700).map_err(not_made(&instances))?;
+    if matches!(options.purpose, Purpose::FirstHost(_)) {
+        let logs = storage.join("logs");
+        make_dir_if_missing(&logs, caller, 0o755).map_err(not_made(&logs))?;
+        // Until the cluster is made its secrets file is written by the service user.
+        if load_identity(&options.state_dir)?.is_none() {
+            let secrets = storage.join("bootstrap-state");
+            make_dir(&secrets, user, 0o700).map_err(not_made(&secrets))?;
+        }
+    }
+    Ok(format!("{}, {}", state.display(), storage.display()))
+}
+
+fn place_config(options: &InstallOptions) -> Result<String, Failure> {
+    if Path::new(CONFIG_FILE).exists() {
+        return Ok(format!("{CONFIG_FILE}, as it was"));
+    }
+    write_public(CONFIG_FILE, &options.settings.as_config_file())?;
+    Ok(CONFIG_FILE.into())
+}
+
+fn place_unit(settings: &HostSettings) -> Result<String, Failure> {
+    let unit = if Layout::has_packaged_unit() {
+        "the package's".to_owned()
+    } else {
+        write_public(Layout::UNIT, UNIT_TEXT)?;
+        Layout::UNIT.to_owned()
+    };
+    match drop_in(settings) {
+        Some(text) => {
+            fs::create_dir_all(Layout::DROP_IN_DIR).map_err(not_made(Layout::DROP_IN_DIR))?;
+            write_public(Layout::DROP_IN, &text)?;
+        }
+        None => files::remove(Layout::DROP_IN.as_ref()).map_err(not_made(Layout::DROP_IN))?,
+    }
+    systemctl(["daemon-reload"]).map_err(|error| service_failed(&error))?;
+    Ok(unit)
+}
+
+fn start_service() -> Result<String, Failure> {
+    let with_log = |error: CommandError| {
+        let message = format!("{error}\n  {}", unit_log(QUOTED_LINES).replace('\n', "\n  "));
+        Failure::new(Code::ServiceFailed, message)
+    };
+    systemctl(["--quiet", "enable", "ece-agent"]).map_err(with_log)?;
+    // Whatever made it fail before does not count any more.
+    let _ = systemctl(["reset-failed", "ece-agent"]);
+    systemctl(["start", "ece-agent"]).map_err(with_log)?;
+    Ok("the service ece-agent".into())
+}
+
+/// Why the service is gone, if it is; asked about once a second.
+fn failed_unit() -> impl FnMut() -> Option<Failure> {
+    let mut asked = StdInstant::now();
+    move || {
+        if asked.elapsed() < Duration::from_secs(1) {
+            return None;
+        }
+        asked = StdInstant::now();
+        (unit_state() == "failed").then(|| {
+            let log = unit_log(QUOTED_LINES).replace('\n', "\n  ");
+            let message = format!("the service ece-agent has failed; its log ends with\n  {log}");
+            Failure::new(Code::ServiceFailed, message)
+        })
+    }
+}

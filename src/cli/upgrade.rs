@@ -1,0 +1,162 @@
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    StateDirArgument,
+    install::{Layout, copy_binary, runs_as_service, service_failed},
+    output::Output,
+    small_runtime,
+    stop::stop_daemon,
+    wait::{running, until_connected},
+};
+use crate::{
+    agent::Status,
+    config::StateDir,
+    host::{
+        process::spawn_background,
+        service::{is_packaged, systemctl},
+    },
+    model::{Code, Exit, Failure},
+};
+
+#[derive(clap::Args)]
+pub struct UpgradeArguments {
+    #[command(flatten)]
+    state: StateDirArgument,
+    /// The binary to install [default: the one that is called]
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Seconds until the daemon must be healthy with it
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    timeout: u32,
+}
+
+/// An installed daemon, and the program that it runs.
+struct Upgrade {
+    state: StateDir,
+    is_service: bool,
+    target: PathBuf,
+    before: Option<Status>,
+    timeout: Duration,
+}
+
+pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Failure> {
+    let state = arguments.state.state_dir();
+    let is_service = runs_as_service(&state) && Path::new(Layout::BINARY).exists();
+    let new = match arguments.binary {
+        Some(file) => file,
+        None => std::env::current_exe().map_err(|error| failed(error.to_string()))?,
+    };
+    let new_version = version_of(&new)?;
+    small_runtime().block_on(async {
+        let before = running(&state).await?;
+        let target = match (&before, is_service) {
+            (_, true) => PathBuf::from(Layout::BINARY),
+            (Some(status), false) => program_of(status.pid)?,
+            (None, false) => {
+                let message = format!("no daemon runs for {}", state.path().display());
+                return Err(Failure::new(Code::DaemonNotRunning, message));
+            }
+        };
+        if is_packaged(&target) {
+            let message = format!("{} belongs to a Debian package", target.display());
+            return Err(Failure::new(Code::UpgradePackaged, message));
+        }
+        let same_file = fs::canonicalize(&new).ok() == fs::canonicalize(&target).ok();
+        if same_file || fs::read(&new).ok() == fs::read(&target).ok() {
+            output.note(&format!("{new_version} is installed already"));
+            return Ok(Exit::Success);
+        }
+        let timeout = Duration::from_secs(arguments.timeout.into());
+        let upgrade = Upgrade { state, is_service, target, before, timeout };
+        upgrade.carry_out(&new).await?;
+        output.note(&format!("upgraded to {new_version}"));
+        Ok(Exit::Success)
+    })
+}
+
+fn failed(message: String) -> Failure {
+    Failure::new(Code::UpgradeFailed, message)
+}
+
+/// What a binary says of itself: one that does not run here is found out before it is installed.
+fn version_of(binary: &Path) -> Result<String, Failure> {
+    let unusable = |reason: String| {
+        let message = format!("{} cannot be installed: {reason}", binary.display());
+        Failure::new(Code::ConfigInvalid, message).with_fix("Give an ece-agent for this machine.")
+    };
+    let mut command = Command::new(binary);
+    let said = command.arg("--version").stdin(Stdio::null()).output();
+    let said = said.map_err(|error| unusable(error.to_string()))?;
+    let text = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    match said.status.success() && text.starts_with("ece-agent ") {
+        true => Ok(text),
+        false => Err(unusable("it does not say that it is ece-agent".into())),
+    }
+}
+
+/// The file of the program that a process runs, also after it was replaced.
+fn program_of(pid: u32) -> Result<PathBuf, Failure> {
+    let link = fs::read_link(format!("/proc/{pid}/exe"));
+    let path = link.map_err(|error| failed(format!("the daemon's program: {error}")))?;
+    let text = path.to_string_lossy().into_owned();
+    Ok(text.strip_suffix(" (deleted)").map_or(path, PathBuf::from))
+}
+
+impl Upgrade {
+    async fn carry_out(&self, new: &Path) -> Result<(), Failure> {
+        let kept = self.target.with_file_name(".ece-agent.before-upgrade");
+        let io = |what: &str, error: io::Error| failed(format!("{what}: {error}"));
+        copy_binary(&self.target, &kept).map_err(|error| io("keeping the old binary", error))?;
+        copy_binary(new, &self.target).map_err(|error| io("installing the new binary", error))?;
+        let healthy = match self.restart().await {
+            Ok(()) => self.until_healthy().await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = healthy {
+            copy_binary(&kept, &self.target).map_err(|error| io("going back", error))?;
+            self.restart().await?;
+            let _ = fs::remove_file(&kept);
+            return Err(failed(format!("the new binary is not healthy: {failure}")));
+        }
+        let _ = fs::remove_file(&kept);
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), Failure> {
+        if self.is_service {
+            let _ = systemctl(["reset-failed", "ece-agent"]);
+            return systemctl(["restart", "ece-agent"])
+                .map(|_| ())
+                .map_err(|error| service_failed(&error));
+        }
+        stop_daemon(&self.state).await?;
+        let dir = self.state.path().as_os_str();
+        let arguments = ["run".as_ref(), "--background".as_ref(), "--state-dir".as_ref(), dir];
+        spawn_background(&self.target, &arguments, &self.state.log())
+            .map(|_| ())
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    /// As well as before: connected, if it was connected.
+    async fn until_healthy(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        if self.before.as_ref().is_some_and(|status| status.connected) {
+            return until_connected(&self.state, deadline, || None).await.map(|_| ());
+        }
+        while running(&self.state).await?.is_none() {
+            if Instant::now() >= deadline {
+                let message = "the daemon does not answer";
+                return Err(Failure::new(Code::DaemonNotRunning, message));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}

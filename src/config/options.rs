@@ -1,0 +1,95 @@
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::StateDir;
+use crate::{
+    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, Tags, Zone},
+    wire::hosts::SecretText,
+};
+
+/// What `install` is to do, with nothing left to check but the world. It travels, over a pipe, from
+/// the privileged process to the one that is the service user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InstallOptions {
+    pub purpose: Purpose,
+    pub settings: HostSettings,
+    pub runner_id: Option<RunnerId>,
+    pub state_dir: StateDir,
+    pub foreground: bool,
+    pub timeout: Duration,
+    /// How long to try a coordinator that cannot be reached.
+    pub wait_for_coordinator: Duration,
+    /// Do not wait until the host is connected.
+    pub no_wait: bool,
+    pub dry_run: bool,
+    pub force: bool,
+    /// Checks not to make.
+    pub skip: Vec<Code>,
+    pub replace: bool,
+    pub new_identity: bool,
+    /// Flags that were given and do nothing here.
+    pub without_effect: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Purpose {
+    FirstHost(FirstHostOptions),
+    Join(JoinOptions),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FirstHostOptions {
+    pub roles: RoleSet,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JoinOptions {
+    /// Empty: where the token says.
+    pub coordinators: Vec<CoordinatorAddress>,
+    pub token: SecretText,
+    pub roles: RoleSet,
+    /// Pins beside those in the token.
+    pub pins: Vec<Fingerprint>,
+}
+
+/// What `check` is to look at.
+#[derive(Debug, Clone)]
+pub struct CheckOptions {
+    pub settings: HostSettings,
+    pub roles: RoleSet,
+    /// Empty: no coordinator is looked for.
+    pub coordinators: Vec<CoordinatorAddress>,
+    pub pins: Vec<Fingerprint>,
+    pub state_dir: StateDir,
+    pub relaxed: bool,
+    pub skip: Vec<Code>,
+}
+
+/// What a host keeps of its flags for as long as it is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSettings {
+    /// `None`: the address that routes to the coordinator.
+    pub host_ip: Option<IpAddr>,
+    pub zone: Zone,
+    pub capacity_mb: Option<u64>,
+    pub storage_path: PathBuf,
+    pub allocator_tags: Tags,
+    pub proxy_tags: Tags,
+    pub external_hostnames: Vec<String>,
+}
+
+impl Purpose {
+    pub fn roles(&self) -> &RoleSet {
+        match self {
+            Purpose::FirstHost(first) => &first.roles,
+            Purpose::Join(join) => &join.roles,
+        }
+    }
+}
+
+/// The one address that a coordinator on `host_ip` binds its ports on, or `None` for all: a host
+/// on a loopback address is for itself alone.
+pub fn only_address(host_ip: IpAddr) -> Option<IpAddr> {
+    host_ip.is_loopback().then_some(host_ip)
+}

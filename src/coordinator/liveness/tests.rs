@@ -1,0 +1,153 @@
+use tokio::time::advance;
+use uuid::Uuid;
+
+use super::{rivals::*, *};
+use crate::rt::{ShutdownTrigger, Timestamp};
+
+fn liveness() -> Liveness {
+    Liveness::new(ShutdownTrigger::new().1)
+}
+
+fn runner() -> RunnerId {
+    "10.0.0.1".parse().expect("an id")
+}
+
+fn session(number: u128) -> SessionId {
+    SessionId(Uuid::from_u128(number))
+}
+
+fn source(number: u128, connection: ConnectionId) -> Source {
+    Source {
+        session: session(number),
+        connection,
+        address: [10, 0, 0, number as u8].into(),
+        boot_id: Some(Uuid::from_u128(number)),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_host_is_lost_after_three_holds_and_not_before() {
+    let liveness = liveness();
+    let poll = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    advance(SHORTEST_HOLD).await;
+    liveness.answered(&runner(), &poll);
+    advance(SHORTEST_HOLD * 3).await;
+    liveness.sweep();
+    assert!(liveness.is_connected(&runner()));
+    advance(Duration::from_millis(1)).await;
+    liveness.sweep();
+    assert!(!liveness.is_connected(&runner()));
+}
+
+#[tokio::test]
+async fn a_closed_connection_ends_its_own_session_only() {
+    let liveness = liveness();
+    let mut transitions = liveness.transitions();
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    liveness.poll(&runner(), source(1, 2), BTreeMap::new());
+    liveness.connection_closed(&runner(), 1);
+    assert!(liveness.is_connected(&runner()));
+    liveness.connection_closed(&runner(), 2);
+    assert!(!liveness.is_connected(&runner()));
+    let began = Transition::Began { runner: runner(), session: session(1) };
+    assert_eq!(transitions.try_recv(), Ok(began));
+    assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+    assert!(transitions.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_goodbye_ends_the_session_that_says_it_and_no_other() {
+    let liveness = liveness();
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    liveness.poll(&runner(), source(2, 2), BTreeMap::new());
+    liveness.said_goodbye(&runner(), session(1));
+    assert!(liveness.is_connected(&runner()));
+    liveness.said_goodbye(&runner(), session(2));
+    assert!(!liveness.is_connected(&runner()));
+}
+
+#[tokio::test]
+async fn a_newer_poll_ends_the_older_one() {
+    let liveness = liveness();
+    let older = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let newer = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    older.news.notified().await;
+    assert!(!liveness.is_current(&runner(), &older));
+    assert!(liveness.is_current(&runner(), &newer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_connected_before_a_restart_gets_time_to_come_back() {
+    let liveness = liveness();
+    let mut transitions = liveness.transitions();
+    liveness.expect_back(runner(), session(1));
+    assert!(liveness.is_connected(&runner()));
+    advance(SHORTEST_HOLD * 4).await;
+    liveness.sweep();
+    assert!(!liveness.is_connected(&runner()));
+    assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+}
+
+#[test]
+fn no_poll_is_held_longer_than_its_host_was_told() {
+    let liveness = liveness();
+    for number in 0..3_200 {
+        let runner = format!("host-{number}").parse().expect("an id");
+        liveness.poll(&runner, source(number, 1), BTreeMap::new());
+    }
+    assert_eq!(liveness.hold(), Duration::from_secs(8));
+    assert_eq!(liveness.hold_at_most(SHORTEST_HOLD), SHORTEST_HOLD);
+    assert_eq!(liveness.hold_at_most(Duration::from_secs(60)), Duration::from_secs(8));
+}
+
+#[test]
+fn polls_of_a_large_fleet_stay_below_400_a_second() {
+    assert_eq!(hold_for(3), SHORTEST_HOLD);
+    assert_eq!(hold_for(1_600), SHORTEST_HOLD);
+    assert_eq!(hold_for(12_000), Duration::from_secs(30));
+}
+
+const NOW: Timestamp = Timestamp::EPOCH;
+
+#[tokio::test]
+async fn a_newcomer_waits_while_the_first_is_challenged_and_is_a_rival_if_it_answers() {
+    let liveness = liveness();
+    assert!(matches!(liveness.challenge(&runner(), &source(1, 1), NOW), Challenge::NotNeeded));
+    let held = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let Challenge::Pending(decided) = liveness.challenge(&runner(), &source(2, 2), NOW) else {
+        panic!("nobody asked the first");
+    };
+    held.news.notified().await;
+    assert!(liveness.is_challenged(&runner(), &held));
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let holder = decided.await.expect("the first answered");
+    assert_eq!(holder.address, IpAddr::from([10, 0, 0, 1]));
+    let again = liveness.challenge(&runner(), &source(2, 3), NOW);
+    assert!(matches!(again, Challenge::Rival(_)), "nothing is decided anew");
+    let rivals = liveness.rivals(&runner(), NOW);
+    assert_eq!(rivals.len(), 1);
+    assert_eq!(rivals[0].address, IpAddr::from([10, 0, 0, 2]));
+}
+
+#[tokio::test]
+async fn a_first_that_is_gone_makes_way_at_once() {
+    let liveness = liveness();
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let Challenge::Pending(decided) = liveness.challenge(&runner(), &source(2, 2), NOW) else {
+        panic!("nobody asked the first");
+    };
+    liveness.connection_closed(&runner(), 1);
+    assert!(decided.await.is_err());
+    assert!(matches!(liveness.challenge(&runner(), &source(2, 2), NOW), Challenge::NotNeeded));
+}
+
+#[tokio::test]
+async fn a_rival_that_is_heard_of_no_more_is_forgotten() {
+    let liveness = liveness();
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let _pending = liveness.challenge(&runner(), &source(2, 2), NOW);
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    assert_eq!(liveness.rivals(&runner(), NOW).len(), 1);
+    let later = NOW.plus(Duration::from_secs(180));
+    assert!(liveness.rivals(&runner(), later).is_empty());
+}

@@ -1,0 +1,58 @@
+use serde_json::json;
+
+use super::{Attempt, carry_out};
+use crate::{
+    coordinator::{
+        app::App,
+        change::{Change, Origin},
+        passwords,
+        records::{UserRecord, decode, put},
+    },
+    model::Secret,
+    store::StoreError,
+};
+
+const PASSWORD_LENGTHS: std::ops::RangeInclusive<usize> = 8..=256;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SetPasswordError {
+    #[error("there is no user {0}")]
+    NoSuchUser(String),
+    #[error("a password has {} to {} bytes", PASSWORD_LENGTHS.start(), PASSWORD_LENGTHS.end())]
+    Length,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Gives a user another password. From the reply on the old one is not accepted.
+pub async fn set_password(
+    app: &App,
+    origin: &Origin,
+    name: &str,
+    password: &Secret,
+) -> Result<(), SetPasswordError> {
+    if !PASSWORD_LENGTHS.contains(&password.expose().len()) {
+        return Err(SetPasswordError::Length);
+    }
+    let clear = password.clone();
+    let hash = tokio::task::spawn_blocking(move || passwords::hash(&clear)).await;
+    let hash = &hash.map_err(|error| StoreError::Failed(error.to_string()))?;
+    let path = &UserRecord::path(name);
+    carry_out(app, origin, |_| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?;
+            let record = record.ok_or_else(|| SetPasswordError::NoSuchUser(name.to_owned()))?;
+            let before: UserRecord = decode(&record)?;
+            let after = UserRecord { password_hash: hash.clone(), ..before };
+            let change = Change {
+                ops: vec![put(path.clone(), &after, record.version)],
+                action: "user.password",
+                subject: name.to_owned(),
+                before: json!(null),
+                after: json!(null),
+            };
+            Ok(Attempt::Commit(change, ()))
+        })
+    })
+    .await
+}

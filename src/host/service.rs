@@ -1,0 +1,129 @@
+//! The system's services: the user, the unit, the package that a file belongs to.
+
+use std::{
+    ffi::OsStr,
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use nix::unistd::User;
+
+use super::tree::Owner;
+
+/// The user that the daemon runs as, and its unit.
+pub const SERVICE: &str = "ece-agent";
+
+const SYSUSERS: &str = include_str!("../../systemd/ece-agent.sysusers");
+
+/// A command of the system that did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error("{command} was not started: {error}")]
+    NotStarted { command: String, error: io::Error },
+    #[error("{command} failed: {output}")]
+    Failed { command: String, output: String },
+}
+
+/// The user that the daemon runs as, if there is one.
+pub fn service_user() -> io::Result<Option<Owner>> {
+    let found = User::from_name(SERVICE)?;
+    Ok(found.map(|user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+}
+
+/// Makes the user that the daemon runs as.
+pub fn make_service_user() -> Result<(), CommandError> {
+    match call_with("systemd-sysusers", ["-"], SYSUSERS) {
+        Err(CommandError::NotStarted { .. }) => {
+            let home = "/var/lib/ece-agent";
+            let shell = "/usr/sbin/nologin";
+            call("useradd", ["--system", "--home-dir", home, "--shell", shell, SERVICE])
+        }
+        other => other,
+    }
+    .map(|_| ())
+}
+
+pub fn remove_service_user() -> Result<(), CommandError> {
+    call("userdel", [SERVICE]).map(|_| ())
+}
+
+/// Whoever called this program, through sudo or not.
+pub fn invoking_user() -> Owner {
+    let id = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let own = Owner { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() };
+    match (own.uid, id("SUDO_UID"), id("SUDO_GID")) {
+        (0, Some(uid), Some(gid)) => Owner { uid, gid },
+        _ => own,
+    }
+}
+
+pub fn systemctl<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<String, CommandError> {
+    call("systemctl", arguments)
+}
+
+/// What systemd says of the unit: `active`, `activating`, `failed`, `inactive`…
+pub fn unit_state() -> String {
+    systemctl(["show", "--property=ActiveState", "--value", SERVICE]).unwrap_or_default()
+}
+
+/// The last lines that the unit has logged.
+pub fn unit_log(lines: usize) -> String {
+    let lines = lines.to_string();
+    call("journalctl", ["--unit", SERVICE, "--no-pager", "--output=cat", "--lines", &lines])
+        .unwrap_or_default()
+}
+
+/// Whether the file belongs to a Debian package.
+pub fn is_packaged(file: &Path) -> bool {
+    let mut query = Command::new("dpkg-query");
+    query.arg("--search").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+    query.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Starts `program` as `user`, who gets no rights of the caller's, with pipes on its standard
+/// input and output.
+pub fn spawn_as(user: Owner, program: &Path, arguments: &[&OsStr]) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.args(arguments).uid(user.uid).gid(user.gid).current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+}
+
+fn call<'a>(
+    program: &str,
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> Result<String, CommandError> {
+    call_with(program, arguments, "")
+}
+
+fn call_with<'a>(
+    program: &str,
+    arguments: impl IntoIterator<Item = &'a str>,
+    input: &str,
+) -> Result<String, CommandError> {
+    let arguments: Vec<&str> = arguments.into_iter().collect();
+    let command = format!("{program} {}", arguments.join(" "));
+    let not_started = |error| CommandError::NotStarted { command: command.clone(), error };
+    let mut child = Command::new(program)
+        .args(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(not_started)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that reads nothing has closed its end.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(not_started)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    let said = match text(&output.stderr) {
+        said if said.is_empty() => output.status.to_string(),
+        said => said,
+    };
+    Err(CommandError::Failed { command, output: said })
+}

@@ -1,0 +1,208 @@
+//! Directories that root makes for others, in places where somebody else may have put a link.
+//! Nothing here follows a link in the last part of a path, and nothing is taken from a path twice.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+
+use nix::{
+    dir::Dir,
+    fcntl::{AtFlags, OFlag, open, openat},
+    sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat},
+    unistd::{Gid, Uid, fchown, fchownat},
+};
+
+/// Whom something belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Owner {
+    pub const ROOT: Self = Self { uid: 0, gid: 0 };
+
+    fn ids(self) -> (Option<Uid>, Option<Gid>) {
+        (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
+    }
+}
+
+/// Makes `path`, whose parent must be somebody's who is trusted, and gives it to `owner` with
+/// `mode`, whether or not it was there. A link or a file in its place is an error.
+pub fn make_dir(path: &Path, owner: Owner, mode: u32) -> io::Result<()> {
+    let dir = make_or_open(path)?;
+    let (uid, gid) = owner.ids();
+    fchown(dir.as_fd(), uid, gid)?;
+    fchmod(dir.as_fd(), Mode::from_bits_truncate(mode as nix::libc::mode_t))?;
+    Ok(())
+}
+
+/// Makes `path` as [`make_dir`] does, unless it is there.
+pub fn make_dir_if_missing(path: &Path, owner: Owner, mode: u32) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => open_dir(path).map(|_| ()),
+        Err(_) => make_dir(path, owner, mode),
+    }
+}
+
+fn make_or_open(path: &Path) -> io::Result<OwnedFd> {
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    std::fs::create_dir_all(parent)?;
+    let parent = open_dir_following(parent)?;
+    match mkdirat(&parent, name, Mode::from_bits_truncate(0o700)) {
+        Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    open_below(parent.as_fd(), name, OFlag::O_DIRECTORY)
+}
+
+fn open_dir_following(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
+}
+
+fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    Ok(open(path, flags, Mode::empty())?)
+}
+
+fn open_below(dir: BorrowedFd<'_>, name: &OsStr, more: OFlag) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | more;
+    Ok(openat(dir, name, flags, Mode::empty())?)
+}
+
+/// Lets the group `gid` through `path`, if not everybody may pass already; its owner keeps it.
+pub fn let_group_pass(path: &Path, gid: u32) -> io::Result<()> {
+    const GROUP_PASS: nix::libc::mode_t = 0o010;
+    const OTHERS_PASS: nix::libc::mode_t = 0o001;
+    let dir = open_dir(path)?;
+    let found = fstat(&dir)?;
+    let through_group = found.st_gid == gid && found.st_mode & GROUP_PASS != 0;
+    if found.st_mode & OTHERS_PASS != 0 || through_group {
+        return Ok(());
+    }
+    fchown(dir.as_fd(), None, Some(Gid::from_raw(gid)))?;
+    fchmod(dir.as_fd(), Mode::from_bits_truncate(found.st_mode & 0o700 | GROUP_PASS))?;
+    Ok(())
+}
+
+/// Gives a directory and all in it from root to `owner`, the directory itself last: until then
+/// nobody else can change what is in it. What is not root's is left alone.
+pub fn give_from_root(path: &Path, owner: Owner) -> io::Result<()> {
+    let dir = open_dir(path)?;
+    if fstat(&dir)?.st_uid != 0 {
+        return Ok(());
+    }
+    give_below(dir, owner)
+}
+
+fn give_below(dir: OwnedFd, owner: Owner) -> io::Result<()> {
+    let (uid, gid) = owner.ids();
+    let mut listing = Dir::from_fd(dir.try_clone()?)?;
+    for entry in listing.iter() {
+        let name = entry?.file_name().to_owned();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let name = OsStr::from_bytes(name.to_bytes());
+        let found = fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if is(&found, SFlag::S_IFDIR) {
+            give_below(open_below(dir.as_fd(), name, OFlag::O_DIRECTORY)?, owner)?;
+        } else {
+            fchownat(&dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        }
+    }
+    fchown(dir.as_fd(), uid, gid)?;
+    Ok(())
+}
+
+fn is(found: &FileStat, kind: SFlag) -> bool {
+    SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == kind
+}
+
+/// Gives the directory `dir` and the file `name` in it, which `from` has made, to `to`.
+pub fn hand_over(dir: &Path, name: &str, from: Owner, to: Owner) -> io::Result<()> {
+    let dir = open_dir(dir)?;
+    let (uid, gid) = to.ids();
+    match open_below(dir.as_fd(), OsStr::new(name), OFlag::empty()) {
+        Ok(file) => {
+            let found = fstat(&file)?;
+            let own = found.st_uid == from.uid || found.st_uid == to.uid;
+            // A second name for somebody else's file is not handed over.
+            if !is(&found, SFlag::S_IFREG) || found.st_nlink != 1 || !own {
+                return Err(io::Error::other(format!("{name} is not what was put there")));
+            }
+            fchown(file.as_fd(), uid, gid)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fchown(dir.as_fd(), uid, gid)?;
+    File::from(dir).sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    };
+
+    use super::*;
+
+    fn own() -> Owner {
+        Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_directory_is_an_error_and_its_target_stays_as_it_is() {
+        let root = tempfile::tempdir().expect("a directory");
+        let target = root.path().join("target");
+        fs::create_dir(&target).expect("made");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).expect("set");
+        let link = root.path().join("link");
+        symlink(&target, &link).expect("linked");
+        make_dir(&link, own(), 0o700).expect_err("it is a link");
+        make_dir_if_missing(&link, own(), 0o700).expect_err("it is a link");
+        let_group_pass(&link, own().gid).expect_err("it is a link");
+        assert_eq!(fs::metadata(&target).expect("there").mode() & 0o777, 0o755);
+        make_dir(&root.path().join("a/b"), own(), 0o710).expect("made");
+        assert_eq!(fs::metadata(root.path().join("a/b")).expect("there").mode() & 0o777, 0o710);
+    }
+
+    #[test]
+    fn only_a_plain_file_with_one_name_is_handed_over() {
+        let root = tempfile::tempdir().expect("a directory");
+        let other = root.path().join("other");
+        fs::write(&other, "somebody else's").expect("written");
+        let dir = root.path().join("dir");
+        fs::create_dir(&dir).expect("made");
+        symlink(&other, dir.join("soft")).expect("linked");
+        fs::hard_link(&other, dir.join("hard")).expect("linked");
+        fs::write(dir.join("plain"), "").expect("written");
+        hand_over(&dir, "soft", own(), own()).expect_err("a link");
+        hand_over(&dir, "hard", own(), own()).expect_err("a second name");
+        hand_over(&dir, "plain", own(), own()).expect("handed over");
+        hand_over(&dir, "missing", own(), own()).expect("nothing to hand over");
+    }
+
+    #[test]
+    fn a_group_passes_where_not_everybody_does() {
+        let root = tempfile::tempdir().expect("a directory");
+        let dir = root.path().join("dir");
+        fs::create_dir(&dir).expect("made");
+        for (before, after) in [(0o700, 0o710), (0o755, 0o755)] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(before)).expect("set");
+            let_group_pass(&dir, own().gid).expect("let pass");
+            assert_eq!(fs::metadata(&dir).expect("there").mode() & 0o777, after);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+use super::{Context, Outcome, Severity};
+use crate::model::Code;
+
+/// Whether the environment sends what talks to the coordinator through a proxy.
+pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
+    let names: Vec<&str> = context.proxies.iter().map(|(name, _)| name.as_str()).collect();
+    let found = match names[..] {
+        [] => "the environment names no proxy".to_owned(),
+        _ => format!("{} set; ece-agent goes around it", names.join(", ")),
+    };
+    let none = names.is_empty();
+    Some(Outcome::judge(Code::PreflightProxy, none, Severity::Warning, found, ""))
+}
