@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Takes the place of ECE's installer script: finds ece-agent and calls it with the same verbs and
-# flags. A roles token given on the command line is handed on through a pipe, not as an argument.
+# flags, through sudo where that works. Tokens and passwords given on the command line are handed
+# on through a pipe, not as arguments.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+bad_argument() { say "error: $*"; exit 3; }
 
 find_binary() {
   local candidate
@@ -13,46 +17,138 @@ find_binary() {
       return
     fi
   done
-  printf '%s\n' "error: ece-agent was not found beside this script, in PATH or as ECE_AGENT_BINARY" >&2
+  say "error: ece-agent was not found beside this script, in PATH or as ECE_AGENT_BINARY"
   exit 1
 }
 
-not_here_yet() {
-  printf '%s\n' "error: '$1' is not served by this version of ece-agent; the verb is: install" >&2
-  exit 3
+usage() {
+  cat <<'END'
+usage: elastic-cloud-enterprise.sh [VERB] [FLAG…]
+
+  install                        set up the first host, or join a cluster (without a verb too)
+  upgrade                        put the ece-agent beside this script in the installed one's place
+  reset-adminconsole-password    give a user of the API a new password, on the first host
+  add-stack-version              nothing to do here
+  configure-selinux-settings     nothing to do here
+
+'ece-agent help VERB' describes the flags.
+END
 }
 
-verb=${1:-install}
-case $verb in
-  install) shift || true ;;
-  -h | --help | help) exec "$(find_binary)" install --help ;;
-  --*) verb=install ;;
-  upgrade | reset-adminconsole-password | add-stack-version | configure-selinux-settings)
-    not_here_yet "$verb" ;;
-  *)
-    printf '%s\n' "error: unknown verb '$verb'; the verb is: install" >&2
-    exit 3 ;;
-esac
+# Becomes the program, as root if sudo allows that. What is not a secret of the environment goes
+# along. $secret, if set, is what the program reads from its standard input.
+secret='' has_secret=''
+become() {
+  local command=("$@") name
+  if [[ $EUID != 0 ]] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    local environment=()
+    for name in $(compgen -e ECE_AGENT_ || true); do environment+=("$name=${!name}"); done
+    command=(sudo -n env "${environment[@]}" "${command[@]}")
+  fi
+  if [[ $has_secret ]]; then
+    exec "${command[@]}" < <(printf '%s\n' "$secret")
+  fi
+  exec "${command[@]}"
+}
 
-token='' has_token='' arguments=()
-while (($#)); do
+# Splits FLAG=VALUE and FLAG VALUE; sets $value and says how many arguments were taken.
+taken=0 value=''
+take_value() {
   case $1 in
-    --roles-token)
-      (($# > 1)) || { printf '%s\n' "error: --roles-token needs a value" >&2; exit 3; }
-      token=$2 has_token=yes
-      shift 2 ;;
-    --roles-token=*)
-      token=${1#*=} has_token=yes
-      shift ;;
+    *=*) value=${1#*=} taken=1 ;;
     *)
-      arguments+=("$1")
-      shift ;;
+      (($# > 1)) || bad_argument "$1 needs a value"
+      value=$2 taken=2 ;;
   esac
-done
+}
 
-binary=$(find_binary)
-if [[ $has_token ]]; then
-  exec {token_fd}< <(printf '%s\n' "$token")
-  exec "$binary" "$verb" "${arguments[@]}" --roles-token-file "/dev/fd/$token_fd"
-fi
-exec "$binary" "$verb" "${arguments[@]}"
+# Quotes that were typed as part of a value.
+unquoted() {
+  local text=$1
+  text=${text#\'} text=${text%\'}
+  printf '%s' "$text"
+}
+
+install() {
+  local arguments=()
+  while (($#)); do
+    case $1 in
+      --roles-token | --roles-token=*)
+        take_value "$@"
+        secret=$(unquoted "$value") has_secret=yes
+        shift "$taken" ;;
+      *)
+        arguments+=("$1")
+        shift ;;
+    esac
+  done
+  [[ $has_secret ]] && arguments+=(--roles-token-file -)
+  local binary
+  binary=$(find_binary)
+  become "$binary" install "${arguments[@]}"
+}
+
+upgrade() {
+  local arguments=() without_effect=() binary
+  binary=$(find_binary)
+  while (($#)); do
+    case $1 in
+      --binary | --binary=*) take_value "$@"; binary=$value; shift "$taken" ;;
+      --timeout | --timeout=*) take_value "$@"; arguments+=(--timeout "$value"); shift "$taken" ;;
+      --state-dir | --state-dir=*) take_value "$@"; arguments+=(--state-dir "$value"); shift "$taken" ;;
+      --user | --user=* | --pass | --pass=* | --docker-registry | --docker-registry=* | \
+      --ece-docker-repository | --ece-docker-repository=* | --cloud-enterprise-version | \
+      --cloud-enterprise-version=* | --timeout-factor | --timeout-factor=* | --config-file | \
+      --config-file=* | --memory-settings | --memory-settings=* | --host-docker-host | \
+      --host-docker-host=* | --host-storage-path | --host-storage-path=*)
+        take_value "$@"
+        without_effect+=("${1%%=*}")
+        shift "$taken" ;;
+      --debug | --podman | --selinux | --overwrite-existing-image | --force-upgrade | --skip-pending-plan-check)
+        without_effect+=("$1")
+        shift ;;
+      *) bad_argument "unknown flag $1" ;;
+    esac
+  done
+  ((${#without_effect[@]} == 0)) ||
+    say "no effect here: ${without_effect[*]}"
+  become "$binary" upgrade --binary "$binary" "${arguments[@]}"
+}
+
+reset_password() {
+  local arguments=() binary
+  while (($#)); do
+    case $1 in
+      --pwd | --pwd=*)
+        take_value "$@"
+        secret=$value has_secret=yes
+        shift "$taken" ;;
+      --user | --user=* | --host-storage-path | --host-storage-path=* | --state-dir | --state-dir=*)
+        take_value "$@"
+        arguments+=("${1%%=*}" "$value")
+        shift "$taken" ;;
+      --host-docker-host | --host-docker-host=* | --secrets | --secrets=*)
+        take_value "$@"
+        say "no effect here: ${1%%=*}"
+        shift "$taken" ;;
+      --debug | --podman | --selinux) say "no effect here: $1"; shift ;;
+      *) bad_argument "unknown flag $1" ;;
+    esac
+  done
+  [[ $has_secret ]] && arguments+=(--password-file /dev/stdin)
+  binary=$(find_binary)
+  become "$binary" reset-password "${arguments[@]}"
+}
+
+case ${1:-install} in
+  -h | --help | help) usage ;;
+  --*) install "$@" ;;
+  install) shift || true; install "$@" ;;
+  upgrade) shift; upgrade "$@" ;;
+  reset-adminconsole-password) shift; reset_password "$@" ;;
+  add-stack-version)
+    say "nothing to do: no stack versions are kept here, as nothing schedules instances yet" ;;
+  configure-selinux-settings)
+    say "nothing to do: there are no containers here that would need SELinux labels" ;;
+  *) bad_argument "unknown verb '$1'; see --help" ;;
+esac

@@ -97,6 +97,11 @@ enum Verb {
     Explain(explain::ExplainArguments),
 }
 
+/// The definition of the command line, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Which installation a verb is about.
 #[derive(clap::Args)]
 struct StateDirArgument {

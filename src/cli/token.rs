@@ -6,10 +6,11 @@ use super::{access::AccessArguments, output::Output, small_runtime};
 use crate::{
     client::ClientError,
     config::read_token,
+    coordinator::API_PORT,
     model::{Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, Secret, TokenId},
     rt::{Clock, Timestamp},
     token::{Claims, UnverifiedToken},
-    wire::tokens::EnrollmentTokenRequest,
+    wire::{downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
 };
 
 #[derive(clap::Subcommand)]
@@ -205,9 +206,15 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
         description: arguments.description,
         allow_replace: arguments.allow_replace,
     };
-    let reply =
-        small_runtime().block_on(access.client.create_token(&request)).map_err(api_failure)?;
+    let (reply, served) = small_runtime().block_on(async {
+        let reply = access.client.create_token(&request).await.map_err(api_failure)?;
+        // A coordinator that serves no program is older, and no reason to lose the token.
+        Ok::<_, Failure>((reply, access.client.downloads().await.ok()))
+    })?;
     let command = join_command(&access.coordinator, &reply.token, &arguments.roles);
+    let with_curl = served.map(|served| {
+        join_with_curl(&access.coordinator, &served.public_key_pin, &reply.token, &arguments.roles)
+    });
     let claims = UnverifiedToken::parse(&reply.token)?.claims().clone();
     if output.is_json() {
         output.json(&json!({
@@ -216,12 +223,40 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
             "roles": claims.roles,
             "expires_at": claims.expires_at.map(Timestamp::rfc3339),
             "join_command": command,
+            "join_command_with_curl": with_curl,
         }));
     } else {
         output.line(&reply.token);
-        output.line(&format!("\nOn the new host run:\n  {command}"));
+        if let Some(with_curl) = with_curl {
+            output.line(&format!("\nOn a new host that has curl and nothing else:\n{with_curl}"));
+        }
+        output.line(&format!("\nOn a new host that has ece-agent:\n{command}"));
     }
     Ok(())
+}
+
+/// The flag for these roles, with a blank before it.
+fn roles_flag(roles: &RoleSet) -> String {
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(" --roles \"{}\"", names.join(",")),
+    }
+}
+
+/// Fetches the installer from the coordinator whose key is `pin`, and runs it only if it is that
+/// one. The token goes through standard input.
+fn join_with_curl(
+    coordinator: &CoordinatorAddress,
+    pin: &str,
+    token: &str,
+    roles: &RoleSet,
+) -> String {
+    let url = coordinator.with_port(API_PORT).base_url();
+    let roles = roles_flag(roles);
+    format!(
+        "script=$(curl -fsSk --pinnedpubkey '{pin}' {url}{JOIN_SCRIPT_PATH}) && sh -c \"$script\" join{roles} --roles-token-file - <<'TOKEN'\n{token}\nTOKEN"
+    )
 }
 
 fn join_command(coordinator: &CoordinatorAddress, token: &str, roles: &RoleSet) -> String {
@@ -229,11 +264,7 @@ fn join_command(coordinator: &CoordinatorAddress, token: &str, roles: &RoleSet) 
         HOSTS_PORT => coordinator.host().to_owned(),
         _ => coordinator.to_string(),
     };
-    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
-    let roles = match names.is_empty() {
-        true => String::new(),
-        false => format!(" --roles \"{}\"", names.join(",")),
-    };
+    let roles = roles_flag(roles);
     format!("ece-agent install --coordinator-host {host} --roles-token '{token}'{roles}")
 }
 

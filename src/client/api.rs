@@ -11,6 +11,7 @@ use crate::{
     tls::{KeyError, PinVerifier},
     wire::{
         EmptyResponse,
+        downloads::{DOWNLOADS_PATH, DownloadInfo},
         tokens::{EnrollmentTokenRequest, ListEnrollmentTokenReply, RequestEnrollmentTokenReply},
     },
 };
@@ -58,6 +59,11 @@ impl ApiClient {
         let path = format!("{TOKENS}/{id}");
         let EmptyResponse {} = self.send(self.request(Method::DELETE, &path)).await?;
         Ok(())
+    }
+
+    /// What the coordinator serves to new machines.
+    pub async fn downloads(&self) -> Result<DownloadInfo, ClientError> {
+        self.send(self.request(Method::GET, DOWNLOADS_PATH)).await
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

@@ -18,6 +18,10 @@ impl Fingerprint {
     }
 
     /// The 64 digits without the prefix, for use in a path.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     pub fn digits(&self) -> String {
         hex::encode(self.0)
     }

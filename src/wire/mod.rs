@@ -4,6 +4,7 @@
 
 pub mod allocators;
 pub mod coordinators;
+pub mod downloads;
 mod failed;
 pub mod hosts;
 pub mod proxies;

@@ -197,6 +197,11 @@ fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
     fs::copy(script(), &beside).unwrap();
     std::os::unix::fs::symlink(agent_path(), dir.path().join("ece-agent")).unwrap();
     call(&beside, &[], &["install", "--coordinator-host", "10.0.0.1"]).refused(3, "token.missing");
-    call(&beside, &[], &["upgrade"]).expect(3);
+    call(&beside, &[], &["--coordinator-host", "10.0.0.1"]).refused(3, "token.missing");
     call(&beside, &[], &["dance"]).expect(3);
+    call(&beside, &[], &["upgrade", "--dance"]).expect(3);
+    for verb in ["add-stack-version", "configure-selinux-settings"] {
+        let told = call(&beside, &[], &[verb]).expect(0).stderr;
+        assert!(told.contains("nothing to do"), "{told}");
+    }
 }

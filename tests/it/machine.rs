@@ -197,7 +197,7 @@ fn an_install_killed_at_many_moments_ends_joined_once() {
     for moment in 0..times {
         cluster.install(&mut host, token, &[]);
         // Where this falls in the installation does not matter, and differs from run to run.
-        std::thread::sleep(Duration::from_micros((moment * 7919) % 60_000));
+        std::thread::sleep(Duration::from_micros((moment * 7919) % 120_000));
         host.kill();
     }
     let permissions = |name: &str| {

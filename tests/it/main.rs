@@ -12,6 +12,7 @@ mod hostile_server;
 mod installer_script;
 mod join;
 mod kills;
+mod lab;
 mod life;
 mod machine;
 mod repetition;

@@ -4,6 +4,7 @@ mod allocators;
 mod auth;
 mod context;
 mod coordinators;
+mod downloads;
 mod error;
 mod extract;
 mod hosts;

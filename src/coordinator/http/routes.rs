@@ -16,13 +16,16 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    allocators, context::name_request, coordinators, error::ApiError, extract::MAX_BODY, hosts,
-    proxies, runners, tokens,
+    allocators, context::name_request, coordinators, downloads, error::ApiError, extract::MAX_BODY,
+    hosts, proxies, runners, tokens,
 };
 use crate::{
     coordinator::app::App,
     model::CoordinatorAddress,
-    wire::hosts::{ENROL_PATH, HELLO_PATH, LEAVE_PATH, SESSION_PATH},
+    wire::{
+        downloads::{DOWNLOADS_PATH, JOIN_SCRIPT_PATH},
+        hosts::{ENROL_PATH, HELLO_PATH, LEAVE_PATH, SESSION_PATH},
+    },
 };
 
 /// A finished router.
@@ -61,6 +64,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .into_openapi()
 }
 
+fn below_downloads(name: &str) -> String {
+    format!("{DOWNLOADS_PATH}{name}")
+}
+
 /// Port 12443: people and tools.
 pub fn api_router(app: Arc<App>) -> Service {
     let (in_region, _) = platform().split_for_parts();
@@ -70,6 +77,11 @@ pub fn api_router(app: Arc<App>) -> Service {
     let document = Json(document);
     let router = router
         .nest(PLATFORM_IN_REGION, in_region)
+        .route(JOIN_SCRIPT_PATH, get(downloads::join_script))
+        .route(&below_downloads(""), get(downloads::info))
+        .route(&below_downloads("/ece-agent"), get(downloads::binary))
+        .route(&below_downloads("/ece-agent.sha256"), get(downloads::checksum_file))
+        .route(&below_downloads("/elastic-cloud-enterprise.sh"), get(downloads::installer_script))
         .route(OPENAPI, get(move || async move { document }));
     finish(router, app)
 }

@@ -1,11 +1,13 @@
 mod api;
 mod cluster;
 mod command;
+mod lab;
 mod schema;
 
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
 pub use command::{Finished, agent, agent_path, sync_failure_library};
+pub use lab::{Lab, Machine, PROVIDED};
 pub use schema::Contract;
 
 use std::time::{Duration, Instant};

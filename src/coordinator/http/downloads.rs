@@ -1,0 +1,110 @@
+//! How the program gets onto a new machine: this coordinator's own binary, and a script that
+//! fetches and installs it. Nothing here is secret, so nobody has to say who they are; whoever
+//! fetches it pins this coordinator's key.
+
+use std::{fs, io, sync::Arc};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::error::ApiError;
+use crate::{
+    coordinator::{app::App, server::API_PORT},
+    model::{CoordinatorAddress, Fingerprint},
+    wire::downloads::DownloadInfo,
+};
+
+const JOIN_SCRIPT: &str = include_str!("../../../scripts/join.sh");
+const INSTALLER_SCRIPT: &str = include_str!("../../../scripts/elastic-cloud-enterprise.sh");
+
+/// What runs now, also after the file was replaced.
+const OWN_BINARY: &str = "/proc/self/exe";
+
+/// Downloads of the binary at a time: each holds it in memory.
+const AT_ONCE: usize = 4;
+
+static DOWNLOADS: Semaphore = Semaphore::const_new(AT_ONCE);
+static CHECKSUM: OnceCell<String> = OnceCell::const_new();
+
+async fn read_binary() -> Result<Vec<u8>, ApiError> {
+    let read = tokio::task::spawn_blocking(|| fs::read(OWN_BINARY)).await;
+    read.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
+        tracing::error!(%error, "this program's own file cannot be read");
+        ApiError::Internal
+    })
+}
+
+async fn checksum() -> Result<&'static str, ApiError> {
+    let computed = CHECKSUM.get_or_try_init(|| async {
+        let _place = DOWNLOADS.acquire().await.map_err(|_| ApiError::Busy)?;
+        Ok::<_, ApiError>(hex::encode(digest(&SHA256, &read_binary().await?)))
+    });
+    computed.await.map(String::as_str)
+}
+
+/// As curl's `--pinnedpubkey` takes it.
+fn curl_pin(key: Fingerprint) -> String {
+    format!("sha256//{}", STANDARD.encode(key.as_bytes()))
+}
+
+fn platform() -> String {
+    format!("Linux-{}", std::env::consts::ARCH)
+}
+
+/// The coordinator by the name that the client used, or by its own.
+fn named(app: &App, headers: &HeaderMap) -> Result<CoordinatorAddress, ApiError> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let given = host.and_then(|host| host.parse::<CoordinatorAddress>().ok());
+    given.or_else(|| app.addresses.first().cloned()).ok_or(ApiError::Internal)
+}
+
+pub async fn info(State(app): State<Arc<App>>) -> Result<Json<DownloadInfo>, ApiError> {
+    Ok(Json(DownloadInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: platform(),
+        sha256: checksum().await?.to_owned(),
+        public_key_pin: curl_pin(app.key),
+    }))
+}
+
+pub async fn binary() -> Result<Response, ApiError> {
+    let _place = DOWNLOADS.try_acquire().map_err(|_| ApiError::Busy)?;
+    let content = Bytes::from(read_binary().await?);
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
+}
+
+pub async fn checksum_file() -> Result<Response, ApiError> {
+    let line = format!("{}  ece-agent\n", checksum().await?);
+    Ok(([(header::CONTENT_TYPE, "text/plain")], line).into_response())
+}
+
+pub async fn join_script(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let coordinator = named(&app, &headers)?;
+    let url = coordinator.with_port(API_PORT).base_url();
+    let script = JOIN_SCRIPT
+        .replace("@URL@", &url)
+        .replace("@PIN@", &curl_pin(app.key))
+        .replace("@SHA256@", checksum().await?)
+        .replace("@PLATFORM@", &platform())
+        .replace("@COORDINATOR@", coordinator.host());
+    Ok(shell_script(script))
+}
+
+pub async fn installer_script() -> Response {
+    shell_script(INSTALLER_SCRIPT.to_owned())
+}
+
+fn shell_script(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/x-shellscript")], text).into_response()
+}

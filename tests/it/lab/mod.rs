@@ -1,0 +1,10 @@
+//! New hosts on booted machines: by hand, by script, by unit, by cloud-init, by package.
+
+mod by_hand;
+
+use crate::support::{Lab, skip};
+
+/// A lab, unless this machine cannot boot others.
+fn lab(test: &str) -> Option<Lab> {
+    Lab::build().inspect_err(|reason| skip(test, reason)).ok()
+}
