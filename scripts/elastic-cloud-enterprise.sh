@@ -112,7 +112,10 @@ upgrade() {
   done
   ((${#without_effect[@]} == 0)) ||
     say "no effect here: ${without_effect[*]}"
-  become "$binary" upgrade --binary "$binary" "${arguments[@]}"
+  # What is installed judges what comes; where nothing is, what comes says so.
+  local installed=/usr/bin/ece-agent
+  [[ -x $installed ]] || installed=$(command -v ece-agent || printf '%s' "$binary")
+  become "$installed" upgrade --binary "$binary" "${arguments[@]}"
 }
 
 reset_password() {

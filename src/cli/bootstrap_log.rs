@@ -1,13 +1,14 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, fchown},
     path::Path,
     sync::Mutex,
 };
 
 use crate::{
     agent::{Progress, Step},
+    host::service::invoking_user,
     model::Failure,
     rt::{Clock, files},
 };
@@ -30,6 +31,9 @@ impl<'a> BootstrapLog<'a> {
         let path = dir.join("bootstrap.log");
         files::remove(&path)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // Whoever called this through sudo will want to read it.
+        let caller = invoking_user();
+        fchown(&file, Some(caller.uid), Some(caller.gid))?;
         Ok(Self { file: Mutex::new(file), clock: Clock::system(), beside })
     }
 

@@ -89,10 +89,14 @@ impl Installation {
         let deadline = Instant::now() + patience;
         let state = &self.options.state_dir;
         if let Some(status) = running(state).await? {
-            if !(status.state == AgentState::Refused && self.options.new_identity) {
-                return self.already_running(status, deadline).await;
-            }
-            stop_daemon(state).await?;
+            match status.state {
+                AgentState::Refused if self.options.new_identity => stop_daemon(state).await?,
+                AgentState::Connected if self.options.new_identity => {
+                    let message = format!("{} is a member in good standing", status.name());
+                    return Err(Failure::new(Code::JoinNotNeeded, message));
+                }
+                _ => return self.already_running(status, deadline).await,
+            };
         }
         let reporter = Reporter::new(self.output);
         let ended = match self.daemon {

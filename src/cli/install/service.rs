@@ -267,6 +267,8 @@ fn place_directories(options: &InstallOptions, user: Owner) -> Result<String, Fa
     if matches!(options.purpose, Purpose::FirstHost(_)) {
         let logs = storage.join("logs");
         make_dir_if_missing(&logs, caller, 0o755).map_err(not_made(&logs))?;
+        let logs = logs.join("bootstrap-logs");
+        make_dir_if_missing(&logs, caller, 0o700).map_err(not_made(&logs))?;
         // Until the cluster is made its secrets file is written by the service user.
         if load_identity(&options.state_dir)?.is_none() {
             let secrets = storage.join("bootstrap-state");

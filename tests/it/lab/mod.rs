@@ -1,6 +1,10 @@
 //! New hosts on booted machines: by hand, by script, by unit, by cloud-init, by package.
 
 mod by_hand;
+mod copies;
+mod first_boot;
+mod package;
+mod script;
 
 use crate::support::{Lab, skip};
 

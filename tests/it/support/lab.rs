@@ -128,7 +128,7 @@ impl Lab {
         for part in ["upper", "work", "root"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let hosts = format!("127.0.0.1 localhost\n{address} machine-{number}\n");
+        let hosts = format!("127.0.0.1 localhost\n{address} machine-{number} blank\n");
         let machine = Machine { name, address, dir, running: None, arguments: Vec::new() };
         machine.write("etc/hostname", "blank\n", 0o644);
         // The base system is the same for all; a machine id is not.
@@ -188,7 +188,31 @@ impl Machine {
         );
     }
 
+    /// Puts the program where a package does.
+    pub fn install_program(&self, _lab: &Lab) {
+        let target = self.dir.join("upper/usr/bin/ece-agent");
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(image().unwrap().provided.join("ece-agent"), target).unwrap();
+    }
+
+    /// Enables a unit of a machine that is not running.
+    pub fn enable(&self, unit: &str) {
+        let wants = self.dir.join("upper/etc/systemd/system/multi-user.target.wants");
+        fs::create_dir_all(&wants).unwrap();
+        let target = format!("/usr/lib/systemd/system/{unit}");
+        std::os::unix::fs::symlink(target, wants.join(unit)).unwrap();
+    }
+
     pub fn boot(&mut self) {
+        self.boot_without_waiting();
+        let up = within(BOOT_LIMIT, || {
+            let state = self.run("systemctl is-system-running").stdout;
+            matches!(state.trim(), "running" | "degraded")
+        });
+        assert!(up, "{} did not boot:\n{}", self.name, self.console());
+    }
+
+    pub fn boot_without_waiting(&mut self) {
         let image = image().unwrap();
         let root = self.dir.join("root");
         sh(&format!(
@@ -224,11 +248,6 @@ impl Machine {
         );
         self.running = Some(Running { container, leader });
         drop(guard);
-        let up = within(BOOT_LIMIT, || {
-            let state = self.run("systemctl is-system-running").stdout;
-            matches!(state.trim(), "running" | "degraded")
-        });
-        assert!(up, "{} did not boot:\n{}", self.name, self.console());
     }
 
     /// Runs a command as root on the booted machine.
