@@ -40,6 +40,8 @@ pub struct JoinStart<'a> {
     pub progress: &'a dyn Progress,
     /// What production needs is only a warning.
     pub relaxed: bool,
+    /// The daemon is going to be a service.
+    pub as_service: bool,
     /// Checks not to make.
     pub skip: &'a [Code],
     /// How long to try coordinators that cannot be reached.
@@ -151,6 +153,7 @@ impl<'a> TokenVerified<'a> {
                 roles: &start.options.roles,
                 bind: only_address(host_ip.0),
                 relaxed: start.relaxed,
+                as_service: start.as_service,
                 look_only: false,
                 installed: None,
                 reach: Some(&reach),

@@ -182,10 +182,14 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
     }
 }
 
-/// The runtime of verbs that only ask somebody something.
-fn small_runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
+/// Runs what only asks somebody something. A name that is still being resolved when the answer is
+/// known holds nobody up.
+fn run_to_end<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("the system gives a process its event queue")
+        .expect("the system gives a process its event queue");
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
 }

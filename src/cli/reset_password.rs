@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{StateDirArgument, access::read_password, output::Output, small_runtime};
+use super::{StateDirArgument, access::read_password, output::Output, run_to_end};
 use crate::{
     agent::{StatusClient, load_identity},
     coordinator::{ADMIN, generate_password},
@@ -51,7 +51,7 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     };
     let not_running =
         |error: crate::agent::StatusError| Failure::new(Code::DaemonNotRunning, error.to_string());
-    let refused = small_runtime().block_on(async {
+    let refused = run_to_end(async {
         let client = StatusClient::connect(&state).await?;
         client.set_password(user, password.clone()).await
     });

@@ -32,7 +32,7 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
     }
     logging::start("info");
     let state = arguments.state.state_dir();
-    daemon_runtime().block_on(async {
+    run_daemon(async {
         let host_file = host_file(&state)?;
         let token = token_at_start(host_file.as_ref());
         if !state.path().exists() && token.is_none() {
@@ -96,12 +96,15 @@ fn join_at_start(
     }
 }
 
-/// The runtime of a process that goes on as the daemon.
-pub fn daemon_runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs what is, or goes on as, the daemon.
+pub fn run_daemon<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .expect("the system gives a process its threads")
+        .expect("the system gives a process its threads");
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
 }
 
 /// Starts the daemon in this process; it stops on signals and when it is told to.

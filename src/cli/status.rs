@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{
     StateDirArgument,
     output::Output,
-    small_runtime,
+    run_to_end,
     wait::{running, until_connected},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub struct StatusArguments {
 
 pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
-    small_runtime().block_on(async {
+    run_to_end(async {
         if arguments.wait {
             let deadline = Instant::now() + Duration::from_secs(arguments.timeout.into());
             let waited = until_connected(&state, deadline, || None).await;

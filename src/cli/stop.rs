@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{StateDirArgument, output::Output, small_runtime};
+use super::{StateDirArgument, output::Output, run_to_end};
 use crate::{
     agent::{StatusClient, StatusError},
     config::StateDir,
@@ -21,7 +21,7 @@ pub struct StopArguments {
 
 pub fn stop(arguments: StopArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
-    let stopped = small_runtime().block_on(stop_daemon(&state))?;
+    let stopped = run_to_end(stop_daemon(&state))?;
     output.note(if stopped { "stopped" } else { "no daemon is running" });
     Ok(Exit::Success)
 }

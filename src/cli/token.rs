@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{access::AccessArguments, output::Output, small_runtime};
+use super::{access::AccessArguments, output::Output, run_to_end};
 use crate::{
     client::ClientError,
     config::read_token,
@@ -206,7 +206,7 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
         description: arguments.description,
         allow_replace: arguments.allow_replace,
     };
-    let (reply, served) = small_runtime().block_on(async {
+    let (reply, served) = run_to_end(async {
         let reply = access.client.create_token(&request).await.map_err(api_failure)?;
         // A coordinator that serves no program is older, and no reason to lose the token.
         Ok::<_, Failure>((reply, access.client.downloads().await.ok()))
@@ -270,7 +270,7 @@ fn join_command(coordinator: &CoordinatorAddress, token: &str, roles: &RoleSet) 
 
 fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let reply = small_runtime().block_on(access.client.list_tokens()).map_err(api_failure)?;
+    let reply = run_to_end(access.client.list_tokens()).map_err(api_failure)?;
     if output.is_json() {
         output.json(&reply);
         return Ok(());
@@ -291,7 +291,7 @@ fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
         Err(_) => UnverifiedToken::parse(text.expose())?.claims().id,
     };
     let access = arguments.access.open()?;
-    small_runtime().block_on(access.client.revoke_token(id)).map_err(api_failure)?;
+    run_to_end(access.client.revoke_token(id)).map_err(api_failure)?;
     if output.is_json() {
         output.json(&json!({ "token_id": id, "revoked": true }));
     } else {

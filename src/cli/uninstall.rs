@@ -9,7 +9,7 @@ use super::{
     CONFIG_FILE, StateDirArgument,
     install::{Layout, runs_as_service},
     output::Output,
-    small_runtime,
+    run_to_end,
     stop::stop_daemon,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
         // A unit that was never there is as good as stopped.
         let _ = systemctl(["--quiet", "disable", "--now", "ece-agent"]);
     }
-    let left = small_runtime().block_on(async {
+    let left = run_to_end(async {
         stop_daemon(&state).await?;
         Ok::<_, Failure>(match identity.as_ref().filter(|identity| !identity.first_host) {
             Some(identity) => Some(leave(identity, &state).await),

@@ -11,7 +11,7 @@ use super::{
     StateDirArgument,
     install::{Layout, copy_binary, runs_as_service, service_failed},
     output::Output,
-    small_runtime,
+    run_to_end,
     stop::stop_daemon,
     wait::{running, until_connected},
 };
@@ -54,7 +54,7 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
         None => std::env::current_exe().map_err(|error| failed(error.to_string()))?,
     };
     let new_version = version_of(&new)?;
-    small_runtime().block_on(async {
+    run_to_end(async {
         let before = running(&state).await?;
         let target = match (&before, is_service) {
             (_, true) => PathBuf::from(Layout::BINARY),

@@ -28,6 +28,8 @@ pub struct FirstHostStart<'a> {
     pub progress: &'a dyn Progress,
     /// What production needs is only a warning.
     pub relaxed: bool,
+    /// The daemon is going to be a service.
+    pub as_service: bool,
     /// Checks not to make.
     pub skip: &'a [Code],
 }
@@ -112,6 +114,7 @@ impl FirstHostStart<'_> {
             roles: &self.options.roles,
             bind: only_address(host_ip),
             relaxed: self.relaxed,
+            as_service: self.as_service,
             look_only: false,
             installed: None,
             reach: None,

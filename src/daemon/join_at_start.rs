@@ -84,6 +84,7 @@ impl JoinAtStart {
             machine: &*self.machine,
             progress: &told,
             relaxed: self.options.force,
+            as_service: true,
             skip: &self.options.skip,
             patience: FOR_EVER,
             replace: false,

@@ -77,7 +77,7 @@ impl Machine for LinuxMachine {
         let most = most.unwrap_or(u64::MAX);
         // A service manager that may raise limits is bound by the kernel alone.
         match getrlimit(Resource::RLIMIT_NOFILE) {
-            Ok((_, hard)) if !(self.has_systemd() && self.is_root()) => hard.min(most),
+            Ok((_, hard)) if !self.has_systemd() => hard.min(most),
             _ => most,
         }
     }

@@ -36,6 +36,8 @@ pub struct Context<'a> {
     pub bind: Option<IpAddr>,
     /// Nobody relies on this host: what production needs is only a warning.
     pub relaxed: bool,
+    /// The daemon is going to be a service, whoever makes these checks.
+    pub as_service: bool,
     /// Nothing may be written: what can be known only by trying is left out.
     pub look_only: bool,
     /// The host that is installed here already, as far as that matters.

@@ -3,7 +3,7 @@ use crate::model::Code;
 
 /// Whether the daemon becomes a service. Where nobody relies on that it does not matter.
 pub(super) fn check_user(context: &Context<'_>) -> Option<Outcome> {
-    let is_root = context.machine.is_root();
+    let is_root = context.as_service || context.machine.is_root();
     let found = if is_root { "root" } else { "a user without privileges" };
     let severity = bad(context);
     Some(Outcome::judge(Code::PreflightUser, is_root, severity, found, "root, for a service"))

@@ -22,6 +22,7 @@ fn outcomes(machine: &FakeMachine, relaxed: bool, skip: &[Code]) -> Vec<Outcome>
         roles: &"allocator,proxy".parse().expect("roles"),
         bind: None,
         relaxed,
+        as_service: false,
         look_only: true,
         installed: None,
         reach: None,

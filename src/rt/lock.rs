@@ -7,7 +7,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg},
+    fcntl::{Flock, FlockArg, OFlag},
 };
 
 /// An exclusive lock that ends with the process that holds it.
@@ -25,8 +25,14 @@ pub enum LockHeld {
 impl FileLock {
     /// Takes the lock or fails at once.
     pub fn take(path: &Path) -> Result<Self, LockHeld> {
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        // A link in its place would make root create what somebody else has chosen.
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(path)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self(lock)),
             Err((_, Errno::EWOULDBLOCK)) => Err(LockHeld::ByAnother),

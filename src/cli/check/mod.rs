@@ -6,7 +6,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{CONFIG_FILE, output::Output, own_state_dir, progress::Silent, small_runtime};
+use super::{
+    CONFIG_FILE, install::runs_as_service, output::Output, own_state_dir, progress::Silent,
+    run_to_end,
+};
 use crate::{
     agent::{find_coordinator, load_identity, proxies_in_environment},
     config::{InstallArguments, Mistake, only_address},
@@ -34,7 +37,7 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         }
         coordinators => {
             let found = find_coordinator(coordinators, &pins, Default::default(), &Silent);
-            small_runtime().block_on(found)
+            run_to_end(found)
         }
     };
     let outcomes = preflight::check(&preflight::Context {
@@ -43,6 +46,7 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         roles: &options.roles,
         bind: options.settings.host_ip.and_then(only_address),
         relaxed: options.relaxed,
+        as_service: runs_as_service(&options.state_dir),
         look_only: true,
         installed: identity.map(|identity| identity.runner_id),
         reach: reach.as_ref(),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Daemon, Installation};
 use crate::{
     agent::{Identity, JoinStart, Progress, load_identity, may_give_up, prepare_state_dir},
-    cli::{output::Output, progress::EventReporter, run::daemon_runtime},
+    cli::{output::Output, progress::EventReporter, run::run_daemon},
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock},
     host::LinuxMachine,
@@ -34,7 +34,7 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
     drop(text);
     let installation = Installation { options, output, daemon: Daemon::Service };
-    daemon_runtime().block_on(async {
+    run_daemon(async {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
         prepare_state_dir(&options.state_dir)?;
@@ -91,6 +91,7 @@ impl Installation {
                     machine: &LinuxMachine,
                     progress,
                     relaxed: options.foreground || options.force,
+                    as_service: self.daemon == Daemon::Service,
                     skip: &options.skip,
                     patience: options.wait_for_coordinator,
                     replace: options.replace,
@@ -109,6 +110,7 @@ impl Installation {
                     machine: &LinuxMachine,
                     progress,
                     relaxed: options.foreground || options.force,
+                    as_service: self.daemon == Daemon::Service,
                     skip: &options.skip,
                 };
                 let set_up = start.set_up(now).await?;

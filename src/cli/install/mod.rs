@@ -17,7 +17,7 @@ use super::{
     output::Output,
     own_state_dir,
     progress::Reporter,
-    run::{self, daemon_runtime},
+    run::{self, run_daemon},
     stop::stop_daemon,
     wait::{not_in_time, running, until_connected},
 };
@@ -65,7 +65,7 @@ pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Fail
         () if runs_as_service(&options.state_dir) => Daemon::Service,
         () => Daemon::Background,
     };
-    daemon_runtime().block_on(Installation { options, output, daemon }.carry_out())
+    run_daemon(Installation { options, output, daemon }.carry_out())
 }
 
 /// Whether the host of this state directory is, or will be, a service of the system.

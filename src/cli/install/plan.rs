@@ -46,6 +46,7 @@ impl Installation {
             roles: options.purpose.roles(),
             bind,
             relaxed: options.foreground || options.force,
+            as_service: self.daemon == Daemon::Service,
             look_only: true,
             installed: identity.as_ref().map(|identity| identity.runner_id.clone()),
             reach: reach.as_ref(),

@@ -225,6 +225,9 @@ fn place_binary() -> Result<String, Failure> {
     if is_packaged(target) {
         return Ok(format!("{}, of its Debian package", Layout::BINARY));
     }
+    if fs::read(&own).is_ok_and(|new| fs::read(target).is_ok_and(|old| old == new)) {
+        return Ok(format!("{}, as it was", Layout::BINARY));
+    }
     note_made(Layout::BINARY)?;
     copy_binary(&own, target).map_err(not_made(target))?;
     Ok(format!("{} copied to {}", own.display(), Layout::BINARY))

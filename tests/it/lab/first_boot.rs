@@ -120,6 +120,14 @@ fn without_token_an_image_has_nothing_to_run_and_a_refused_token_is_said_and_not
     assert!(!log.contains(&token));
 }
 
+/// cloud-init is through, and has nothing to complain about.
+#[track_caller]
+fn settled(machine: &Machine) {
+    let waited = machine.run("cloud-init status --wait --long");
+    let log = machine.run("cat /var/log/cloud-init-output.log").stdout;
+    assert_eq!(waited.code, 0, "{waited:?}\n{log}");
+}
+
 fn with_token(user_data: &str, token: &str) -> String {
     user_data.replace("ROLES_TOKEN", token)
 }
@@ -135,7 +143,7 @@ fn by_cloud_init_hosts_are_set_up_and_join_at_their_first_boot() {
     first.install_program(&lab);
     first.seed(&repository("scripts/cloud-init/first-host.yaml"));
     first.boot();
-    first.run("cloud-init status --wait").expect(0);
+    settled(&first);
     first.sees_connected("10.77.0.11");
     let (good, revoked) = (
         first.token("--persistent --roles allocator"),
@@ -155,7 +163,7 @@ fn by_cloud_init_hosts_are_set_up_and_join_at_their_first_boot() {
         .stdout
         .contains("waiting: ")));
     first.boot();
-    second.run("cloud-init status --wait").expect(0);
+    settled(&second);
     first.sees_connected("10.77.0.12");
     second.run("test -e /run/ece-agent-setup/roles-token").expect(1);
     let logs = second
@@ -167,9 +175,8 @@ fn by_cloud_init_hosts_are_set_up_and_join_at_their_first_boot() {
     // All of it again, as if the instance were new.
     second.run("cloud-init clean --logs").expect(0);
     second.reboot();
-    let again = second.run("cloud-init status --wait");
+    settled(&second);
     let log = second.run("cat /var/log/cloud-init-output.log").stdout;
-    assert_eq!(again.code, 0, "{again:?}\n{log}");
     assert!(log.contains("all is well"), "{log}");
 
     let mut third = lab.machine(13);

@@ -2,9 +2,11 @@
 
 mod by_hand;
 mod copies;
+mod faults;
 mod first_boot;
 mod package;
 mod script;
+mod secrets;
 
 use crate::support::{Lab, skip};
 

@@ -166,11 +166,6 @@ impl Machine {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// A file of the machine, whether it runs or not.
-    pub fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.dir.join("upper").join(path)).ok()
-    }
-
     /// What the machine has printed on its console.
     pub fn console(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.dir.join("console")).unwrap_or_default()).into()
@@ -183,7 +178,7 @@ impl Machine {
         self.write(&format!("{seed}/user-data"), user_data, 0o600);
         self.write(
             "etc/cloud/cloud.cfg.d/90-seed.cfg",
-            "datasource_list: [NoCloud, None]\n",
+            "datasource_list: [NoCloud, None]\nlocale: false\n",
             0o644,
         );
     }
@@ -285,6 +280,27 @@ impl Machine {
     pub fn reboot(&mut self) {
         self.crash();
         self.boot();
+    }
+
+    /// Writes a file of the booted machine.
+    pub fn write_running(&self, path: &str, content: &[u8]) {
+        use std::io::Write;
+        let mut writing = self.command(&format!("cat > /{path}"));
+        let mut writing = writing.stdin(Stdio::piped()).spawn().unwrap();
+        writing.stdin.take().unwrap().write_all(content).unwrap();
+        assert!(writing.wait().unwrap().success());
+    }
+
+    /// The machine gets another address.
+    pub fn readdress(&mut self, address: &str) {
+        let (name, old) = (&self.name, &self.address);
+        sh(&format!(
+            "set -e; ip -n {name} address del {old}/24 dev host0
+             ip -n {name} address add {address}/24 dev host0
+             ip -n {name} route replace default via 10.77.0.1"
+        ))
+        .expect(0);
+        self.address = address.to_owned();
     }
 
     /// The machine's link to the others.
