@@ -214,7 +214,8 @@ impl WithoutEffect {
             ("--selinux", self.selinux),
         ]
         .into_iter()
-        .filter_map(|(name, given)| given.then(|| name.to_owned()))
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| name.to_owned())
         .collect()
     }
 }

@@ -26,6 +26,9 @@ pub struct RunnerInfo {
     pub region: String,
     /// How the host came in. Not part of ECE's API.
     pub joined: JoinedWith,
+    /// What the kernel of the machine that is connected calls its boot. Not part of ECE's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
     /// Machines with a copy of this host's key, which are kept apart. Not part of ECE's API.
     pub clones: Vec<RunnerClone>,
 }

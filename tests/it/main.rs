@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod auth;
+mod check;
 mod connection;
 mod contract;
 mod docs;

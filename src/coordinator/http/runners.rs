@@ -145,6 +145,7 @@ fn shown(app: &App, host: &HostRecord) -> RunnerInfo {
             source_address: host.joined.source_address,
             overridden_checks: host.joined.overridden.clone(),
         },
+        boot_id: app.liveness.boot_id(&host.runner_id).map(|id| id.to_string()),
         clones: rivals.iter().map(clone_shown).collect(),
     }
 }

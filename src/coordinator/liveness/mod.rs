@@ -222,6 +222,11 @@ impl Liveness {
         self.lock().contains_key(runner)
     }
 
+    /// What the kernel of the host's machine calls its boot.
+    pub fn boot_id(&self, runner: &RunnerId) -> Option<Uuid> {
+        self.lock().get(runner)?.source?.boot_id
+    }
+
     /// What the host said of its roles. One that has not said anything yet is taken for well.
     pub fn is_healthy(&self, runner: &RunnerId, role: Option<Role>) -> bool {
         self.lock().get(runner).is_some_and(|presence| match role {

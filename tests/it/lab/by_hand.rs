@@ -72,6 +72,25 @@ fn by_hand_as_root_hosts_become_services_that_survive_a_crash_of_their_machine()
     first.sees_connected("10.77.0.13");
     third.run("systemctl is-active ece-agent").expect(0);
 
+    // A daemon that dies, or that hangs, is started anew.
+    let restarts =
+        || second.run("systemctl show ece-agent -p NRestarts --value").stdout.trim().to_owned();
+    second.run("kill -KILL $(systemctl show ece-agent -p MainPID --value)").expect(0);
+    assert!(within(Duration::from_secs(30), || restarts() == "1"));
+    first.sees_connected("10.77.0.12");
+    second
+        .run(
+            "mkdir -p /run/systemd/system/ece-agent.service.d
+             printf '[Service]\\nWatchdogSec=2\\n' > /run/systemd/system/ece-agent.service.d/dog.conf
+             systemctl daemon-reload && systemctl restart ece-agent && sleep 1
+             kill -STOP $(systemctl show ece-agent -p MainPID --value)",
+        )
+        .expect(0);
+    assert!(within(Duration::from_secs(30), || {
+        second.run("journalctl -u ece-agent --no-pager").stdout.contains("Watchdog timeout")
+    }));
+    first.sees_connected("10.77.0.12");
+
     // A machine that crashes comes back by itself, and so does the first host.
     second.reboot();
     first.sees_connected("10.77.0.12");

@@ -34,6 +34,8 @@ fn a_copied_disk_is_noticed_kept_apart_and_one_command_makes_it_a_host_of_its_ow
     assert_eq!(shown["connected"], true);
     assert_eq!(shown["host_ip"], "10.77.0.12", "the copy's address was taken in: {shown:#}");
     assert_eq!(shown["clones"][0]["address"], "10.77.0.13");
+    let boots = [&shown["boot_id"], &shown["clones"][0]["boot_id"]];
+    assert!(boots.iter().all(|id| told.contains(id.as_str().unwrap())), "{told}\n{shown:#}");
     assert!(within(Duration::from_secs(20), || {
         original.status()["warnings"][0]["code"] == "host.cloned"
     }));

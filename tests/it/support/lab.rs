@@ -65,11 +65,9 @@ fn make_image() -> Result<Image, String> {
     let binary = provided.join("ece-agent");
     let _ = fs::remove_file(&binary);
     sh(&format!("strip -o {} {}", binary.display(), agent_path().display())).expect(0);
-    for script in ["elastic-cloud-enterprise.sh"] {
-        let copy = provided.join(script);
-        let _ = fs::remove_file(&copy);
-        fs::copy(repository().join("scripts").join(script), copy).unwrap();
-    }
+    let script = provided.join("elastic-cloud-enterprise.sh");
+    let _ = fs::remove_file(&script);
+    fs::copy(repository().join("scripts/elastic-cloud-enterprise.sh"), script).unwrap();
     Ok(Image { root, provided })
 }
 

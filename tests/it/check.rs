@@ -1,0 +1,130 @@
+//! `ece-agent check`, and what an installation does with the same checks.
+
+use serde_json::Value;
+
+use crate::support::{Cluster, Finished, agent};
+
+fn check(flags: &[&str]) -> Finished {
+    Finished::of(agent(["check", "--host-storage-path", "/tmp"]).args(flags))
+}
+
+fn one<'a>(checks: &'a Value, code: &str) -> &'a Value {
+    let checks = checks["checks"].as_array().unwrap();
+    checks.iter().find(|it| it["code"] == code).unwrap_or_else(|| panic!("{code}: {checks:#?}"))
+}
+
+#[test]
+fn each_check_says_what_it_found_what_is_needed_and_how_to_get_there() {
+    let told = check(&["--json", "--roles", "allocator", "--foreground"]).expect(0).json();
+    assert_eq!(told["passed"], true);
+    for it in told["checks"].as_array().unwrap() {
+        let severity = it["severity"].as_str().unwrap();
+        assert!(["ok", "warning"].contains(&severity), "{it}");
+        assert!(!it["found"].as_str().unwrap().is_empty(), "{it}");
+        assert!(!it["fix"].as_str().unwrap().is_empty(), "{it}");
+    }
+    for code in ["preflight.memory", "preflight.disk", "preflight.max_map_count", "preflight.swap"]
+    {
+        one(&told, code);
+    }
+    let words = check(&["--roles", "allocator", "--foreground"]).expect(0).stdout;
+    assert!(words.contains("preflight.memory") && words.contains("MB of memory"), "{words}");
+}
+
+#[test]
+fn what_fails_ends_with_exit_code_11_and_what_is_skipped_is_not_looked_at() {
+    let bad = ["--capacity", "999999999"];
+    let told = check(&[&bad[..], &["--json"]].concat()).expect(11).json();
+    assert_eq!(told["passed"], false);
+    assert_eq!(one(&told, "preflight.capacity")["severity"], "error");
+    let skipping = [&bad[..], &["--json", "--skip", "preflight.capacity"]].concat();
+    let told = check(&skipping).expect(0).json();
+    assert_eq!(one(&told, "preflight.capacity")["severity"], "skipped");
+    check(&["--skip", "preflight.moon"]).refused(3, "config.invalid");
+}
+
+#[test]
+fn the_way_to_the_coordinator_is_gone_step_by_step_and_its_clock_compared() {
+    let cluster = Cluster::start();
+    let token = cluster.token("allocator");
+    let host = &cluster.first.address;
+    let with_token = ["--json", "--roles", "allocator", "--roles-token", &token];
+    let told = check(&[&with_token[..], &["--coordinator-host", host]].concat()).expect(0).json();
+    assert_eq!(one(&told, "preflight.coordinator")["severity"], "ok");
+    let clock = one(&told, "preflight.clock_skew");
+    assert_eq!(clock["severity"], "ok");
+    assert!(clock["found"].as_str().unwrap().contains(" s "), "{clock}");
+    one(&told, "preflight.route");
+
+    let at = |host: &str, flags: &[&str]| {
+        let told = check(&[&with_token[..], flags, &["--coordinator-host", host]].concat());
+        let told = told.expect(11).json();
+        let reach = one(&told, "preflight.coordinator");
+        let found = reach["found"].as_str().unwrap().to_owned();
+        (found, reach["cause_code"].as_str().unwrap().to_owned())
+    };
+    let (found, cause) = at("no.such.name.invalid", &[]);
+    assert!(
+        found.contains("step 'resolve'") && cause == "coordinator.name_not_resolved",
+        "{found}"
+    );
+    let (found, cause) = at("127.0.0.99", &[]);
+    assert!(
+        found.contains("step 'connect'") && cause == "coordinator.connection_refused",
+        "{found}"
+    );
+    let (found, cause) = at(&format!("{host}:12400"), &[]);
+    assert!(found.contains("step 'tls'") && cause == "coordinator.not_tls", "{found}");
+    let (found, cause) = at(&format!("{host}:12443"), &[]);
+    assert!(found.contains("step 'http'") && cause == "coordinator.protocol", "{found}");
+    let other = Cluster::start();
+    let (found, cause) = at(&other.first.address, &[]);
+    assert!(found.contains("step 'trust'") && cause == "trust.pin_mismatch", "{found}");
+}
+
+#[test]
+fn what_was_overridden_is_shown_in_the_api_and_warnings_stop_nothing() {
+    let cluster = Cluster::start();
+    let token = cluster.token("allocator");
+    let host = cluster.host(2);
+    let flags = ["--roles", "allocator", "--skip", "preflight.memory,preflight.swap", "--no-wait"];
+    let told = cluster.try_install(&host, &token, &flags).expect(0).stderr;
+    assert!(told.contains("its daemon is starting"), "{told}");
+    host.wait_connected();
+    let overridden = cluster.runner(&host.address)["joined"]["overridden_checks"].clone();
+    assert_eq!(overridden, serde_json::json!(["preflight.memory", "preflight.swap"]));
+    host.stop_background();
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let cluster = Cluster::start();
+    let token = cluster.token("proxy");
+    let host = cluster.host(2);
+    let told = cluster.try_install(&host, &token, &["--roles", "proxy", "--dry-run"]).expect(0);
+    assert!(told.stdout.contains("would join the cluster with the roles proxy"), "{told:?}");
+    assert!(!host.state.exists() && !host.storage.exists());
+    let runners = cluster.api("GET", "/platform/infrastructure/runners", None).json();
+    assert_eq!(runners["runners"].as_array().unwrap().len(), 1);
+    let asked_too_much = ["--roles", "allocator", "--dry-run"];
+    cluster.try_install(&host, &token, &asked_too_much).refused(10, "token.roles_exceeded");
+}
+
+#[test]
+fn a_join_waits_for_a_coordinator_that_is_not_up_yet_as_long_as_it_is_told_to() {
+    let mut cluster = Cluster::start();
+    let token = cluster.token("");
+    cluster.first.stop();
+    let host = cluster.host(2);
+    let wait = ["--wait-for-coordinator", "1"];
+    cluster.try_install(&host, &token, &wait).refused(12, "coordinator.connection_refused");
+    let mut waiting = host.install_command(&["--json", "--wait-for-coordinator", "60"]);
+    waiting.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+    let waiting = waiting.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    cluster.first.run();
+    let ended = waiting.wait_with_output().unwrap();
+    let events = String::from_utf8(ended.stdout).unwrap();
+    assert!(ended.status.success(), "{events}");
+    assert!(cluster.is_connected(&host.address));
+    host.stop_background();
+}
