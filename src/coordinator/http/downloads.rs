@@ -2,7 +2,10 @@
 //! fetches and installs it. Nothing here is secret, so nobody has to say who they are; whoever
 //! fetches it pins this coordinator's key.
 
-use std::{fs, io, sync::Arc};
+use std::{
+    fs, io,
+    sync::{Arc, Weak},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
@@ -13,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::error::ApiError;
 use crate::{
@@ -28,23 +31,36 @@ const INSTALLER_SCRIPT: &str = include_str!("../../../scripts/elastic-cloud-ente
 /// What runs now, also after the file was replaced.
 const OWN_BINARY: &str = "/proc/self/exe";
 
-/// Downloads of the binary at a time: each holds it in memory.
-const AT_ONCE: usize = 4;
-
-static DOWNLOADS: Semaphore = Semaphore::const_new(AT_ONCE);
 static CHECKSUM: OnceCell<String> = OnceCell::const_new();
 
-async fn read_binary() -> Result<Vec<u8>, ApiError> {
+/// In memory as long as somebody downloads it, and once however many do.
+static BINARY: Mutex<Weak<Vec<u8>>> = Mutex::const_new(Weak::new());
+
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+async fn read_binary() -> Result<Bytes, ApiError> {
+    let mut kept = BINARY.lock().await;
+    if let Some(binary) = kept.upgrade() {
+        return Ok(Bytes::from_owner(Shared(binary)));
+    }
     let read = tokio::task::spawn_blocking(|| fs::read(OWN_BINARY)).await;
-    read.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
+    let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let binary = Arc::new(read.map_err(|error| {
         tracing::error!(%error, "this program's own file cannot be read");
         ApiError::Internal
-    })
+    })?);
+    *kept = Arc::downgrade(&binary);
+    Ok(Bytes::from_owner(Shared(binary)))
 }
 
 async fn checksum() -> Result<&'static str, ApiError> {
     let computed = CHECKSUM.get_or_try_init(|| async {
-        let _place = DOWNLOADS.acquire().await.map_err(|_| ApiError::Busy)?;
         Ok::<_, ApiError>(hex::encode(digest(&SHA256, &read_binary().await?)))
     });
     computed.await.map(String::as_str)
@@ -76,8 +92,7 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Json<DownloadInfo>, Api
 }
 
 pub async fn binary() -> Result<Response, ApiError> {
-    let _place = DOWNLOADS.try_acquire().map_err(|_| ApiError::Busy)?;
-    let content = Bytes::from(read_binary().await?);
+    let content = read_binary().await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
 }
 

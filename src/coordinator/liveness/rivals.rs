@@ -18,6 +18,10 @@ use crate::{
 /// A rival that has not asked again for this long is gone; it does so every 30 s.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
+/// Newcomers that wait or are remembered at a time, for one host: a host that makes up more of them
+/// is not believed more.
+const MOST: usize = 16;
+
 /// A machine that is kept apart, as another one with its key was there first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rival {
@@ -57,6 +61,8 @@ impl Rivals {
         for (rival, decided) in self.waiting.drain(..) {
             self.known.retain(|known| known.session != rival.session);
             self.known.push(rival);
+            let too_many = self.known.len().saturating_sub(MOST);
+            self.known.drain(..too_many);
             // A newcomer that went away meanwhile does not need to know.
             let _ = decided.send(holder);
         }
@@ -80,6 +86,9 @@ impl Liveness {
         let known = rivals.known.iter_mut().find(|rival| rival.session == newcomer.session);
         if let Some(known) = known {
             known.seen_at = now;
+            return Challenge::Rival(Holder { address: first.address, boot_id: first.boot_id });
+        }
+        if rivals.waiting.len() >= MOST {
             return Challenge::Rival(Holder { address: first.address, boot_id: first.boot_id });
         }
         let (decided, decision) = oneshot::channel();
