@@ -170,7 +170,7 @@ impl Session {
         }
         self.show(memory, &address);
         if refused {
-            self.apply(&DesiredState { revision: 0, roles: Vec::new() });
+            self.apply(&DesiredState::default());
             memory.desired = DesiredState::default();
             save_desired(&self.state, &memory.desired);
             memory.notices.clear();
@@ -199,6 +199,7 @@ impl Session {
             status.coordinator = Some(coordinator.clone());
             status.roles = health;
             status.desired_revision = memory.desired.revision;
+            status.maintenance = memory.desired.maintenance;
             status.host_ip = Some(memory.facts.host_ip);
             status.warnings = clock_skew.into_iter().chain(notices).collect();
         });

@@ -99,6 +99,9 @@ fn in_words(status: &Status) -> String {
     if status.roles.is_empty() && status.cluster_id.is_some() {
         lines.push("roles        none; give it some in the Cloud UI or the API".into());
     }
+    if status.maintenance {
+        lines.push("maintenance  on: nothing new is placed here".into());
+    }
     for (role, health) in &status.roles {
         let mark = if health.healthy { "healthy" } else { "NOT HEALTHY" };
         lines.push(format!("role         {role}: {mark}, {}", health.detail));

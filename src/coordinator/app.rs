@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    cluster::Cluster, liveness::Liveness, passwords::Passwords, records::HostRecord,
-    registry::Registry,
+    cluster::Cluster, failures::Failures, liveness::Liveness, passwords::Passwords,
+    records::HostRecord, registry::Registry, sessions::Sessions,
 };
 use crate::{
     model::{Fingerprint, Role},
@@ -17,6 +17,8 @@ pub struct App {
     pub registry: Arc<Registry>,
     pub liveness: Arc<Liveness>,
     pub passwords: Passwords,
+    pub sessions: Sessions,
+    pub failures: Failures,
     pub cluster: Cluster,
     pub clock: Clock,
     pub shutdown: Shutdown,

@@ -239,6 +239,7 @@ async fn commit(
             overridden: Vec::new(),
             replaced: None,
         },
+        allocator: Default::default(),
     };
     let user = |name: &str, role, password: &SecretText| UserRecord {
         name: name.to_owned(),

@@ -10,6 +10,7 @@ mod app;
 mod bootstrap;
 mod change;
 mod cluster;
+mod failures;
 mod http;
 mod liveness;
 mod owners;
@@ -17,8 +18,10 @@ mod passwords;
 mod records;
 mod registry;
 mod seal;
+mod search;
 mod server;
 mod services;
+mod sessions;
 mod start;
 #[cfg(test)]
 mod testing;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     liveness::Liveness,
-    records::{HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, decode},
+    records::{ApiKeyRecord, HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, decode},
 };
 use crate::{
     model::{KeyId, RunnerId, TokenId},
@@ -28,6 +28,7 @@ pub struct View {
     keys: BTreeMap<KeyId, Entry<KeyRecord>>,
     tokens: BTreeMap<TokenId, Entry<TokenRecord>>,
     users: BTreeMap<String, Entry<UserRecord>>,
+    api_keys: BTreeMap<String, Entry<ApiKeyRecord>>,
 }
 
 struct Entry<T> {
@@ -56,6 +57,18 @@ impl View {
         self.users.get(name).map(|entry| entry.value.clone())
     }
 
+    pub fn users(&self) -> impl Iterator<Item = &Arc<UserRecord>> {
+        self.users.values().map(|entry| &entry.value)
+    }
+
+    pub fn api_key(&self, id: &str) -> Option<Arc<ApiKeyRecord>> {
+        self.api_keys.get(id).map(|entry| entry.value.clone())
+    }
+
+    pub fn api_keys(&self) -> impl Iterator<Item = &Arc<ApiKeyRecord>> {
+        self.api_keys.values().map(|entry| &entry.value)
+    }
+
     /// Takes one change in, unless a later one is known; the host it concerns.
     fn apply(&mut self, change: &Change, revision: u64) -> Result<Option<RunnerId>, StoreError> {
         let path = &change.path;
@@ -72,6 +85,8 @@ impl View {
             if let Ok(id) = name.parse() {
                 take(&mut self.tokens, id, change, revision)?;
             }
+        } else if let Some(id) = name_below(path, &ApiKeyRecord::root()) {
+            take(&mut self.api_keys, id.to_owned(), change, revision)?;
         } else if let Some(name) = path.below(&UserRecord::root()) {
             take(&mut self.users, name.to_owned(), change, revision)?;
         }
@@ -159,7 +174,14 @@ impl Registry {
 
 async fn read_all(store: &SharedStore) -> Result<View, StoreError> {
     let mut view = View::default();
-    for root in [HostRecord::root(), KeyRecord::root(), TokenRecord::root(), UserRecord::root()] {
+    let roots = [
+        HostRecord::root(),
+        KeyRecord::root(),
+        TokenRecord::root(),
+        UserRecord::root(),
+        ApiKeyRecord::root(),
+    ];
+    for root in roots {
         for record in store.list(&root).await? {
             let revision = record.revision;
             view.apply(&Change { path: record.path.clone(), record: Some(record) }, revision)?;

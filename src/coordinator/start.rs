@@ -113,6 +113,8 @@ impl CoordinatorConfig {
             registry: registry.clone(),
             liveness: liveness.clone(),
             passwords: Passwords::new(),
+            sessions: Default::default(),
+            failures: Default::default(),
             cluster,
             clock: self.clock.clone(),
             shutdown: shutdown.clone(),

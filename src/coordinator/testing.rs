@@ -98,6 +98,8 @@ impl TestCluster {
             registry,
             liveness,
             passwords: Passwords::new(),
+            sessions: Default::default(),
+            failures: Default::default(),
             cluster,
             clock,
             shutdown,

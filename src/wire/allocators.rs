@@ -38,6 +38,9 @@ pub struct AllocatorHealthStatus {
     pub connected: bool,
     pub healthy: bool,
     pub maintenance_mode: bool,
+    /// RFC 3339: since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_mode_timestamp: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -66,8 +69,48 @@ pub struct AllocatorCapacityStorage {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct AllocatorSettings {
+    /// MB (2^20 bytes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<i32>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MetadataItems {
+    pub items: Vec<MetadataItem>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MetadataItemValue {
+    pub value: String,
+}
+
+/// What moving instances away came to; nothing runs here that could move.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct MoveClustersCommandResponse {
+    pub moves: MoveClustersDetails,
+    pub failures: MoveClustersDetails,
+}
+
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct MoveClustersDetails {
+    #[schema(value_type = Vec<Object>)]
+    pub elasticsearch_clusters: Vec<serde_json::Value>,
+    #[schema(value_type = Vec<Object>)]
+    pub kibana_clusters: Vec<serde_json::Value>,
+    #[schema(value_type = Vec<Object>)]
+    pub apm_clusters: Vec<serde_json::Value>,
+    #[schema(value_type = Vec<Object>)]
+    pub appsearch_clusters: Vec<serde_json::Value>,
+    #[schema(value_type = Vec<Object>)]
+    pub enterprise_search_clusters: Vec<serde_json::Value>,
+}
+
+/// What bringing an index in step came to; lists are answered from what is stored, so there is
+/// nothing to bring in step.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct ModelVersionIndexSynchronizationResults {
+    #[schema(value_type = Object)]
+    pub results: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

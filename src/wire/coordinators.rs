@@ -18,3 +18,27 @@ pub struct CoordinatorSummary {
     pub client_port: i32,
     pub attributes: BTreeMap<String, String>,
 }
+
+/// Hosts that wait to become coordinators; none can in this version.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CoordinatorCandidatesSummary {
+    #[schema(value_type = Vec<Object>)]
+    pub candidates: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConstructorOverview {
+    pub constructors: Vec<ConstructorInfo>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConstructorInfo {
+    pub constructor_id: String,
+    pub status: ConstructorHealthStatus,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConstructorHealthStatus {
+    pub connected: bool,
+    pub maintenance_mode: bool,
+}

@@ -188,6 +188,9 @@ pub struct DesiredState {
     pub revision: u64,
     /// Names: a newer coordinator may know roles that this host does not.
     pub roles: Vec<String>,
+    /// Nothing new is to be placed on this host.
+    #[serde(default)]
+    pub maintenance: bool,
 }
 
 impl DesiredState {

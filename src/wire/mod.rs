@@ -7,9 +7,12 @@ pub mod coordinators;
 pub mod downloads;
 mod failed;
 pub mod hosts;
+pub mod platform;
 pub mod proxies;
+pub mod roles;
 pub mod runners;
 pub mod tokens;
+pub mod users;
 
 pub use failed::{FailedReply, FailedReplyElement, HEADER_ERROR_CODES};
 

@@ -51,3 +51,38 @@ pub struct ProxiesSsoSettings {
     pub max_age: i64,
     pub sso_secret: String,
 }
+
+/// Proxies with these labels, of which so many are expected.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProxiesFilteredGroup {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    pub filters: Vec<ProxiesFilter>,
+    pub expected_proxies_count: i32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProxiesFilter {
+    pub key: String,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProxiesFilteredGroupHealth {
+    pub group: ProxiesFilteredGroup,
+    pub observed_proxies_count: i32,
+    /// `Green`, `Yellow` or `Red`.
+    pub status: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProxiesHealth {
+    pub observed_proxies_count: i32,
+    pub expected_proxies_count: i32,
+    /// Empty as long as no instances run.
+    #[schema(value_type = Vec<Object>)]
+    pub allocations: Vec<serde_json::Value>,
+    pub filtered_groups: Vec<ProxiesFilteredGroupHealth>,
+    /// `Green`, `Yellow` or `Red`: the worst of all.
+    pub status: String,
+}

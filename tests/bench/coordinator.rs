@@ -90,7 +90,10 @@ impl Coordinator {
     pub fn token_file(&self) -> PathBuf {
         let request = json!({ "persistent": true, "roles": ["allocator", "proxy"] }).to_string();
         let path = "/configuration/security/enrollment-tokens";
-        let reply: Value = serde_json::from_str(&self.curl(&["-d", &request], path)).unwrap();
+        let reply: Value = serde_json::from_str(
+            &self.curl(&["-H", "Content-Type: application/json", "-d", &request], path),
+        )
+        .unwrap();
         let file = self.dir.path().join("token");
         std::fs::write(&file, reply["token"].as_str().unwrap()).unwrap();
         file

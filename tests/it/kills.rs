@@ -41,7 +41,7 @@ fn ask(
     let mut command = std::process::Command::new("curl");
     command.args(["-sk", "-f", "--max-time", "5", "-u", admin, "-X", method, &url]);
     if let Some(body) = body {
-        command.args(["-d", body]);
+        command.args(["-H", "Content-Type: application/json", "-d", body]);
     }
     let output = command.output().unwrap();
     output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?

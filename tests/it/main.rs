@@ -5,6 +5,7 @@ mod auth;
 mod check;
 mod connection;
 mod contract;
+mod contract_walk;
 mod docs;
 mod door;
 mod facts;

@@ -57,7 +57,11 @@ impl CoordinatorClient for Arc<FakeCoordinator> {
         }
         Ok(SessionReply {
             protocol: PROTOCOL,
-            desired: DesiredState { revision: 3, roles: vec!["proxy".into(), "unheard-of".into()] },
+            desired: DesiredState {
+                revision: 3,
+                roles: vec!["proxy".into(), "unheard-of".into()],
+                maintenance: false,
+            },
             hold_ms: 4000,
             return_window_ms: 0,
             send_facts: !known,

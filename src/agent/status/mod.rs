@@ -50,6 +50,9 @@ pub struct Status {
     pub host_ip: Option<IpAddr>,
     pub roles: BTreeMap<Role, RoleStatus>,
     pub desired_revision: u64,
+    /// The cluster places nothing new on this host.
+    #[serde(default)]
+    pub maintenance: bool,
     /// Why it is not connected.
     pub problem: Option<Problem>,
     pub warnings: Vec<Problem>,
@@ -83,6 +86,7 @@ impl Status {
             host_ip: None,
             roles: BTreeMap::new(),
             desired_revision: 0,
+            maintenance: false,
             problem: None,
             warnings: Vec::new(),
             session,

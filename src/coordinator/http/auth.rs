@@ -1,4 +1,4 @@
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -13,6 +13,7 @@ use crate::{
         change::Origin,
         passwords::PasswordError,
         records::{Actor, UserRecord, UserRole},
+        services::api_keys::user_of_key,
     },
     model::Secret,
 };
@@ -22,36 +23,40 @@ pub trait Permission: Send + Sync {
     fn allows(role: UserRole) -> bool;
 }
 
-/// Seeing hosts, their roles and their state.
-pub struct ReadHosts;
-/// Changing hosts and their roles, and removing them.
-pub struct ChangeHosts;
-/// Seeing and making roles tokens: whoever may, can add hosts.
-pub struct ManageTokens;
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident: $($role:ident)|+;)*) => {$(
+        $(#[$doc])*
+        pub struct $name;
 
-impl Permission for ReadHosts {
-    fn allows(role: UserRole) -> bool {
-        match role {
-            UserRole::Admin | UserRole::Readonly => true,
+        impl Permission for $name {
+            fn allows(role: UserRole) -> bool {
+                matches!(role, $(UserRole::$role)|+)
+            }
         }
-    }
+    )*};
 }
 
-impl Permission for ChangeHosts {
-    fn allows(role: UserRole) -> bool {
-        role == UserRole::Admin
-    }
-}
-
-impl Permission for ManageTokens {
-    fn allows(role: UserRole) -> bool {
-        role == UserRole::Admin
-    }
+permissions! {
+    /// Seeing hosts, their roles and their state.
+    ReadHosts: Admin | Readonly;
+    /// Changing hosts and their roles, and removing them.
+    ChangeHosts: Admin;
+    /// Seeing and making roles tokens: whoever may, can add hosts.
+    ManageTokens: Admin;
+    /// One's own account, session and keys.
+    OwnAccount: Admin | Readonly;
+    /// Other people's accounts and keys.
+    ManageUsers: Admin;
+    /// What was done, by whom.
+    ReadAudit: Admin;
 }
 
 /// Proof that the request's user has the permission `P`, and who it is.
 pub struct Permit<P> {
     pub origin: Origin,
+    pub user: Arc<UserRecord>,
+    /// The bearer token that the request came with.
+    pub bearer: Option<Secret>,
     permission: PhantomData<P>,
 }
 
@@ -59,12 +64,13 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let user = authenticate(parts, app).await?;
+        let connection =
+            parts.extensions.get::<SharedContext>().cloned().ok_or(ApiError::Internal)?;
+        let credentials = Credentials::of(parts).ok_or(ApiError::Unauthenticated)?;
+        let user = credentials.user(app, connection.address()).await?;
         if !P::allows(user.role) {
             return Err(ApiError::Forbidden);
         }
-        let connection =
-            parts.extensions.get::<SharedContext>().cloned().ok_or(ApiError::Internal)?;
         connection.vouch();
         let RequestId(request_id) =
             RequestId::from_request_parts(parts, app).await.unwrap_or_else(|never| match never {});
@@ -74,27 +80,87 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
                 address: connection.address(),
                 request_id,
             },
+            user,
+            bearer: match credentials {
+                Credentials::Bearer(text) => Some(text),
+                Credentials::Basic(..) | Credentials::ApiKey(_) => None,
+            },
             permission: PhantomData,
         })
     }
 }
 
-async fn authenticate(parts: &Parts, app: &App) -> Result<Arc<UserRecord>, ApiError> {
-    let header = parts.headers.get(header::AUTHORIZATION).ok_or(ApiError::Unauthenticated)?;
-    let (name, password) = basic(header.as_bytes()).ok_or(ApiError::Unauthenticated)?;
-    let user = app.registry.view().user(&name);
-    app.passwords.check(user, &password).await.map_err(|error| match error {
-        PasswordError::Wrong => ApiError::Unauthenticated,
-        PasswordError::Busy => ApiError::Busy,
-    })
+/// What a request says of who sends it.
+enum Credentials {
+    Basic(String, Secret),
+    Bearer(Secret),
+    ApiKey(Secret),
+}
+
+impl Credentials {
+    fn of(parts: &Parts) -> Option<Self> {
+        let header = parts.headers.get(header::AUTHORIZATION)?.as_bytes();
+        let secret =
+            |text: &[u8]| std::str::from_utf8(text).ok().map(|text| Secret::new(text.trim()));
+        if let Some((name, password)) = basic(header) {
+            return Some(Self::Basic(name, password));
+        }
+        if let Some(text) = after_scheme(header, b"bearer ") {
+            return secret(text).map(Self::Bearer);
+        }
+        secret(after_scheme(header, b"apikey ")?).map(Self::ApiKey)
+    }
+
+    async fn user(&self, app: &App, from: IpAddr) -> Result<Arc<UserRecord>, ApiError> {
+        match self {
+            Self::Basic(name, password) => check_password(app, name, password, from).await,
+            Self::Bearer(text) => user_of_session(app, text).ok_or(ApiError::Unauthenticated),
+            Self::ApiKey(text) => user_of_key(app, text.expose()).ok_or(ApiError::Unauthenticated),
+        }
+    }
+}
+
+/// The user whose session this is, as they are now.
+pub fn user_of_session(app: &App, text: &Secret) -> Option<Arc<UserRecord>> {
+    let name = app.sessions.user(text.expose())?;
+    let user = app.registry.view().user(&name)?;
+    app.sessions.holds(text.expose(), &user).then_some(user)
+}
+
+/// The user with this name and password. Whoever fails often from one address waits for the answer.
+pub async fn check_password(
+    app: &App,
+    name: &str,
+    password: &Secret,
+    from: IpAddr,
+) -> Result<Arc<UserRecord>, ApiError> {
+    let user = app.registry.view().user(name);
+    match app.passwords.check(user, password).await {
+        Ok(user) => Ok(user),
+        Err(PasswordError::Busy) => Err(ApiError::Busy),
+        Err(PasswordError::Wrong) => {
+            tokio::time::sleep(app.failures.failed(from)).await;
+            Err(ApiError::Unauthenticated)
+        }
+    }
+}
+
+/// The bearer token of a request, whatever it is worth.
+pub fn bearer(parts: &Parts) -> Option<Secret> {
+    match Credentials::of(parts)? {
+        Credentials::Bearer(text) => Some(text),
+        Credentials::Basic(..) | Credentials::ApiKey(_) => None,
+    }
+}
+
+fn after_scheme<'a>(header: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (given, rest) = header.split_at_checked(scheme.len())?;
+    given.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// RFC 7617.
 fn basic(header: &[u8]) -> Option<(String, Secret)> {
-    let (scheme, credentials) = header.split_at_checked(6)?;
-    if !scheme.eq_ignore_ascii_case(b"basic ") {
-        return None;
-    }
+    let credentials = after_scheme(header, b"basic ")?;
     let decoded = zeroize::Zeroizing::new(STANDARD.decode(credentials.trim_ascii()).ok()?);
     let text = std::str::from_utf8(&decoded).ok()?;
     let (name, password) = text.split_once(':')?;

@@ -54,6 +54,24 @@ pub enum ApiError {
     NoSuchProxy(String),
     #[error("there is no coordinator {0}")]
     NoSuchCoordinator(String),
+    #[error("the session is over, or there never was one")]
+    NoSession,
+    #[error("there is no user {0}")]
+    NoSuchUser(String),
+    #[error("there is no user {0}")]
+    NoSuchUserOfKeys(String),
+    #[error("{message}")]
+    UserNotChanged { code: &'static str, message: String },
+    #[error("{0}")]
+    InvalidApiKey(String),
+    #[error("there is no such key")]
+    NoSuchApiKey,
+    #[error("the body of a change is application/json")]
+    NotJson,
+    #[error("this version does not serve {0}")]
+    NotServed(&'static str),
+    #[error("{message}")]
+    Contract { status: StatusCode, code: &'static str, message: String },
     #[error("the disk that holds the datastore is full")]
     DiskFull,
     #[error("the coordinator met an error of its own; its log has the reason under the request id")]
@@ -106,6 +124,15 @@ impl ApiError {
             Self::NoSuchCoordinator(_) => {
                 row(StatusCode::NOT_FOUND, "coordinators.coordinator_not_found")
             }
+            Self::NoSession => row(StatusCode::UNAUTHORIZED, "root.unauthorized"),
+            Self::NoSuchUser(_) => row(StatusCode::NOT_FOUND, "user.not_found"),
+            Self::NoSuchUserOfKeys(_) => row(StatusCode::NOT_FOUND, "api_keys.user_not_found"),
+            Self::UserNotChanged { code, .. } => row(StatusCode::BAD_REQUEST, code),
+            Self::InvalidApiKey(_) => row(StatusCode::BAD_REQUEST, "api_keys.invalid_input"),
+            Self::NoSuchApiKey => row(StatusCode::NOT_FOUND, "api_keys.key_not_found"),
+            Self::NotJson => row(StatusCode::UNSUPPORTED_MEDIA_TYPE, "root.unsupported_media_type"),
+            Self::NotServed(_) => row(StatusCode::NOT_IMPLEMENTED, "root.not_implemented"),
+            Self::Contract { status, code, .. } => row(*status, code),
             Self::DiskFull => because(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "root.datastore_full",

@@ -327,6 +327,7 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
         desired: DesiredState {
             revision: host.desired_revision,
             roles: names.chain(host.other_roles.iter().cloned()).collect(),
+            maintenance: host.allocator.maintenance_since.is_some(),
         },
         hold_ms: app.liveness.hold().as_millis() as u64,
         return_window_ms: app.liveness.return_window().as_millis() as u64,

@@ -16,8 +16,17 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    allocators, context::name_request, coordinators, downloads, error::ApiError, extract::MAX_BODY,
-    hosts, proxies, runners, tokens,
+    configuration::{base_url, tokens},
+    context::name_request,
+    downloads,
+    error::ApiError,
+    extract::{MAX_BODY, only_json},
+    hosts,
+    infrastructure::{
+        allocator_config, allocators, coordinators, proxies, proxy_groups, roles, runners,
+    },
+    platform,
+    users::{accounts, keys, sessions},
 };
 use crate::{
     coordinator::app::App,
@@ -31,6 +40,7 @@ use crate::{
 /// A finished router.
 pub type Service = BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
+const API: &str = "/api/v1";
 const PLATFORM: &str = "/api/v1/platform";
 const PLATFORM_IN_REGION: &str = "/api/v1/regions/ece-region/platform";
 const OPENAPI: &str = "/api/v1/openapi.json";
@@ -47,20 +57,81 @@ fn platform() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::delete))
         .routes(routes!(allocators::list))
+        .routes(routes!(allocators::search_all))
+        .routes(routes!(allocators::resync_all))
         .routes(routes!(allocators::get, allocators::delete))
+        .routes(routes!(allocators::resync))
+        .routes(routes!(allocators::move_clusters))
+        .routes(routes!(allocators::move_clusters_by_type))
+        .routes(routes!(allocator_config::start_maintenance))
+        .routes(routes!(allocator_config::stop_maintenance))
+        .routes(routes!(allocator_config::get_metadata, allocator_config::set_metadata))
+        .routes(routes!(
+            allocator_config::set_metadata_item,
+            allocator_config::delete_metadata_item
+        ))
+        .routes(routes!(
+            allocator_config::get_settings,
+            allocator_config::set_settings,
+            allocator_config::update_settings
+        ))
         .routes(routes!(runners::list))
+        .routes(routes!(runners::search_all))
+        .routes(routes!(runners::resync_all))
+        .routes(routes!(runners::resync))
         .routes(routes!(runners::get, runners::delete))
         .routes(routes!(runners::set_runner_roles))
         .routes(routes!(proxies::list))
+        .routes(routes!(proxies::health))
+        .routes(routes!(proxies::get_settings, proxies::set_settings, proxies::update_settings))
         .routes(routes!(proxies::get))
+        .routes(routes!(proxy_groups::create))
+        .routes(routes!(proxy_groups::get, proxy_groups::update, proxy_groups::delete))
+        .routes(routes!(proxy_groups::health))
         .routes(routes!(coordinators::list))
         .routes(routes!(coordinators::get))
+        .routes(routes!(coordinators::demote))
+        .routes(routes!(coordinators::candidates))
+        .routes(routes!(coordinators::get_candidate, coordinators::delete_candidate))
+        .routes(routes!(coordinators::promote_candidate))
+        .routes(routes!(coordinators::list_constructors))
+        .routes(routes!(coordinators::resync_constructors))
+        .routes(routes!(coordinators::get_constructor))
+        .routes(routes!(coordinators::resync_constructor))
+        .routes(routes!(coordinators::start_maintenance))
+        .routes(routes!(coordinators::stop_maintenance))
+        .routes(routes!(roles::list, roles::create))
+        .routes(routes!(roles::get, roles::update, roles::delete))
+        .routes(routes!(roles::set_blessings))
+        .routes(routes!(roles::set_blessing))
+        .routes(routes!(base_url::get, base_url::set))
+        .routes(routes!(platform::get))
+}
+
+/// What is not about the platform: who asks, and how they say so.
+fn people() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::current, accounts::change_current))
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::get, accounts::change, accounts::delete))
+        .routes(routes!(accounts::assign_roles, accounts::unassign_roles))
+        .routes(routes!(sessions::methods))
+        .routes(routes!(sessions::info))
+        .routes(routes!(sessions::login))
+        .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(keys::list, keys::create, keys::delete_some))
+        .routes(routes!(keys::list_all, keys::delete_some_of_all))
+        .routes(routes!(keys::get, keys::delete))
+        .routes(routes!(keys::list_of_user, keys::delete_of_user))
+        .routes(routes!(keys::get_of_user, keys::delete_one_of_user))
 }
 
 /// The API's description, made from the routes themselves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     OpenApiRouter::<Arc<App>>::with_openapi(Document::openapi())
         .nest(PLATFORM, platform())
+        .nest(API, people())
         .into_openapi()
 }
 
@@ -73,6 +144,7 @@ pub fn api_router(app: Arc<App>) -> Service {
     let (in_region, _) = platform().split_for_parts();
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .nest(PLATFORM, platform())
+        .nest(API, people())
         .split_for_parts();
     let document = Json(document);
     let router = router
@@ -82,7 +154,8 @@ pub fn api_router(app: Arc<App>) -> Service {
         .route(&below_downloads("/ece-agent"), get(downloads::binary))
         .route(&below_downloads("/ece-agent.sha256"), get(downloads::checksum_file))
         .route(&below_downloads("/elastic-cloud-enterprise.sh"), get(downloads::installer_script))
-        .route(OPENAPI, get(move || async move { document }));
+        .route(OPENAPI, get(move || async move { document }))
+        .layer(middleware::from_fn(only_json));
     finish(router, app)
 }
 

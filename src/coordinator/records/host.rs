@@ -29,6 +29,22 @@ pub struct HostRecord {
     pub facts: Facts,
     pub facts_hash: String,
     pub joined: Joined,
+    #[serde(default)]
+    pub allocator: AllocatorConfig,
+}
+
+/// What the API has made of a host as an allocator.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatorConfig {
+    pub maintenance_since: Option<Timestamp>,
+    /// In place of the labels that the host was installed with.
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// In place of what the host says, in MB.
+    pub capacity_mb: Option<u64>,
+    /// One more with each change.
+    pub metadata_version: u64,
+    pub settings_version: u64,
+    pub modified_at: Option<Timestamp>,
 }
 
 /// How a host came in. It stays as it was.
@@ -62,8 +78,8 @@ impl HostRecord {
 
     /// What it offers as an allocator, in MB (2^20 bytes), and where the number comes from.
     pub fn capacity_mb(&self) -> (u64, CapacitySource) {
-        match self.facts.capacity_flag_mb {
-            Some(flag) => (flag, CapacitySource::Flag),
+        match self.allocator.capacity_mb.or(self.facts.capacity_flag_mb) {
+            Some(given) => (given, CapacitySource::Flag),
             None => {
                 let total_mb = self.facts.memory_bytes >> 20;
                 (default_capacity_mb(total_mb, &self.roles), self.facts.memory_source)
@@ -75,9 +91,14 @@ impl HostRecord {
         self.roles.contains(role)
     }
 
+    /// The allocator's labels.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        self.allocator.metadata.as_ref().unwrap_or(&self.facts.allocator_tags.0)
+    }
+
     pub fn tags(&self) -> BTreeMap<String, String> {
         let mut tags = self.facts.proxy_tags.0.clone();
-        tags.extend(self.facts.allocator_tags.0.clone());
+        tags.extend(self.metadata().clone());
         tags
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Values are JSON with a `schema` number; a record of a newer schema is refused, not guessed.
 
+mod api_key;
 mod audit;
 mod cluster;
+mod document;
 mod host;
 mod token;
 mod user;
@@ -11,9 +13,11 @@ mod user;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use api_key::ApiKeyRecord;
 pub use audit::{Actor, AuditRecord};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
-pub use host::{HostRecord, Joined, KeyRecord, OwnerRecord};
+pub use document::Document;
+pub use host::{AllocatorConfig, HostRecord, Joined, KeyRecord, OwnerRecord};
 pub use token::{Revocation, TokenRecord, UseRecord};
 pub use user::{UserRecord, UserRole};
 

@@ -185,6 +185,7 @@ fn member(
             overridden: request.overridden.iter().take(MOST_CODES).cloned().collect(),
             replaced: None,
         },
+        allocator: Default::default(),
     }
 }
 

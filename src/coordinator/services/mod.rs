@@ -1,5 +1,8 @@
 //! What a coordinator does, one operation a file. Handlers call these and nothing else.
 
+pub mod allocators;
+pub mod api_keys;
+pub mod documents;
 pub mod enrolment;
 pub mod members;
 pub mod removal;

@@ -121,6 +121,19 @@ impl Cluster {
         Reply::to(&arguments)
     }
 
+    /// A new bearer token of the admin.
+    pub fn login(&self) -> String {
+        let password = self.secret("adminconsole_root_password");
+        let body = json!({ "username": "admin", "password": password });
+        let reply = self.api("POST", "/users/auth/_login", Some(body)).expect(200).json();
+        reply["token"].as_str().unwrap().to_owned()
+    }
+
+    pub fn with_bearer(&self, bearer: &str, method: &str, path: &str) -> Reply {
+        let (url, header) = (self.url(path), format!("Authorization: Bearer {bearer}"));
+        Reply::to(&["-X", method, "-H", &header, &url])
+    }
+
     pub fn create_token(&self, request: Value) -> Value {
         self.api("POST", TOKENS, Some(request)).expect(200).json()
     }

@@ -322,7 +322,11 @@ impl Machine {
 
     /// What the API of the first host on this machine says.
     pub fn api(&self, method: &str, path: &str, body: &str) -> Finished {
-        let body = if body.is_empty() { String::new() } else { format!("-d '{body}'") };
+        let body = if body.is_empty() {
+            String::new()
+        } else {
+            format!("-H 'Content-Type: application/json' -d '{body}'")
+        };
         self.run(&format!(
             "curl -sk -X {method} -u '{}' {body} https://{}:12443/api/v1/platform{path}",
             self.admin(),

@@ -9,6 +9,16 @@ impl Contract {
         Self(serde_json::from_str(text).unwrap())
     }
 
+    /// All operations: method and path.
+    pub fn operations(&self) -> Vec<(String, String)> {
+        let paths = self.0["paths"].as_object().unwrap();
+        let of = |(path, methods): (&String, &Value)| {
+            let methods = methods.as_object().unwrap().keys().filter(|it| *it != "parameters");
+            methods.map(|method| (method.clone(), path.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of).collect()
+    }
+
     /// Holds a reply's body against the schema of an operation's status.
     #[track_caller]
     pub fn check(&self, method: &str, path: &str, status: u16, body: &Value) {

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 
-use super::{
+use crate::coordinator::http::{
     auth::{ManageTokens, Permit},
     error::ApiError,
     extract::Body,

@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+    http::StatusCode,
+};
+
+use crate::{
+    coordinator::{
+        app::App,
+        http::{
+            auth::{ChangeHosts, Permit, ReadHosts},
+            error::ApiError,
+            extract::Body,
+            version::{VersionParameter, VersionedReply, with_version},
+        },
+        server::API_PORT,
+        services::documents::{self, DocumentError, Expect, Versioned},
+    },
+    rt::Timestamp,
+    wire::{FailedReply, platform::ApiBaseUrlData},
+};
+
+const KIND: &str = "api";
+const NAME: &str = "base-url";
+const LONGEST: usize = 1024;
+
+fn failed(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::Contract { status, code, message: message.into() }
+}
+
+fn read(versioned: Versioned) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
+    let Versioned { document, version } = versioned;
+    let value = serde_json::from_value(document.value).map_err(|_| {
+        let code = "adminconsole.base_url.invalid_persisted_data";
+        failed(StatusCode::INTERNAL_SERVER_ERROR, code, "what is stored is not a URL")
+    })?;
+    Ok(with_version(value, version, document.created_at, document.modified_at))
+}
+
+/// Show the URL under which people reach the API
+#[utoipa::path(
+    get,
+    path = "/configuration/api_base_url",
+    operation_id = "get-api-base-url",
+    responses((status = 200, description = "What was set, else the first coordinator's", body = ApiBaseUrlData))
+)]
+pub async fn get(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
+    if let Some(stored) = documents::read(&app, KIND, NAME).await? {
+        return read(stored);
+    }
+    let own = app.addresses.first().ok_or_else(|| {
+        failed(StatusCode::NOT_FOUND, "adminconsole.base_url.not_found", "no URL was set")
+    })?;
+    let value = ApiBaseUrlData { value: own.with_port(API_PORT).base_url() };
+    Ok(with_version(value, 0, Timestamp::EPOCH, Timestamp::EPOCH))
+}
+
+/// Set the URL under which people reach the API
+#[utoipa::path(
+    put,
+    path = "/configuration/api_base_url",
+    operation_id = "set-api-base-url",
+    params(VersionParameter),
+    request_body = ApiBaseUrlData,
+    responses(
+        (status = 200, description = "The URL", body = ApiBaseUrlData),
+        (status = 400, description = "adminconsole.base_url.bad_version_format, root.invalid_body", body = FailedReply),
+        (status = 409, description = "adminconsole.base_url.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn set(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Query(version): Query<VersionParameter>,
+    Body(request): Body<ApiBaseUrlData>,
+) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
+    let url = &request.value;
+    let known_scheme = url.starts_with("https://") || url.starts_with("http://");
+    if !known_scheme || url.len() > LONGEST || url.chars().any(|c| c.is_control() || c == ' ') {
+        return Err(ApiError::InvalidBody("value is not a URL".into()));
+    }
+    let version = version.get().map_err(|error| {
+        let code = "adminconsole.base_url.bad_version_format";
+        failed(StatusCode::BAD_REQUEST, code, error.to_string())
+    })?;
+    let value = serde_json::to_value(Json(&request).0).map_err(|_| ApiError::Internal)?;
+    let edit = |_: Option<&serde_json::Value>| Ok::<_, std::convert::Infallible>(value.clone());
+    let expected = (Expect::Either, version);
+    let written = documents::write(&app, &permit.origin, (KIND, NAME), expected, edit).await;
+    read(written.map_err(|error| match error {
+        DocumentError::Store(error) => error.into(),
+        error => {
+            let code = "adminconsole.base_url.version_conflict";
+            failed(StatusCode::CONFLICT, code, error.to_string())
+        }
+    })?)
+}

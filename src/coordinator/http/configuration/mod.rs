@@ -1,0 +1,4 @@
+//! The cluster's own settings.
+
+pub mod base_url;
+pub mod tokens;

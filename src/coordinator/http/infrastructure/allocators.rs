@@ -1,0 +1,226 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    listing::{Listing, Page},
+    shown::AllocatorView,
+};
+use crate::{
+    coordinator::{
+        app::App,
+        http::{
+            auth::{ChangeHosts, Permit, ReadHosts},
+            error::ApiError,
+            extract::OptionalBody,
+        },
+        search::{self, SearchRequest},
+        services::removal::remove_allocator,
+    },
+    model::Role,
+    wire::{
+        EmptyResponse, FailedReply,
+        allocators::{
+            AllocatorInfo, AllocatorOverview, AllocatorZoneInfo,
+            ModelVersionIndexSynchronizationResults, MoveClustersCommandResponse,
+        },
+    },
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct ListParameters {
+    /// Only those that this query finds, in Lucene's syntax.
+    q: Option<String>,
+    /// At most this many allocators; all without it.
+    size: Option<String>,
+    /// Skip this many allocators.
+    from: Option<String>,
+    /// Fields to sort by, separated by commas, `-` before one for the other direction.
+    sort: Option<String>,
+}
+
+fn overview(app: &App, listing: &Listing) -> AllocatorOverview {
+    let view = app.registry.view();
+    let all = view.hosts().filter(|host| host.has(Role::Allocator));
+    let found: Vec<AllocatorView<'_>> = all
+        .map(|host| AllocatorView { app, host })
+        .filter(|it| search::Query::matches(&listing.query, it))
+        .collect();
+    let Page { from, size } = listing.page;
+    let mut zones: BTreeMap<String, Vec<AllocatorInfo>> = BTreeMap::new();
+    for it in search::page(found, &listing.order, from, size) {
+        zones.entry(it.host.facts.zone.to_string()).or_default().push(it.info());
+    }
+    let zone = |(zone_id, allocators)| AllocatorZoneInfo { zone_id, allocators };
+    AllocatorOverview { zones: zones.into_iter().map(zone).collect() }
+}
+
+/// List the allocators, by zone
+#[utoipa::path(
+    get,
+    path = "/infrastructure/allocators",
+    operation_id = "get-allocators",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "The allocators", body = AllocatorOverview),
+        (status = 400, description = "root.invalid_parameter", body = FailedReply),
+    )
+)]
+pub async fn list(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Query(given): Query<ListParameters>,
+) -> Result<Json<AllocatorOverview>, ApiError> {
+    let listing = Listing::from_parameters(
+        given.q.as_deref(),
+        given.sort.as_deref(),
+        given.from.as_deref(),
+        given.size.as_deref(),
+    )?;
+    Ok(Json(overview(&app, &listing)))
+}
+
+/// Search the allocators
+#[utoipa::path(
+    post,
+    path = "/infrastructure/allocators/_search",
+    operation_id = "search-allocators",
+    request_body = SearchRequest,
+    responses(
+        (status = 200, description = "Those that were found", body = AllocatorOverview),
+        (status = 400, description = "allocators.search_failed", body = FailedReply),
+    )
+)]
+pub async fn search_all(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    body: Result<OptionalBody<SearchRequest>, ApiError>,
+) -> Result<Json<AllocatorOverview>, ApiError> {
+    let listing = Listing::from_body("allocators.search_failed", body)?;
+    Ok(Json(overview(&app, &listing)))
+}
+
+/// Show an allocator
+#[utoipa::path(
+    get,
+    path = "/infrastructure/allocators/{allocator_id}",
+    operation_id = "get-allocator",
+    params(("allocator_id" = String, Path, description = "The allocator's runner id")),
+    responses(
+        (status = 200, description = "The allocator", body = AllocatorInfo),
+        (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<AllocatorInfo>, ApiError> {
+    let host = app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    Ok(Json(AllocatorView { app: &app, host: &host }.info()))
+}
+
+/// Take the allocator role from a host that is not connected
+#[utoipa::path(
+    delete,
+    path = "/infrastructure/allocators/{allocator_id}",
+    operation_id = "delete-allocator",
+    params(("allocator_id" = String, Path, description = "The allocator's runner id")),
+    responses(
+        (status = 200, description = "It is no allocator any more", body = EmptyResponse),
+        (status = 400, description = "allocators.delete_connected_allocator_attempt", body = FailedReply),
+        (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
+    )
+)]
+pub async fn delete(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    let runner = id.parse().map_err(|_| ApiError::NoSuchAllocator(id.clone()))?;
+    remove_allocator(&app, &permit.origin, &runner)
+        .await
+        .map_err(|error| ApiError::deleting_allocator(&id, error))?;
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Bring the index of allocators in step
+#[utoipa::path(
+    post,
+    path = "/infrastructure/allocators/_resync",
+    operation_id = "resync-allocators",
+    responses((status = 202, description = "It always is", body = ModelVersionIndexSynchronizationResults))
+)]
+pub async fn resync_all(
+    _permit: Permit<ChangeHosts>,
+) -> (StatusCode, Json<ModelVersionIndexSynchronizationResults>) {
+    (StatusCode::ACCEPTED, Json(Default::default()))
+}
+
+/// Bring the index of one allocator in step
+#[utoipa::path(
+    post,
+    path = "/infrastructure/allocators/{allocator_id}/_resync",
+    operation_id = "resync-allocator",
+    params(("allocator_id" = String, Path, description = "The allocator's runner id")),
+    responses(
+        (status = 200, description = "It always is", body = EmptyResponse),
+        (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
+    )
+)]
+pub async fn resync(
+    _permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Move what runs on an allocator away: nothing does
+#[utoipa::path(
+    post,
+    path = "/infrastructure/allocators/{allocator_id}/clusters/_move",
+    operation_id = "move-clusters",
+    params(("allocator_id" = String, Path, description = "The allocator's runner id")),
+    responses(
+        (status = 202, description = "Nothing to move", body = MoveClustersCommandResponse),
+        (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
+    )
+)]
+pub async fn move_clusters(
+    _permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<MoveClustersCommandResponse>), ApiError> {
+    app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    Ok((StatusCode::ACCEPTED, Json(Default::default())))
+}
+
+/// The same for one kind of what runs
+#[utoipa::path(
+    post,
+    path = "/infrastructure/allocators/{allocator_id}/clusters/{cluster_type}/_move",
+    operation_id = "move-clusters-by-type",
+    params(
+        ("allocator_id" = String, Path, description = "The allocator's runner id"),
+        ("cluster_type" = String, Path, description = "`elasticsearch`, `kibana`…"),
+    ),
+    responses(
+        (status = 202, description = "Nothing to move", body = MoveClustersCommandResponse),
+        (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
+    )
+)]
+pub async fn move_clusters_by_type(
+    permit: Permit<ChangeHosts>,
+    app: State<Arc<App>>,
+    Path((id, _cluster_type)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<MoveClustersCommandResponse>), ApiError> {
+    move_clusters(permit, app, Path(id)).await
+}

@@ -1,0 +1,77 @@
+//! Which part of a list is asked for.
+
+use crate::coordinator::{
+    http::{error::ApiError, extract::OptionalBody},
+    search::{BadQuery, Order, Query, SearchRequest, query_from_json, query_from_text},
+};
+use axum::http::StatusCode;
+
+pub struct Listing {
+    pub query: Query,
+    pub order: Order,
+    pub page: Page,
+}
+
+#[derive(Clone, Copy)]
+pub struct Page {
+    pub from: usize,
+    pub size: usize,
+}
+
+impl Listing {
+    /// As parameters of a `GET` say it; an empty one says nothing.
+    pub fn from_parameters(
+        q: Option<&str>,
+        sort: Option<&str>,
+        from: Option<&str>,
+        size: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        let bad = |name| {
+            move |error: BadQuery| ApiError::InvalidParameter { name, reason: error.to_string() }
+        };
+        let number = |name, text: Option<&str>, default| match text {
+            None | Some("") => Ok(default),
+            Some(text) => text.parse::<usize>().map_err(|_| ApiError::InvalidParameter {
+                name,
+                reason: "it is not a whole number from 0 on".into(),
+            }),
+        };
+        Ok(Self {
+            query: query_from_text(q.unwrap_or_default(), false).map_err(bad("q"))?,
+            order: Order::from_text(sort.unwrap_or_default()).map_err(bad("sort"))?,
+            page: Page { from: number("from", from, 0)?, size: number("size", size, usize::MAX)? },
+        })
+    }
+
+    /// As the body of a search says it; what cannot be read fails with `code`.
+    pub fn from_body(
+        code: &'static str,
+        body: Result<OptionalBody<SearchRequest>, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let failed =
+            |message| ApiError::Contract { status: StatusCode::BAD_REQUEST, code, message };
+        let OptionalBody(request) = body.map_err(|error| match error {
+            ApiError::InvalidBody(message) => failed(message),
+            other => other,
+        })?;
+        let bad = |error: BadQuery| failed(error.to_string());
+        let number = |number: Option<i32>, default, name: &str| match number {
+            None => Ok(default),
+            Some(number) => usize::try_from(number)
+                .map_err(|_| failed(format!("{name} is a whole number from 0 on"))),
+        };
+        // Clients in Go leave a zero out, and mean none of their own by it.
+        let size = request.size.filter(|size| *size != 0);
+        Ok(Self {
+            query: match &request.query {
+                Some(query) => query_from_json(query).map_err(bad)?,
+                None => Query::All,
+            },
+            order: Order::from_json(&request.sort.unwrap_or_default()).map_err(bad)?,
+            page: Page {
+                from: number(request.from, 0, "from")?,
+                size: number(size, usize::MAX, "size")?,
+            },
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! Hosts, by what they are: runners, allocators, proxies, coordinators.
+
+pub mod allocator_config;
+pub mod allocators;
+pub mod coordinators;
+mod listing;
+pub mod proxies;
+pub mod proxy_groups;
+pub mod roles;
+pub mod runners;
+pub mod shown;

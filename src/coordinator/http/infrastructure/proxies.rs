@@ -1,0 +1,311 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::{proxy_groups, shown::public_hostname};
+use crate::{
+    coordinator::{
+        app::App,
+        http::{
+            auth::{ChangeHosts, Permission, Permit, ReadHosts},
+            error::ApiError,
+            extract::Body,
+            version::{VersionParameter, VersionedReply, with_version},
+        },
+        records::HostRecord,
+        services::documents::{self, DocumentError, Expect, Versioned},
+    },
+    model::Role,
+    rt::Timestamp,
+    wire::{
+        FailedReply,
+        proxies::{ProxiesHealth, ProxiesSettings, ProxyInfo, ProxyOverview},
+    },
+};
+
+const KIND: &str = "proxies";
+const SETTINGS: &str = "settings";
+
+/// What is never shown to those who may change nothing.
+const SECRETS: [&str; 4] = [
+    "/signature_secret",
+    "/http_settings/cookie_secret",
+    "/http_settings/user_cookie_key",
+    "/http_settings/sso_settings/sso_secret",
+];
+
+pub fn shown(app: &App, host: &HostRecord) -> ProxyInfo {
+    let tags = &host.facts.proxy_tags.0;
+    ProxyInfo {
+        proxy_id: host.runner_id.to_string(),
+        runner_id: host.runner_id.to_string(),
+        host_ip: host.facts.host_ip.to_string(),
+        public_hostname: public_hostname(host),
+        metadata: BTreeMap::clone(tags),
+        healthy: app.liveness.is_healthy(&host.runner_id, Some(Role::Proxy)),
+        zone: host.facts.zone.to_string(),
+        allocations: Vec::new(),
+    }
+}
+
+pub fn all_proxies(app: &App) -> Vec<ProxyInfo> {
+    let view = app.registry.view();
+    view.hosts().filter(|host| host.has(Role::Proxy)).map(|host| shown(app, host)).collect()
+}
+
+async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {
+    Ok(documents::read(app, KIND, SETTINGS).await?)
+}
+
+pub async fn settings(app: &App, with_secrets: bool) -> Result<ProxiesSettings, ApiError> {
+    let value = stored(app).await?.map(|it| it.document.value);
+    Ok(read(value.unwrap_or_default(), with_secrets))
+}
+
+fn read(mut value: Value, with_secrets: bool) -> ProxiesSettings {
+    if !with_secrets {
+        for secret in SECRETS {
+            if let Some(secret) = value.pointer_mut(secret) {
+                *secret = "".into();
+            }
+        }
+    }
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+/// List the proxies
+#[utoipa::path(
+    get,
+    path = "/infrastructure/proxies",
+    operation_id = "get-proxies",
+    responses((status = 200, description = "All proxies", body = ProxyOverview))
+)]
+pub async fn list(
+    permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<ProxyOverview>, ApiError> {
+    let settings = settings(&app, ChangeHosts::allows(permit.user.role)).await?;
+    let proxies = all_proxies(&app);
+    let proxies_count = i32::try_from(proxies.len()).unwrap_or(i32::MAX);
+    Ok(Json(ProxyOverview { proxies_count, settings, proxies }))
+}
+
+/// Show a proxy
+#[utoipa::path(
+    get,
+    path = "/infrastructure/proxies/{proxy_id}",
+    operation_id = "get-proxy",
+    params(("proxy_id" = String, Path, description = "The proxy's runner id")),
+    responses(
+        (status = 200, description = "The proxy", body = ProxyInfo),
+        (status = 404, description = "proxies.proxy_not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<ProxyInfo>, ApiError> {
+    let host = app.member(&id, Some(Role::Proxy)).ok_or(ApiError::NoSuchProxy(id))?;
+    Ok(Json(shown(&app, &host)))
+}
+
+/// Show the settings of all proxies
+#[utoipa::path(
+    get,
+    path = "/infrastructure/proxies/settings",
+    operation_id = "get-proxies-settings",
+    responses((status = 200, description = "Secrets for the admin only", body = ProxiesSettings))
+)]
+pub async fn get_settings(
+    permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
+    let with_secrets = ChangeHosts::allows(permit.user.role);
+    Ok(match stored(&app).await? {
+        Some(Versioned { document, version }) => with_version(
+            read(document.value, with_secrets),
+            version,
+            document.created_at,
+            document.modified_at,
+        ),
+        None => with_version(Default::default(), 0, Timestamp::EPOCH, Timestamp::EPOCH),
+    })
+}
+
+async fn write(
+    app: &App,
+    permit: &Permit<ChangeHosts>,
+    version: &VersionParameter,
+    edit: impl Fn(Option<&Value>) -> Result<Value, ApiError> + Sync,
+) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
+    let expected = (Expect::Either, version.get()?);
+    let written = documents::write(app, &permit.origin, (KIND, SETTINGS), expected, edit).await;
+    let Versioned { document, version } = written.map_err(|error| match error {
+        DocumentError::Invalid(error) => error,
+        DocumentError::Store(error) => error.into(),
+        error @ (DocumentError::NotFound | DocumentError::Exists | DocumentError::Conflict(_)) => {
+            ApiError::Contract {
+                status: StatusCode::CONFLICT,
+                code: "proxies.version_conflict",
+                message: error.to_string(),
+            }
+        }
+    })?;
+    let settings = read(document.value, true);
+    Ok(with_version(settings, version, document.created_at, document.modified_at))
+}
+
+/// Replace the settings of all proxies
+#[utoipa::path(
+    put,
+    path = "/infrastructure/proxies/settings",
+    operation_id = "set-proxies-settings",
+    params(VersionParameter),
+    request_body = ProxiesSettings,
+    responses(
+        (status = 200, description = "The settings", body = ProxiesSettings),
+        (status = 409, description = "proxies.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn set_settings(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Query(version): Query<VersionParameter>,
+    Body(request): Body<ProxiesSettings>,
+) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
+    let value = serde_json::to_value(&request).map_err(|_| ApiError::Internal)?;
+    write(&app, &permit, &version, |_| Ok(value.clone())).await
+}
+
+/// Change what is given of the settings of all proxies; null leaves it as it was
+#[utoipa::path(
+    patch,
+    path = "/infrastructure/proxies/settings",
+    operation_id = "update-proxies-settings",
+    params(VersionParameter),
+    request_body = Object,
+    responses(
+        (status = 200, description = "The settings", body = ProxiesSettings),
+        (status = 409, description = "proxies.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn update_settings(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Query(version): Query<VersionParameter>,
+    Body(request): Body<Value>,
+) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
+    write(&app, &permit, &version, |before| {
+        let before = read(before.cloned().unwrap_or_default(), true);
+        let mut value = serde_json::to_value(before).map_err(|_| ApiError::Internal)?;
+        merge(&mut value, &request);
+        serde_json::from_value::<ProxiesSettings>(value.clone())
+            .map_err(|_| ApiError::InvalidBody("a setting has a wrong type".into()))?;
+        Ok(value)
+    })
+    .await
+}
+
+/// Objects are merged, null changes nothing, all else replaces what was there.
+fn merge(value: &mut Value, change: &Value) {
+    match (value, change) {
+        (_, Value::Null) => {}
+        (Value::Object(fields), Value::Object(changes)) => {
+            for (name, change) in changes.iter().filter(|(_, change)| !change.is_null()) {
+                merge(fields.entry(name.clone()).or_insert(Value::Null), change);
+            }
+        }
+        (value, change) => *value = change.clone(),
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct HealthParameters {
+    /// `green`, `yellow` or `red`: a worse health is a 417.
+    expect_status: Option<String>,
+}
+
+/// How well something is, the best last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    Red,
+    Yellow,
+    Green,
+}
+
+impl Health {
+    /// Of so many proxies, where so many are expected.
+    pub fn of(observed: usize, expected: i32) -> Self {
+        let expected = usize::try_from(expected).unwrap_or_default();
+        match observed {
+            0 if expected > 0 => Self::Red,
+            observed if observed < expected => Self::Yellow,
+            _ => Self::Green,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Red => "Red",
+            Self::Yellow => "Yellow",
+            Self::Green => "Green",
+        }
+    }
+}
+
+impl HealthParameters {
+    /// The status of a reply that shows this health.
+    pub fn status(&self, health: Health) -> Result<StatusCode, ApiError> {
+        let expected = match self.expect_status.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("") => return Ok(StatusCode::OK),
+            Some("green") => Health::Green,
+            Some("yellow") => Health::Yellow,
+            Some("red") => Health::Red,
+            Some(_) => {
+                let reason = "it is green, yellow or red".into();
+                return Err(ApiError::InvalidParameter { name: "expect_status", reason });
+            }
+        };
+        Ok(if health < expected { StatusCode::EXPECTATION_FAILED } else { StatusCode::OK })
+    }
+}
+
+/// Say whether there are as many proxies as are expected
+#[utoipa::path(
+    get,
+    path = "/infrastructure/proxies/health",
+    operation_id = "get-proxies-health",
+    params(HealthParameters),
+    responses(
+        (status = 200, description = "The health, whatever it is", body = ProxiesHealth),
+        (status = 417, description = "It is worse than was expected", body = ProxiesHealth),
+    )
+)]
+pub async fn health(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Query(given): Query<HealthParameters>,
+) -> Result<(StatusCode, Json<ProxiesHealth>), ApiError> {
+    let proxies = all_proxies(&app);
+    let observed = proxies.iter().filter(|proxy| proxy.healthy).count();
+    let expected = settings(&app, false).await?.expected_proxies_count;
+    let groups = proxy_groups::healths(&app, &proxies).await?;
+    let own = Health::of(observed, expected);
+    let worst = groups.iter().map(|(_, health)| *health).min().map_or(own, |group| group.min(own));
+    let reply = ProxiesHealth {
+        observed_proxies_count: i32::try_from(observed).unwrap_or(i32::MAX),
+        expected_proxies_count: expected,
+        allocations: Vec::new(),
+        filtered_groups: groups.into_iter().map(|(shown, _)| shown).collect(),
+        status: worst.name().into(),
+    };
+    Ok((given.status(worst)?, Json(reply)))
+}

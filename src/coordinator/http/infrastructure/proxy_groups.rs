@@ -1,0 +1,237 @@
+//! Groups of proxies with certain labels, of which so many are expected.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+
+use super::proxies::{Health, HealthParameters, all_proxies};
+use crate::{
+    coordinator::{
+        app::App,
+        http::{
+            auth::{ChangeHosts, Permit, ReadHosts},
+            error::ApiError,
+            extract::Body,
+            version::{VersionParameter, VersionedReply, with_version},
+        },
+        services::documents::{self, DocumentError, Expect, Versioned},
+    },
+    wire::{
+        EmptyResponse, FailedReply,
+        proxies::{ProxiesFilteredGroup, ProxiesFilteredGroupHealth, ProxyInfo},
+    },
+};
+
+const KIND: &str = "proxies-groups";
+
+fn failed(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::Contract { status, code, message: message.into() }
+}
+
+fn not_found(id: &str) -> ApiError {
+    let code = "proxies.proxies_filtered_group_not_found";
+    failed(StatusCode::NOT_FOUND, code, format!("there is no group {id}"))
+}
+
+fn from_document<E>(id: &str, error: DocumentError<E>) -> ApiError {
+    match error {
+        DocumentError::NotFound => not_found(id),
+        DocumentError::Exists => failed(
+            StatusCode::BAD_REQUEST,
+            "proxies.proxies_filtered_group_already_exists",
+            format!("there is a group {id}"),
+        ),
+        DocumentError::Conflict(version) => failed(
+            StatusCode::CONFLICT,
+            "proxies.proxies_filtered_group_version_conflict",
+            format!("the group has changed since: its version is {version}"),
+        ),
+        DocumentError::Invalid(_) => ApiError::Internal,
+        DocumentError::Store(error) => error.into(),
+    }
+}
+
+fn read(versioned: Versioned) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
+    let Versioned { document, version } = versioned;
+    let group = serde_json::from_value(document.value).map_err(|_| ApiError::Internal)?;
+    Ok(with_version(group, version, document.created_at, document.modified_at))
+}
+
+async fn find(app: &App, id: &str) -> Result<Versioned, ApiError> {
+    documents::read(app, KIND, id).await?.ok_or_else(|| not_found(id))
+}
+
+fn health_of(
+    group: ProxiesFilteredGroup,
+    proxies: &[ProxyInfo],
+) -> (ProxiesFilteredGroupHealth, Health) {
+    let belongs = |proxy: &&ProxyInfo| {
+        let has = |key: &String, value: &String| proxy.metadata.get(key) == Some(value);
+        proxy.healthy && group.filters.iter().all(|filter| has(&filter.key, &filter.value))
+    };
+    let observed = proxies.iter().filter(belongs).count();
+    let health = Health::of(observed, group.expected_proxies_count);
+    let shown = ProxiesFilteredGroupHealth {
+        group,
+        observed_proxies_count: i32::try_from(observed).unwrap_or(i32::MAX),
+        status: health.name().into(),
+    };
+    (shown, health)
+}
+
+pub async fn healths(
+    app: &App,
+    proxies: &[ProxyInfo],
+) -> Result<Vec<(ProxiesFilteredGroupHealth, Health)>, ApiError> {
+    let mut healths = Vec::new();
+    for versioned in documents::list(app, KIND).await? {
+        let (_, Json(group)) = read(versioned)?;
+        healths.push(health_of(group, proxies));
+    }
+    Ok(healths)
+}
+
+async fn write(
+    app: &App,
+    permit: &Permit<ChangeHosts>,
+    id: &str,
+    expected: (Expect, Option<u64>),
+    group: ProxiesFilteredGroup,
+) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
+    let group = ProxiesFilteredGroup { id: Some(id.to_owned()), ..group };
+    let value = serde_json::to_value(group).map_err(|_| ApiError::Internal)?;
+    let edit = |_: Option<&serde_json::Value>| Ok::<_, std::convert::Infallible>(value.clone());
+    let written = documents::write(app, &permit.origin, (KIND, id), expected, edit).await;
+    read(written.map_err(|error| from_document(id, error))?)
+}
+
+/// Make a group of proxies
+#[utoipa::path(
+    post,
+    path = "/infrastructure/proxies/filtered-groups",
+    operation_id = "create-proxies-filtered-group",
+    request_body = ProxiesFilteredGroup,
+    responses(
+        (status = 200, description = "The group", body = ProxiesFilteredGroup),
+        (status = 400, description = "proxies.proxies_filtered_group_already_exists, proxies.proxies_filtered_group_empty_id", body = FailedReply),
+    )
+)]
+pub async fn create(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Body(group): Body<ProxiesFilteredGroup>,
+) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
+    let id = group.id.clone().unwrap_or_default();
+    if id.is_empty() || id.len() > 128 {
+        let code = "proxies.proxies_filtered_group_empty_id";
+        return Err(failed(StatusCode::BAD_REQUEST, code, "an id has 1 to 128 bytes"));
+    }
+    write(&app, &permit, &id, (Expect::Missing, None), group).await
+}
+
+/// Show a group of proxies
+#[utoipa::path(
+    get,
+    path = "/infrastructure/proxies/filtered-groups/{proxies_filtered_group_id}",
+    operation_id = "get-proxies-filtered-group",
+    params(("proxies_filtered_group_id" = String, Path, description = "The group's id")),
+    responses(
+        (status = 200, description = "The group", body = ProxiesFilteredGroup),
+        (status = 404, description = "proxies.proxies_filtered_group_not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
+    read(find(&app, &id).await?)
+}
+
+/// Replace a group of proxies
+#[utoipa::path(
+    put,
+    path = "/infrastructure/proxies/filtered-groups/{proxies_filtered_group_id}",
+    operation_id = "update-proxies-filtered-group",
+    params(
+        ("proxies_filtered_group_id" = String, Path, description = "The group's id"),
+        VersionParameter,
+    ),
+    request_body = ProxiesFilteredGroup,
+    responses(
+        (status = 200, description = "The group", body = ProxiesFilteredGroup),
+        (status = 400, description = "proxies.proxies_filtered_group_id_conflict", body = FailedReply),
+        (status = 404, description = "proxies.proxies_filtered_group_not_found", body = FailedReply),
+        (status = 409, description = "proxies.proxies_filtered_group_version_conflict", body = FailedReply),
+    )
+)]
+pub async fn update(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(version): Query<VersionParameter>,
+    Body(group): Body<ProxiesFilteredGroup>,
+) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
+    if group.id.as_ref().is_some_and(|given| !given.is_empty() && *given != id) {
+        let code = "proxies.proxies_filtered_group_id_conflict";
+        return Err(failed(StatusCode::BAD_REQUEST, code, "body and path name different groups"));
+    }
+    write(&app, &permit, &id, (Expect::There, version.get()?), group).await
+}
+
+/// Delete a group of proxies
+#[utoipa::path(
+    delete,
+    path = "/infrastructure/proxies/filtered-groups/{proxies_filtered_group_id}",
+    operation_id = "delete-proxies-filtered-group",
+    params(
+        ("proxies_filtered_group_id" = String, Path, description = "The group's id"),
+        VersionParameter,
+    ),
+    responses(
+        (status = 200, description = "It is gone", body = EmptyResponse),
+        (status = 404, description = "proxies.proxies_filtered_group_not_found", body = FailedReply),
+        (status = 409, description = "proxies.proxies_filtered_group_version_conflict", body = FailedReply),
+    )
+)]
+pub async fn delete(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(version): Query<VersionParameter>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    documents::delete(&app, &permit.origin, (KIND, &id), version.get()?)
+        .await
+        .map_err(|error| from_document(&id, error))?;
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Say whether a group has as many proxies as are expected
+#[utoipa::path(
+    get,
+    path = "/infrastructure/proxies/filtered-groups/{proxies_filtered_group_id}/health",
+    operation_id = "get-proxies-filtered-group-health",
+    params(
+        ("proxies_filtered_group_id" = String, Path, description = "The group's id"),
+        HealthParameters,
+    ),
+    responses(
+        (status = 200, description = "The health, whatever it is", body = ProxiesFilteredGroupHealth),
+        (status = 404, description = "proxies.proxies_filtered_group_not_found", body = FailedReply),
+        (status = 417, description = "It is worse than was expected", body = ProxiesFilteredGroupHealth),
+    )
+)]
+pub async fn health(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(given): Query<HealthParameters>,
+) -> Result<(StatusCode, Json<ProxiesFilteredGroupHealth>), ApiError> {
+    let (_, Json(group)) = read(find(&app, &id).await?)?;
+    let (shown, health) = health_of(group, &all_proxies(&app));
+    Ok((given.status(health)?, Json(shown)))
+}

@@ -1,0 +1,199 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    listing::{Listing, Page},
+    shown::RunnerView,
+};
+use crate::{
+    coordinator::{
+        app::App,
+        http::{
+            auth::{ChangeHosts, Permit, ReadHosts},
+            error::ApiError,
+            extract::{Body, OptionalBody},
+        },
+        search::{self, SearchRequest},
+        services::{
+            removal::remove_runner,
+            roles::{WantedRoles, set_roles},
+        },
+    },
+    model::Code,
+    wire::{
+        EmptyResponse, FailedReply,
+        allocators::ModelVersionIndexSynchronizationResults,
+        runners::{RunnerInfo, RunnerOverview, RunnerRolesInfo},
+    },
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct ListParameters {
+    /// Only those that this query finds, in Lucene's syntax.
+    q: Option<String>,
+}
+
+fn overview(app: &App, listing: &Listing) -> RunnerOverview {
+    let view = app.registry.view();
+    let found: Vec<RunnerView<'_>> = view
+        .hosts()
+        .map(|host| RunnerView { app, host })
+        .filter(|it| search::Query::matches(&listing.query, it))
+        .collect();
+    let Page { from, size } = listing.page;
+    let page = search::page(found, &listing.order, from, size);
+    RunnerOverview { runners: page.map(|it| it.info()).collect() }
+}
+
+/// List the hosts
+#[utoipa::path(
+    get,
+    path = "/infrastructure/runners",
+    operation_id = "get-runners",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "All hosts", body = RunnerOverview),
+        (status = 400, description = "root.invalid_parameter", body = FailedReply),
+    )
+)]
+pub async fn list(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Query(given): Query<ListParameters>,
+) -> Result<Json<RunnerOverview>, ApiError> {
+    let listing = Listing::from_parameters(given.q.as_deref(), None, None, None)?;
+    Ok(Json(overview(&app, &listing)))
+}
+
+/// Search the hosts
+#[utoipa::path(
+    post,
+    path = "/infrastructure/runners/_search",
+    operation_id = "search-runners",
+    request_body = SearchRequest,
+    responses(
+        (status = 200, description = "Those that were found", body = RunnerOverview),
+        (status = 400, description = "runners.search_failed", body = FailedReply),
+    )
+)]
+pub async fn search_all(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    body: Result<OptionalBody<SearchRequest>, ApiError>,
+) -> Result<Json<RunnerOverview>, ApiError> {
+    let listing = Listing::from_body("runners.search_failed", body)?;
+    Ok(Json(overview(&app, &listing)))
+}
+
+/// Show a host
+#[utoipa::path(
+    get,
+    path = "/infrastructure/runners/{runner_id}",
+    operation_id = "get-runner",
+    params(("runner_id" = String, Path, description = "The host's runner id")),
+    responses(
+        (status = 200, description = "The host", body = RunnerInfo),
+        (status = 404, description = "runners.runner_not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<RunnerInfo>, ApiError> {
+    let host = app.member(&id, None).ok_or(ApiError::NoSuchRunner(id))?;
+    Ok(Json(RunnerView { app: &app, host: &host }.info()))
+}
+
+/// Remove a host that is not connected
+#[utoipa::path(
+    delete,
+    path = "/infrastructure/runners/{runner_id}",
+    operation_id = "delete-runner",
+    params(("runner_id" = String, Path, description = "The host's runner id")),
+    responses(
+        (status = 200, description = "It is no member any more", body = EmptyResponse),
+        (status = 400, description = "runners.runner_deletion_failed", body = FailedReply),
+        (status = 404, description = "runners.runner_not_found", body = FailedReply),
+    )
+)]
+pub async fn delete(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    let runner = id.parse().map_err(|_| ApiError::NoSuchRunner(id.clone()))?;
+    remove_runner(&app, &permit.origin, &runner)
+        .await
+        .map_err(|error| ApiError::deleting_runner(&id, error))?;
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Give a host its roles
+#[utoipa::path(
+    put,
+    path = "/infrastructure/runners/{runner_id}/roles",
+    operation_id = "set-runner-roles",
+    params(("runner_id" = String, Path, description = "The host's runner id")),
+    request_body = RunnerRolesInfo,
+    responses(
+        (status = 200, description = "The roles as they were sent", body = RunnerRolesInfo),
+        (status = 400, description = "runners.runner_set_roles_failed", body = FailedReply),
+        (status = 404, description = "runners.runner_not_found", body = FailedReply),
+    )
+)]
+pub async fn set_runner_roles(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Result<Body<RunnerRolesInfo>, ApiError>,
+) -> Result<Json<RunnerRolesInfo>, ApiError> {
+    let runner = id.parse().map_err(|_| ApiError::NoSuchRunner(id.clone()))?;
+    let Body(request) = body.map_err(|error| match error {
+        ApiError::InvalidBody(message) => ApiError::RolesNotSet(message, Code::RolesUnknown),
+        other => other,
+    })?;
+    let names = request.roles.iter().map(|role| role.role_name.as_str());
+    set_roles(&app, &permit.origin, &runner, WantedRoles::from_names(names)?).await?;
+    Ok(Json(request))
+}
+
+/// Bring the index of hosts in step
+#[utoipa::path(
+    post,
+    path = "/infrastructure/runners/_resync",
+    operation_id = "resync-runners",
+    responses((status = 202, description = "It always is", body = ModelVersionIndexSynchronizationResults))
+)]
+pub async fn resync_all(
+    _permit: Permit<ChangeHosts>,
+) -> (StatusCode, Json<ModelVersionIndexSynchronizationResults>) {
+    (StatusCode::ACCEPTED, Json(Default::default()))
+}
+
+/// Bring the index of one host in step
+#[utoipa::path(
+    post,
+    path = "/infrastructure/runners/{runner_id}/_resync",
+    operation_id = "resync-runner",
+    params(("runner_id" = String, Path, description = "The host's runner id")),
+    responses(
+        (status = 200, description = "It always is", body = EmptyResponse),
+        (status = 404, description = "runners.runner_not_found", body = FailedReply),
+    )
+)]
+pub async fn resync(
+    _permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    app.member(&id, None).ok_or(ApiError::NoSuchRunner(id))?;
+    Ok(Json(EmptyResponse {}))
+}

@@ -1,0 +1,206 @@
+//! Hosts as the API shows them, and as they are searched.
+
+use crate::{
+    coordinator::{
+        app::App,
+        liveness::Rival,
+        records::HostRecord,
+        search::{Document, Value},
+    },
+    model::Role,
+    rt::Timestamp,
+    wire::{
+        allocators::{
+            AllocatorCapacity, AllocatorCapacityMemory, AllocatorCapacityStorage,
+            AllocatorHealthStatus, AllocatorInfo, AllocatorSettings, BuildInfo, MetadataItem,
+        },
+        runners::{JoinedWith, RunnerClone, RunnerInfo, RunnerRoleInfo},
+    },
+};
+
+pub const REGION: &str = "ece-region";
+
+/// A host as an allocator.
+pub struct AllocatorView<'a> {
+    pub app: &'a App,
+    pub host: &'a HostRecord,
+}
+
+/// A host as a runner.
+pub struct RunnerView<'a> {
+    pub app: &'a App,
+    pub host: &'a HostRecord,
+}
+
+fn int32(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+pub fn metadata(host: &HostRecord) -> Vec<MetadataItem> {
+    let item =
+        |(key, value): (&String, &String)| MetadataItem { key: key.clone(), value: value.clone() };
+    host.metadata().iter().map(item).collect()
+}
+
+pub fn settings(host: &HostRecord) -> AllocatorSettings {
+    let given = host.allocator.capacity_mb.or(host.facts.capacity_flag_mb);
+    AllocatorSettings { capacity: given.map(int32) }
+}
+
+impl AllocatorView<'_> {
+    pub fn info(&self) -> AllocatorInfo {
+        let Self { app, host } = self;
+        let (capacity_mb, source) = host.capacity_mb();
+        let since = host.allocator.maintenance_since;
+        AllocatorInfo {
+            allocator_id: host.runner_id.to_string(),
+            zone_id: host.facts.zone.to_string(),
+            host_ip: host.facts.host_ip.to_string(),
+            public_hostname: public_hostname(host),
+            capacity: AllocatorCapacity {
+                memory: AllocatorCapacityMemory { total: int32(capacity_mb), used: 0, source },
+                storage: AllocatorCapacityStorage {
+                    total: i64::try_from(host.facts.storage_bytes >> 20).unwrap_or(i64::MAX),
+                },
+                available_cpus: int32(host.facts.cpus.into()),
+            },
+            settings: settings(host),
+            instances: Vec::new(),
+            metadata: metadata(host),
+            status: AllocatorHealthStatus {
+                connected: app.liveness.is_connected(&host.runner_id),
+                healthy: app.liveness.is_healthy(&host.runner_id, Some(Role::Allocator)),
+                maintenance_mode: since.is_some(),
+                maintenance_mode_timestamp: since.map(Timestamp::rfc3339),
+            },
+            build_info: build_info(host),
+            features: Vec::new(),
+            external_links: Vec::new(),
+            region: REGION.to_owned(),
+        }
+    }
+}
+
+impl Document for AllocatorView<'_> {
+    fn values(&self, field: &str) -> Vec<Value<'_>> {
+        let Self { app, host } = self;
+        let one = |value| vec![value];
+        match field {
+            "allocator_id" => one(Value::text(host.runner_id.as_str())),
+            "status.healthy" => {
+                one(Value::Flag(app.liveness.is_healthy(&host.runner_id, Some(Role::Allocator))))
+            }
+            "status.connected" => one(Value::Flag(app.liveness.is_connected(&host.runner_id))),
+            "status.maintenance_mode" => {
+                one(Value::Flag(host.allocator.maintenance_since.is_some()))
+            }
+            "status.maintenance_mode_timestamp" => {
+                host.allocator.maintenance_since.iter().map(|at| text(at.rfc3339())).collect()
+            }
+            "capacity.memory.total" => one(Value::Number(host.capacity_mb().0 as f64)),
+            "capacity.memory.used" => one(Value::Number(0.0)),
+            "capacity.storage.total" => one(Value::Number((host.facts.storage_bytes >> 20) as f64)),
+            "capacity.available_cpus" => one(Value::Number(host.facts.cpus.into())),
+            "settings.capacity" => {
+                settings(host).capacity.iter().map(|mb| Value::Number((*mb).into())).collect()
+            }
+            "metadata" | "metadata.key" => {
+                host.metadata().keys().map(|it| Value::text(it)).collect()
+            }
+            "metadata.value" => host.metadata().values().map(|it| Value::text(it)).collect(),
+            // What runs here: nothing does, and there is nothing to find.
+            field => shared_values(host, field),
+        }
+    }
+
+    fn text_fields(&self) -> &'static [&'static str] {
+        &["allocator_id", "zone_id", "host_ip", "public_hostname", "metadata.key", "metadata.value"]
+    }
+}
+
+fn text(text: String) -> Value<'static> {
+    Value::Text(text.into())
+}
+
+/// Fields that all kinds of hosts have.
+fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
+    match field {
+        "zone_id" | "zone" => vec![Value::text(host.facts.zone.as_str())],
+        "host_ip" | "public_hostname" => vec![text(host.facts.host_ip.to_string())],
+        "region" => vec![Value::text(REGION)],
+        "build_info.version" => vec![Value::text(&host.facts.version)],
+        _ => match field.strip_prefix("metadata.").or_else(|| field.strip_prefix("tags.")) {
+            Some(key) => host.metadata().get(key).iter().map(|it| Value::text(it)).collect(),
+            None => Vec::new(),
+        },
+    }
+}
+
+impl RunnerView<'_> {
+    pub fn info(&self) -> RunnerInfo {
+        let Self { app, host } = self;
+        let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
+        let names = host.roles.iter().map(|known| role(known.name()));
+        let rivals = app.liveness.rivals(&host.runner_id, app.clock.now());
+        RunnerInfo {
+            runner_id: host.runner_id.to_string(),
+            zone: host.facts.zone.to_string(),
+            tags: host.tags(),
+            build_info: build_info(host),
+            host_ip: host.facts.host_ip.to_string(),
+            public_hostname: public_hostname(host),
+            containers: Vec::new(),
+            roles: names.chain(host.other_roles.iter().map(|name| role(name))).collect(),
+            connected: app.liveness.is_connected(&host.runner_id),
+            healthy: app.liveness.is_healthy(&host.runner_id, None),
+            region: REGION.to_owned(),
+            joined: JoinedWith {
+                at: host.joined.at.rfc3339(),
+                token_id: host.joined.token.map(|token| token.to_string()),
+                source_address: host.joined.source_address,
+                overridden_checks: host.joined.overridden.clone(),
+            },
+            boot_id: app.liveness.boot_id(&host.runner_id).map(|id| id.to_string()),
+            clones: rivals.iter().map(clone_shown).collect(),
+        }
+    }
+}
+
+fn clone_shown(rival: &Rival) -> RunnerClone {
+    RunnerClone {
+        address: rival.address,
+        boot_id: rival.boot_id.map(|id| id.to_string()),
+        seen_at: rival.seen_at.rfc3339(),
+    }
+}
+
+impl Document for RunnerView<'_> {
+    fn values(&self, field: &str) -> Vec<Value<'_>> {
+        let Self { app, host } = self;
+        match field {
+            "runner_id" => vec![Value::text(host.runner_id.as_str())],
+            "connected" => vec![Value::Flag(app.liveness.is_connected(&host.runner_id))],
+            "healthy" => vec![Value::Flag(app.liveness.is_healthy(&host.runner_id, None))],
+            "roles" | "roles.role_name" => host
+                .roles
+                .iter()
+                .map(|role| Value::text(role.name()))
+                .chain(host.other_roles.iter().map(|name| Value::text(name)))
+                .collect(),
+            field => shared_values(host, field),
+        }
+    }
+
+    fn text_fields(&self) -> &'static [&'static str] {
+        &["runner_id", "zone", "host_ip", "public_hostname", "roles.role_name"]
+    }
+}
+
+/// The address, as ECE shows it for a host that was given no public name.
+pub fn public_hostname(host: &HostRecord) -> String {
+    host.facts.host_ip.to_string()
+}
+
+pub fn build_info(host: &HostRecord) -> BuildInfo {
+    BuildInfo { commit_hash: String::new(), version: host.facts.version.clone() }
+}

@@ -1,0 +1,141 @@
+//! The whole platform in one reply.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, extract::State};
+
+use super::{
+    auth::{Permit, ReadHosts},
+    error::ApiError,
+    infrastructure::{
+        coordinators::{all_constructors, all_coordinators},
+        proxies::{Health, all_proxies, settings},
+        shown::REGION,
+    },
+};
+use crate::{
+    coordinator::app::App,
+    model::Role,
+    wire::platform::{
+        AllocatorsSummary, AllocatorsZoneSummary, ContainerSetsSummary, PlatformInfo,
+        PlatformResourcesSummary, ProxiesSummary, ProxySummary, RegionInfo, RunnersSummary,
+        ZookeeperNodeInfo, ZookeeperSummary,
+    },
+};
+
+fn int32(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn allocators(app: &App) -> AllocatorsSummary {
+    let mut zones: BTreeMap<String, AllocatorsZoneSummary> = BTreeMap::new();
+    let view = app.registry.view();
+    for host in view.hosts().filter(|host| host.has(Role::Allocator)) {
+        let zone_id = host.facts.zone.to_string();
+        let zone = zones
+            .entry(zone_id.clone())
+            .or_insert_with(|| AllocatorsZoneSummary { zone_id, ..Default::default() });
+        let connected = app.liveness.is_connected(&host.runner_id);
+        let healthy = app.liveness.is_healthy(&host.runner_id, Some(Role::Allocator));
+        let capacity = int32(host.capacity_mb().0);
+        zone.total_allocators += 1;
+        zone.healthy_allocators += i32::from(healthy);
+        zone.in_maintenance_allocators += i32::from(host.allocator.maintenance_since.is_some());
+        if connected {
+            zone.connected_allocators += 1;
+            zone.connected_capacity = zone.connected_capacity.saturating_add(capacity);
+            zone.max_available_capacity = zone.max_available_capacity.max(capacity);
+        } else {
+            zone.disconnected_allocators += 1;
+        }
+    }
+    let zone_summaries: Vec<AllocatorsZoneSummary> = zones.into_values().collect();
+    let healthy = zone_summaries.iter().all(|it| it.healthy_allocators == it.total_allocators);
+    AllocatorsSummary { healthy, zone_summaries }
+}
+
+fn runners(app: &App) -> RunnersSummary {
+    let view = app.registry.view();
+    let mut summary = RunnersSummary {
+        healthy: true,
+        total_runners: 0,
+        healthy_runners: 0,
+        connected_runners: 0,
+        connected_capacity: 0,
+        max_available_capacity: 0,
+        containers_count: 0,
+    };
+    for host in view.hosts() {
+        let healthy = app.liveness.is_healthy(&host.runner_id, None);
+        summary.total_runners += 1;
+        summary.healthy_runners += i32::from(healthy);
+        summary.healthy &= healthy;
+        if app.liveness.is_connected(&host.runner_id) {
+            let memory = int32(host.facts.memory_bytes >> 20);
+            summary.connected_runners += 1;
+            summary.connected_capacity = summary.connected_capacity.saturating_add(memory);
+            summary.max_available_capacity = summary.max_available_capacity.max(memory);
+        }
+    }
+    summary
+}
+
+/// Show the platform as a whole
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get-platform",
+    responses((status = 200, description = "The platform", body = PlatformInfo))
+)]
+pub async fn get(
+    _permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<PlatformInfo>, ApiError> {
+    let proxies = all_proxies(&app);
+    let expected = settings(&app, false).await?.expected_proxies_count;
+    let healthy_proxies = proxies.iter().filter(|proxy| proxy.healthy).count();
+    let summary = |proxy: &crate::wire::proxies::ProxyInfo| ProxySummary {
+        proxy_id: proxy.proxy_id.clone(),
+        healthy: proxy.healthy,
+    };
+    let coordinators = all_coordinators(&app);
+    let node = |id: &str| ZookeeperNodeInfo { id: id.to_owned(), state: "connected".into() };
+    let region = RegionInfo {
+        region_id: REGION.to_owned(),
+        zookeeper_states: ZookeeperSummary {
+            states: coordinators.coordinators.iter().map(|it| node(&it.name)).collect(),
+        },
+        allocators: allocators(&app),
+        runners: runners(&app),
+        proxies: ProxiesSummary {
+            healthy: Health::of(healthy_proxies, expected) == Health::Green,
+            expected_proxies_count: expected,
+            proxies_count: int32(proxies.len() as u64),
+            proxies: proxies.iter().map(summary).collect(),
+        },
+        container_sets_status: ContainerSetsSummary {
+            healthy: true,
+            healthy_container_sets_count: 0,
+            unhealthy_container_sets_count: 0,
+            unhealthy_container_sets: Vec::new(),
+        },
+        constructors: all_constructors(&app),
+        coordinators,
+        resources: PlatformResourcesSummary {
+            healthy: true,
+            available_count: 0,
+            used_count: 0,
+            missing_count: 0,
+            minimum_available_count: 0,
+            account_count: 0,
+        },
+    };
+    Ok(Json(PlatformInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        services: Vec::new(),
+        phone_home_enabled: false,
+        eula_accepted: true,
+        regions: vec![region],
+        unreachable_regions: Vec::new(),
+    }))
+}

@@ -1,0 +1,37 @@
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::{Stored, sharded};
+use crate::{rt::Timestamp, store::StorePath};
+
+/// A key with which a program is a user, without the user's password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRecord {
+    pub id: String,
+    pub user: String,
+    pub description: String,
+    /// SHA-256 of the key's secret, in hexadecimal digits.
+    pub secret_digest: String,
+    /// SHA-256 of the hash of the password that the user had: another password ends the key.
+    pub password_digest: String,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Stored for ApiKeyRecord {
+    const SCHEMA: u32 = 1;
+}
+
+impl ApiKeyRecord {
+    pub fn root() -> StorePath {
+        StorePath::root("api-keys")
+    }
+
+    pub fn path(id: &str) -> StorePath {
+        sharded("api-keys", id)
+    }
+
+    pub fn digest(text: &str) -> String {
+        hex::encode(digest(&SHA256, text.as_bytes()))
+    }
+}

@@ -1,0 +1,183 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+struct Host {
+    id: &'static str,
+    memory: f64,
+    connected: bool,
+    tags: &'static [&'static str],
+}
+
+impl Document for Host {
+    fn values(&self, field: &str) -> Vec<Value<'_>> {
+        match field {
+            "id" => vec![Value::text(self.id)],
+            "capacity.memory.total" => vec![Value::Number(self.memory)],
+            "status.connected" => vec![Value::Flag(self.connected)],
+            "metadata.value" => self.tags.iter().map(|tag| Value::text(tag)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn text_fields(&self) -> &'static [&'static str] {
+        &["id", "metadata.value"]
+    }
+}
+
+const HOSTS: [Host; 3] = [
+    Host { id: "10.0.0.1", memory: 8192.0, connected: true, tags: &["rack7", "ssd"] },
+    Host { id: "10.0.0.2", memory: 16384.0, connected: false, tags: &[] },
+    Host { id: "host-3", memory: 32768.0, connected: true, tags: &["rack8"] },
+];
+
+fn found(query: &Query) -> Vec<usize> {
+    (0..HOSTS.len()).filter(|index| query.matches(&HOSTS[*index])).collect()
+}
+
+fn by_text(text: &str) -> Vec<usize> {
+    found(&query_from_text(text, false).unwrap_or_else(|error| panic!("{text}: {error}")))
+}
+
+fn by_json(json: serde_json::Value) -> Vec<usize> {
+    found(&query_from_json(&json).unwrap_or_else(|error| panic!("{json}: {error}")))
+}
+
+#[test]
+fn texts_find_what_lucene_finds() {
+    for (text, expected) in [
+        ("", &[0, 1, 2][..]),
+        ("*", &[0, 1, 2]),
+        ("*:*", &[0, 1, 2]),
+        ("status.connected:true", &[0, 2]),
+        ("status.connected:false AND _exists_:id", &[1]),
+        ("status.connected:false AND _exists_:metadata.value", &[]),
+        (r"capacity.memory.total:\>10240", &[1, 2]),
+        ("capacity.memory.total:>=16384", &[1, 2]),
+        ("capacity.memory.total:[8192 TO 16384]", &[0, 1]),
+        ("capacity.memory.total:{8192 TO 16384]", &[1]),
+        ("capacity.memory.total:[16384 TO *]", &[1, 2]),
+        ("id:10.0.0.*", &[0, 1]),
+        ("id:10.0.0.?", &[0, 1]),
+        ("id:host\\-3", &[2]),
+        ("id:\"host-3\"", &[2]),
+        ("NOT status.connected:true", &[1]),
+        ("!status.connected:true", &[1]),
+        ("-status.connected:true", &[1]),
+        ("id:10.0.0.1 OR id:host-3", &[0, 2]),
+        ("id:(10.0.0.1 OR host-3)", &[0, 2]),
+        ("(id:10.0.0.1 || id:10.0.0.2) && status.connected:true", &[0]),
+        ("id:10.0.0.* -status.connected:false", &[0, 2]),
+        ("rack7", &[0]),
+        ("RACK8 rack7", &[0, 2]),
+        ("metadata.value:rack?", &[0, 2]),
+        ("nothing:there", &[]),
+    ] {
+        let mut expected = expected.to_vec();
+        // With a clause that must not be, those that should be are not needed.
+        expected.dedup();
+        assert_eq!(by_text(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn objects_find_what_elasticsearch_finds() {
+    for (json, expected) in [
+        (json!({}), &[0, 1, 2][..]),
+        (json!({ "match_all": {} }), &[0, 1, 2]),
+        (json!({ "match_none": {} }), &[]),
+        (json!({ "term": { "status.connected": { "value": "true" } } }), &[0, 2]),
+        (json!({ "term": { "status.connected": { "value": true } }, "bool": null }), &[0, 2]),
+        (json!({ "prefix": { "id": { "value": "10." } } }), &[0, 1]),
+        (json!({ "match": { "metadata.value": { "query": "RACK7 rack8" } } }), &[0, 2]),
+        (json!({ "range": { "capacity.memory.total": { "gt": 8192, "lte": "16384" } } }), &[1]),
+        (json!({ "exists": { "field": "metadata.value" } }), &[0, 2]),
+        (json!({ "query_string": { "query": "status.connected:false" } }), &[1]),
+        (json!({ "query_string": { "query": "10.0.0.1", "default_field": "id" } }), &[0]),
+        (json!({ "simple_query_string": { "query": "rack7 | rack8" } }), &[0, 2]),
+        (json!({ "simple_query_string": { "query": "host*", "fields": ["id"] } }), &[2]),
+        (
+            json!({ "bool": {
+            "must": [{ "term": { "status.connected": { "value": "true" } } }],
+            "must_not": [{ "prefix": { "id": { "value": "host" } } }],
+        } }),
+            &[0],
+        ),
+        (
+            json!({ "bool": {
+            "should": [{ "term": { "id": "host-3" } }, { "term": { "id": "10.0.0.2" } }],
+        } }),
+            &[1, 2],
+        ),
+        (
+            json!({ "nested": { "path": "metadata", "query": { "term": { "metadata.value": "ssd" } } } }),
+            &[0],
+        ),
+    ] {
+        assert_eq!(by_json(json.clone()), expected, "{json}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_says_where_and_why() {
+    for (text, at) in [
+        ("(id:a", "the end"),
+        ("id:a)", "character 5"),
+        ("id:", "the end"),
+        ("\"open", "character 1"),
+        ("x:[1 2]", "character 3"),
+        ("a AND", "the end"),
+    ] {
+        assert_eq!(query_from_text(text, false).expect_err(text).at, at, "{text}");
+    }
+    for (json, at) in [
+        (json!({ "fuzzy": {} }), "query.fuzzy"),
+        (json!({ "term": {} }), "query.term"),
+        (json!({ "bool": { "must": [{ "moon": 1 }] } }), "query.bool.must[0].moon"),
+        (json!([]), "query"),
+    ] {
+        assert_eq!(query_from_json(&json).expect_err("bad").at, at, "{json}");
+    }
+}
+
+#[test]
+fn lists_are_sorted_by_several_keys_and_cut_into_pages() {
+    let ids = |order: &Order, from, size| {
+        page(Vec::from(HOSTS), order, from, size).map(|host| host.id).collect::<Vec<_>>()
+    };
+    let order = Order::from_text("status.connected,-capacity.memory.total").expect("an order");
+    assert_eq!(ids(&order, 0, 10), ["10.0.0.2", "host-3", "10.0.0.1"]);
+    assert_eq!(ids(&order, 1, 1), ["host-3"]);
+    let order = Order::from_json(&[json!({ "id": { "order": "desc" } })]).expect("an order");
+    assert_eq!(ids(&order, 0, 2), ["host-3", "10.0.0.2"]);
+    let missing_last = Order::from_text("metadata.value").expect("an order");
+    assert_eq!(ids(&missing_last, 2, 1), ["10.0.0.2"]);
+    assert!(Order::from_json(&[json!(1)]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic_or_hang(text in "[a-z:()\\[\\]{} \"\\\\*?!+><=&|-]{0,200}|(NOT |\\()*x") {
+        let _ = query_from_text(&text, false).map(|query| found(&query));
+        let _ = query_from_text(&text, true);
+    }
+
+    #[test]
+    fn a_wildcard_matches_what_a_plain_search_matches(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
+        fn slow(pattern: &[u8], text: &[u8]) -> bool {
+            match (pattern.split_first(), text.split_first()) {
+                (None, None) => true,
+                (Some((b'*', rest)), _) => {
+                    slow(rest, text) || (!text.is_empty() && slow(pattern, &text[1..]))
+                }
+                (Some((p, rest)), Some((t, others))) if *p == b'?' || p == t => slow(rest, others),
+                _ => false,
+            }
+        }
+        prop_assert_eq!(
+            wildcard(pattern.as_bytes(), text.as_bytes()),
+            slow(pattern.as_bytes(), text.as_bytes())
+        );
+    }
+}

@@ -1,0 +1,134 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::hosts::SecretText;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    pub user_name: String,
+    pub full_name: String,
+    pub email: String,
+    /// Users of this version come with the cluster.
+    pub builtin: bool,
+    pub security: UserSecurity,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UserSecurity {
+    pub enabled: bool,
+    pub roles: Vec<String>,
+    pub permissions: Vec<String>,
+    pub security_realm: UserSecurityRealm,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UserSecurityRealm {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UserList {
+    pub users: Vec<User>,
+}
+
+/// The fields of a user that are to change; others are left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct UserChange {
+    #[serde(default)]
+    pub user_name: Option<String>,
+    #[serde(default)]
+    pub full_name: Option<String>,
+    #[serde(default)]
+    pub email: Option<String>,
+    #[serde(default)]
+    pub security: Option<UserSecurityChange>,
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct UserSecurityChange {
+    #[serde(default)]
+    pub roles: Option<Vec<String>>,
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub password: Option<SecretText>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LoginRequest {
+    pub username: String,
+    #[schema(value_type = String)]
+    pub password: SecretText,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub struct TokenResponse {
+    /// The bearer token.
+    pub token: String,
+    /// RFC 3339.
+    pub session_expiration_time: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AuthenticationInfo {
+    pub has_totp_device: bool,
+    pub has_elevated_permissions: bool,
+    pub refresh_token_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AvailableAuthenticationMethods {
+    pub password: bool,
+    pub saml: bool,
+    pub openid: bool,
+    /// Always empty.
+    #[schema(value_type = Vec<Object>)]
+    pub sso_methods: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateApiKeyRequest {
+    pub description: String,
+    /// A number and a unit: `ms`, `s`, `m`, `h` or `d`; without it the key does not expire.
+    #[serde(default)]
+    pub expiration: Option<String>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub struct ApiKeyResponse {
+    pub id: String,
+    pub user_id: String,
+    pub description: String,
+    /// The key itself, only when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// RFC 3339.
+    pub creation_date: String,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_date: Option<String>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub struct ApiKeysResponse {
+    pub keys: Vec<ApiKeyResponse>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeleteApiKeysRequest {
+    pub keys: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeleteUsersApiKeysRequest {
+    pub user_api_keys: Vec<UserApiKey>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct UserApiKey {
+    pub user_id: String,
+    pub api_key_id: String,
+}
