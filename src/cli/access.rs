@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::StateDirArgument;
 use crate::{
     agent::{Identity, load_identity},
-    client::{ApiClient, ApiCredentials},
-    config::StateDir,
+    client::{ApiClient, ApiCredentials, ClientError},
+    config::{StateDir, read_toml},
     coordinator::{ADMIN, API_PORT},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret},
     rt::files,
@@ -32,6 +32,18 @@ pub struct AccessArguments {
     /// A file that holds the password [default on the first host: what install left]
     #[arg(long, env = "ECE_AGENT_PASSWORD_FILE", value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A file that holds an API key, in place of user and password
+    #[arg(
+        long,
+        env = "ECE_AGENT_API_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "password_file"
+    )]
+    api_key_file: Option<PathBuf>,
+    /// A TOML file that says all this, by the names of these flags
+    /// [default: ~/.config/ece-agent/profile.toml]
+    #[arg(long, env = "ECE_AGENT_PROFILE", value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// A PEM file with the cluster's CA
     #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE")]
     ca_cert: Option<PathBuf>,
@@ -54,16 +66,80 @@ struct SecretsFile {
 
 impl AccessArguments {
     pub fn open(self) -> Result<Access, Failure> {
-        let state = self.state.state_dir();
+        let this = self.with_profile()?;
+        let state = this.state.state_dir();
         let identity = load_identity(&state)?;
-        let address = api_address(self.coordinator_host.as_deref(), identity.as_ref())?;
-        let pins = pins(self.ca_cert, self.ca_fingerprint, identity.as_ref())?;
-        let credentials = credentials(self.user, self.password_file, identity.as_ref(), &state)?;
+        let address = api_address(this.coordinator_host.as_deref(), identity.as_ref())?;
+        let pins = pins(this.ca_cert, this.ca_fingerprint, identity.as_ref())?;
+        let credentials = match this.api_key_file {
+            Some(file) => ApiCredentials::ApiKey(read_password(&file)?),
+            None => credentials(this.user, this.password_file, identity.as_ref(), &state)?,
+        };
         let verifier = Arc::new(PinVerifier::new(pins, []));
         let client = ApiClient::new(address.clone(), verifier, credentials)
             .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
         Ok(Access { client, coordinator: address.with_port(HOSTS_PORT) })
     }
+}
+
+impl AccessArguments {
+    /// What flags and variables leave open, from the profile.
+    fn with_profile(self) -> Result<Self, Failure> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let default = home.map(|home| home.join(".config/ece-agent/profile.toml"));
+        let Some(file) = self.profile.clone().or(default) else { return Ok(self) };
+        let failed = |reason: String| {
+            Failure::new(Code::ConfigFile, format!("the profile {}: {reason}", file.display()))
+        };
+        let content = files::read_limited(&file, MAX_FILE).map_err(|it| failed(it.to_string()))?;
+        let Some(content) = content else {
+            return match self.profile {
+                Some(_) => Err(failed("it is not there".into())),
+                None => Ok(self),
+            };
+        };
+        let text = std::str::from_utf8(&content).map_err(|it| failed(it.to_string()))?;
+        let profile: Profile = read_toml(text).map_err(failed)?;
+        let named = self.password_file.is_some() || self.api_key_file.is_some();
+        let (password_file, api_key_file) = match named {
+            true => (self.password_file, self.api_key_file),
+            false => (profile.password_file, profile.api_key_file),
+        };
+        Ok(Self {
+            coordinator_host: self.coordinator_host.or(profile.coordinator_host),
+            user: self.user.or(profile.user),
+            password_file,
+            api_key_file,
+            ca_cert: self.ca_cert.or(profile.ca_cert),
+            ca_fingerprint: self.ca_fingerprint.or(profile.ca_fingerprint),
+            ..self
+        })
+    }
+}
+
+/// The keys of a profile.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct Profile {
+    coordinator_host: Option<String>,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    api_key_file: Option<PathBuf>,
+    ca_cert: Option<PathBuf>,
+    ca_fingerprint: Option<Fingerprint>,
+}
+
+/// An API answer in the words of the command line.
+pub fn api_failure(error: ClientError) -> Failure {
+    let ClientError::Refused { status, ref code, ref message, .. } = error else {
+        return error.into();
+    };
+    let own = match status {
+        401 => Code::ApiUnauthenticated,
+        403 if code == "root.unauthorized.rbac" => Code::ApiForbidden,
+        _ => Code::ApiRefused,
+    };
+    Failure::new(own, format!("{message} ({code})"))
 }
 
 fn invalid(message: impl Into<String>, fix: &'static str) -> Failure {
@@ -142,7 +218,7 @@ fn credentials(
 ) -> Result<ApiCredentials, Failure> {
     let user = user.unwrap_or_else(|| ADMIN.to_owned());
     if let Some(file) = password_file {
-        return Ok(ApiCredentials { user, password: read_password(&file)? });
+        return Ok(ApiCredentials::Password { user, password: read_password(&file)? });
     }
     let Some(identity) = identity.filter(|identity| identity.first_host && user == ADMIN) else {
         let message = format!("there is no password for {user} in {}", state.path().display());
@@ -154,5 +230,5 @@ fn credentials(
         .ok_or_else(|| unreadable(&file, "it is not there".into()))?;
     let secrets: SecretsFile = serde_json::from_slice(&zeroize::Zeroizing::new(content))
         .map_err(|_| unreadable(&file, "it is damaged".into()))?;
-    Ok(ApiCredentials { user, password: secrets.adminconsole_root_password.0 })
+    Ok(ApiCredentials::Password { user, password: secrets.adminconsole_root_password.0 })
 }

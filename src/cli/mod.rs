@@ -1,10 +1,12 @@
 //! The command line: one file a verb.
 
 mod access;
+mod audit;
 mod bootstrap_log;
 mod ca;
 mod check;
 mod explain;
+mod host;
 mod install;
 mod logging;
 mod output;
@@ -14,6 +16,7 @@ mod run;
 mod signals;
 mod status;
 mod stop;
+mod table;
 mod token;
 mod uninstall;
 mod upgrade;
@@ -88,6 +91,12 @@ enum Verb {
     /// Make, list, revoke and explain roles tokens
     #[command(subcommand)]
     Token(Box<token::TokenVerb>),
+    /// See and change the hosts of the cluster, by way of the API
+    #[command(subcommand)]
+    Host(Box<host::HostVerb>),
+    /// See what was changed, by whom
+    #[command(subcommand)]
+    Audit(Box<audit::AuditVerb>),
     /// Show what a host needs to trust the coordinators of this cluster
     #[command(subcommand)]
     Ca(ca::CaVerb),
@@ -177,6 +186,8 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Status(arguments) => status::status(arguments, output),
         Verb::Stop(arguments) => stop::stop(arguments, output),
         Verb::Token(verb) => token::token(*verb, output),
+        Verb::Host(verb) => host::host(*verb, output),
+        Verb::Audit(verb) => audit::audit(*verb, output),
         Verb::Ca(verb) => ca::ca(verb, output),
         Verb::Explain(arguments) => explain::explain(arguments, output),
     }

@@ -2,16 +2,23 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{access::AccessArguments, output::Output, run_to_end};
+use super::{
+    access::{AccessArguments, api_failure},
+    output::Output,
+    run_to_end,
+    table::table,
+};
 use crate::{
-    client::ClientError,
+    client::HttpVerb,
     config::read_token,
     coordinator::API_PORT,
     model::{Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, Secret, TokenId},
     rt::{Clock, Timestamp},
     token::{Claims, UnverifiedToken},
-    wire::{downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
+    wire::{audit::TokenLedger, downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
 };
+
+const LEDGER: &str = "/api/v1/platform/configuration/security/token-ledger";
 
 #[derive(clap::Subcommand)]
 pub enum TokenVerb {
@@ -27,6 +34,10 @@ pub enum TokenVerb {
     #[command(after_help = "Example:
   ece-agent token list --json")]
     List(ListArguments),
+    /// Show all roles tokens: who made them, what they allow, which hosts came with them
+    #[command(after_help = "Example:
+  ece-agent token ledger")]
+    Ledger(ListArguments),
     /// Revoke a roles token: from the reply on it lets nobody in
     #[command(after_help = "Example:
   ece-agent token revoke 4c8990df-1fb7-4820-b868-6bc9e8860814")]
@@ -95,6 +106,9 @@ pub struct RevokeArguments {
     /// The token, or its id
     #[command(flatten)]
     token: TokenArgument,
+    /// Also remove the hosts that came with it; their sessions end at once
+    #[arg(long)]
+    evict: bool,
     #[command(flatten)]
     access: AccessArguments,
     /// Print JSON
@@ -107,6 +121,7 @@ pub fn token(verb: TokenVerb, output: Output) -> Result<Exit, Failure> {
         TokenVerb::Inspect(arguments) => inspect(arguments, output),
         TokenVerb::Create(arguments) => create(arguments, output),
         TokenVerb::List(arguments) => list(arguments, output),
+        TokenVerb::Ledger(arguments) => ledger(arguments, output),
         TokenVerb::Revoke(arguments) => revoke(arguments, output),
     }?;
     Ok(Exit::Success)
@@ -181,19 +196,6 @@ fn in_words(claims: &Claims, now: Timestamp) -> String {
         ),
     ]
     .join("\n")
-}
-
-/// An API answer in the words of the command line.
-fn api_failure(error: ClientError) -> Failure {
-    let ClientError::Refused { status, ref code, ref message, .. } = error else {
-        return error.into();
-    };
-    let own = match status {
-        401 => Code::ApiUnauthenticated,
-        403 if code == "root.unauthorized.rbac" => Code::ApiForbidden,
-        _ => Code::ApiRefused,
-    };
-    Failure::new(own, format!("{message} ({code})"))
 }
 
 fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
@@ -275,12 +277,35 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         output.json(&reply);
         return Ok(());
     }
-    output.line(&format!("{:<36}  {:<40}  DESCRIPTION", "TOKEN ID", "ROLES"));
-    for token in reply.tokens {
+    let rows = reply.tokens.into_iter().map(|token| {
         let roles = if token.roles.is_empty() { "none".into() } else { token.roles.join(", ") };
-        let description = token.description.unwrap_or_default();
-        output.line(&format!("{:<36}  {roles:<40}  {description}", token.token_id));
+        [token.token_id, roles, token.description.unwrap_or_default()]
+    });
+    output.line(&table(["TOKEN ID", "ROLES", "DESCRIPTION"], rows));
+    Ok(())
+}
+
+fn ledger(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let asked = access.client.call(HttpVerb::Get, LEDGER, None);
+    let reply = run_to_end(asked).map_err(api_failure)?;
+    if output.is_json() {
+        output.json(&reply);
+        return Ok(());
     }
+    let ledger: TokenLedger = serde_json::from_value(reply)
+        .map_err(|_| Failure::new(Code::CoordinatorProtocol, "the ledger cannot be read"))?;
+    let rows = ledger.tokens.into_iter().map(|token| {
+        let state = match (token.revoked_at, token.expires_at) {
+            (Some(at), _) => format!("revoked {at}"),
+            (None, Some(at)) => format!("until {at}"),
+            (None, None) => "persistent".to_owned(),
+        };
+        let roles = if token.roles.is_empty() { "none".into() } else { token.roles.join(",") };
+        let hosts: Vec<&str> = token.uses.iter().map(|used| used.runner_id.as_str()).collect();
+        [token.token_id, roles, state, token.created_by, hosts.join(" ")]
+    });
+    output.line(&table(["TOKEN ID", "ROLES", "VALIDITY", "MADE BY", "HOSTS"], rows));
     Ok(())
 }
 
@@ -291,6 +316,24 @@ fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
         Err(_) => UnverifiedToken::parse(text.expose())?.claims().id,
     };
     let access = arguments.access.open()?;
+    if arguments.evict {
+        let path = format!("{LEDGER}/{id}?evict=true");
+        let asked = access.client.call(HttpVerb::Delete, &path, None);
+        let reply = run_to_end(asked).map_err(api_failure)?;
+        let evicted: Vec<&str> = reply["evicted"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it.as_str())
+            .collect();
+        if output.is_json() {
+            output.json(&json!({ "token_id": id, "revoked": true, "evicted": evicted }));
+        } else {
+            output.line(&format!("revoked {id}"));
+            evicted.iter().for_each(|runner| output.line(&format!("removed {runner}")));
+        }
+        return Ok(());
+    }
     run_to_end(access.client.revoke_token(id)).map_err(api_failure)?;
     if output.is_json() {
         output.json(&json!({ "token_id": id, "revoked": true }));

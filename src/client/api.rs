@@ -21,9 +21,18 @@ const TOKENS: &str = "/api/v1/platform/configuration/security/enrollment-tokens"
 
 /// Who a person is to the API.
 #[derive(Debug, Clone)]
-pub struct ApiCredentials {
-    pub user: String,
-    pub password: Secret,
+pub enum ApiCredentials {
+    Password { user: String, password: Secret },
+    ApiKey(Secret),
+}
+
+/// What to do with what a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVerb {
+    Get,
+    Post,
+    Put,
+    Delete,
 }
 
 /// A coordinator's API as the command line uses it.
@@ -66,13 +75,39 @@ impl ApiClient {
         self.send(self.request(Method::GET, DOWNLOADS_PATH)).await
     }
 
+    /// Any operation of the API; the path begins with `/api/`.
+    pub async fn call(
+        &self,
+        verb: HttpVerb,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, ClientError> {
+        let method = match verb {
+            HttpVerb::Get => Method::GET,
+            HttpVerb::Post => Method::POST,
+            HttpVerb::Put => Method::PUT,
+            HttpVerb::Delete => Method::DELETE,
+        };
+        let request = self.request(method, path);
+        self.send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.address.base_url());
-        self.dialler
-            .http
-            .request(method, url)
-            .timeout(TIMEOUT)
-            .basic_auth(&self.credentials.user, Some(self.credentials.password.expose()))
+        let request = self.dialler.http.request(method, url).timeout(TIMEOUT);
+        match &self.credentials {
+            ApiCredentials::Password { user, password } => {
+                request.basic_auth(user, Some(password.expose()))
+            }
+            ApiCredentials::ApiKey(key) => {
+                let value = zeroize::Zeroizing::new(format!("ApiKey {}", key.expose()));
+                request.header("authorization", value.as_str())
+            }
+        }
     }
 
     async fn send<T: serde::de::DeserializeOwned>(

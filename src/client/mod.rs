@@ -5,7 +5,7 @@ mod dial;
 mod error;
 mod hosts;
 
-pub use api::{ApiClient, ApiCredentials};
+pub use api::{ApiClient, ApiCredentials, HttpVerb};
 pub use dial::{DialError, Dialler, resolve, resolve_all};
 pub use error::ClientError;
 pub use hosts::{CoordinatorClient, HttpCoordinator};

@@ -17,3 +17,8 @@ pub use options::{
 pub use raw::{ConfigFileError, InstallArguments};
 pub use state_dir::{StateDir, default_state_dir};
 pub use token_file::{TokenError, read_token};
+
+/// Reads a TOML text; what is wrong with it, in words.
+pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| error.message().to_owned())
+}

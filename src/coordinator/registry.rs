@@ -53,6 +53,10 @@ impl View {
         self.tokens.values().map(|entry| &entry.value)
     }
 
+    pub fn token(&self, id: TokenId) -> Option<Arc<TokenRecord>> {
+        self.tokens.get(&id).map(|entry| entry.value.clone())
+    }
+
     pub fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
         self.users.get(name).map(|entry| entry.value.clone())
     }

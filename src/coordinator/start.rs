@@ -21,7 +21,7 @@ use super::{
     registry::Registry,
     seal::{MasterKey, SealError},
     server::{API_PORT, Listeners, Port, serve_port},
-    services::users::set_password,
+    services::{audit::forget_old_audit, users::set_password},
 };
 use crate::{
     model::{CoordinatorAddress, RunnerId, Secret},
@@ -32,6 +32,7 @@ use crate::{
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const RENEWAL_CHECK: Duration = Duration::from_secs(600);
+const FORGET_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 const MAX_KEY_FILE: u64 = 64 * 1024;
 
 /// What a coordinator is made from.
@@ -127,6 +128,7 @@ impl CoordinatorConfig {
         tasks.spawn(async move { registry.follow(&store, watch).await });
         tasks.spawn(owners.follow(transitions));
         tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
+        tasks.spawn(forget(self.store.clone(), self.clock.clone(), shutdown.clone()));
         tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
         let ports = [
             (
@@ -212,6 +214,17 @@ async fn sweep(liveness: Arc<Liveness>, shutdown: Shutdown) -> Result<(), StoreE
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => liveness.sweep(),
+            () = shutdown.wait() => return Ok(()),
+        }
+    }
+}
+
+/// Once a day, what is older than it is kept is forgotten.
+async fn forget(store: SharedStore, clock: Clock, shutdown: Shutdown) -> Result<(), StoreError> {
+    loop {
+        forget_old_audit(&store, clock.now()).await?;
+        tokio::select! {
+            () = tokio::time::sleep(FORGET_INTERVAL) => {}
             () = shutdown.wait() => return Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 //! Unknown fields are ignored: agents and coordinators of neighbouring versions work together.
 
 pub mod allocators;
+pub mod audit;
 pub mod coordinators;
 pub mod downloads;
 mod failed;

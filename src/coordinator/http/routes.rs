@@ -16,7 +16,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    configuration::{base_url, tokens},
+    configuration::{audit, base_url, ledger, tokens},
     context::name_request,
     downloads,
     error::ApiError,
@@ -106,6 +106,9 @@ fn platform() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(roles::set_blessing))
         .routes(routes!(base_url::get, base_url::set))
         .routes(routes!(platform::get))
+        .routes(routes!(ledger::list))
+        .routes(routes!(ledger::get, ledger::revoke))
+        .routes(routes!(audit::list))
 }
 
 /// What is not about the platform: who asks, and how they say so.

@@ -53,11 +53,15 @@ impl AuditRecord {
         StorePath::root("audit")
     }
 
+    /// All records of the day of `at`.
+    pub fn day_path(at: Timestamp) -> StorePath {
+        let date = at.rfc3339();
+        Self::root().child(date.split('T').next().unwrap_or_default())
+    }
+
     /// By day, then spread, in the order of time within each directory.
     pub fn path(&self, id: Uuid) -> StorePath {
-        let date = self.at.rfc3339();
-        let day = date.split('T').next().unwrap_or_default();
         let id = id.simple().to_string();
-        Self::root().child(day).child(&super::shard(&id)).child(&id)
+        Self::day_path(self.at).child(&super::shard(&id)).child(&id)
     }
 }

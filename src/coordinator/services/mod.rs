@@ -2,6 +2,7 @@
 
 pub mod allocators;
 pub mod api_keys;
+pub mod audit;
 pub mod documents;
 pub mod enrolment;
 pub mod members;

@@ -11,7 +11,7 @@ use crate::{
         change::{Change, Origin},
         records::{Actor, HostRecord, KeyRecord, decode, put},
     },
-    model::{Role, RunnerId},
+    model::{Role, RunnerId, TokenId},
     store::{Op, StoreError},
 };
 
@@ -78,6 +78,37 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
     remove(app, &origin, runner, "host.leave", same).await?;
     app.liveness.ended(runner);
     Ok(())
+}
+
+/// Removes the hosts that came in with this token, connected or not; who they were.
+pub async fn evict_hosts_of(
+    app: &App,
+    origin: &Origin,
+    token: TokenId,
+) -> Result<Vec<RunnerId>, StoreError> {
+    let came_with_it = |host: &HostRecord| host.joined.token == Some(token);
+    let hosts: Vec<RunnerId> = {
+        let view = app.registry.view();
+        let found = view.hosts().filter(|host| came_with_it(host));
+        found.map(|host| host.runner_id.clone()).collect()
+    };
+    let mut evicted = Vec::new();
+    for runner in hosts {
+        // Somebody else may have taken the name since.
+        let same = |host: &HostRecord| match came_with_it(host) {
+            true => Ok(()),
+            false => Err(RemoveError::NotFound),
+        };
+        match remove(app, origin, &runner, "host.evict", same).await {
+            Ok(()) => {
+                app.liveness.ended(&runner);
+                evicted.push(runner);
+            }
+            Err(RemoveError::Store(error)) => return Err(error),
+            Err(error) => tracing::warn!(%runner, %error, "not evicted"),
+        }
+    }
+    Ok(evicted)
 }
 
 async fn remove(

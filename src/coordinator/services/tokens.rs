@@ -8,7 +8,7 @@ use crate::{
         app::App,
         change::{Change, Origin},
         cluster::Cluster,
-        records::{Actor, Revocation, TokenRecord, create, decode, put},
+        records::{Actor, Revocation, TokenRecord, UseRecord, create, decode, put},
     },
     model::{CoordinatorAddress, Role, RoleSet, Secret, TokenId},
     rt::Timestamp,
@@ -217,6 +217,12 @@ pub async fn revoke_token(
         })
     })
     .await
+}
+
+/// The uses of a token so far.
+pub async fn uses_of(app: &App, token: TokenId) -> Result<Vec<UseRecord>, StoreError> {
+    let records = app.store.list(&UseRecord::root(token)).await?;
+    records.iter().map(decode).collect()
 }
 
 /// The tokens that a list shows: persistent ones that are still good.

@@ -1,0 +1,222 @@
+//! `ece-agent host …`: hosts by way of the API, from anywhere.
+
+use HttpVerb::{Delete, Get, Post, Put};
+use serde_json::{Value, json};
+
+use super::{
+    access::{Access, AccessArguments, api_failure},
+    output::Output,
+    run_to_end,
+    table::table,
+};
+use crate::{
+    client::HttpVerb,
+    model::{Exit, Failure, RoleSet, RunnerId},
+};
+
+const RUNNERS: &str = "/api/v1/platform/infrastructure/runners";
+const ALLOCATORS: &str = "/api/v1/platform/infrastructure/allocators";
+
+#[derive(clap::Subcommand)]
+pub enum HostVerb {
+    /// List the hosts of the cluster
+    #[command(after_help = "Example:
+  ece-agent host list --query 'connected:false'")]
+    List(ListArguments),
+    /// Show a host
+    #[command(after_help = "Example:
+  ece-agent host show 192.168.40.79")]
+    Show(OneArguments),
+    /// Give a host exactly these roles
+    #[command(after_help = "Example:
+  ece-agent host roles 192.168.40.79 allocator,proxy")]
+    Roles(RolesArguments),
+    /// Remove a host that is not connected
+    #[command(after_help = "Example:
+  ece-agent host delete 192.168.40.79")]
+    Delete(OneArguments),
+    /// Put an allocator into maintenance mode, or take it out
+    #[command(after_help = "Example:
+  ece-agent host maintenance 192.168.40.79 on")]
+    Maintenance(MaintenanceArguments),
+}
+
+#[derive(clap::Args)]
+pub struct ListArguments {
+    /// Only those that this query finds, in Lucene's syntax
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
+    #[command(flatten)]
+    access: AccessArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct OneArguments {
+    /// The host's runner id
+    #[arg(value_name = "RUNNER_ID")]
+    runner: RunnerId,
+    #[command(flatten)]
+    access: AccessArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct RolesArguments {
+    #[command(flatten)]
+    one: OneArguments,
+    /// The roles, separated by commas; '' for none
+    #[arg(value_name = "ROLES")]
+    roles: RoleSet,
+}
+
+#[derive(clap::Args)]
+pub struct MaintenanceArguments {
+    #[command(flatten)]
+    one: OneArguments,
+    /// What it is to be
+    #[arg(value_name = "on|off", value_parser = ["on", "off"])]
+    mode: String,
+}
+
+pub fn host(verb: HostVerb, output: Output) -> Result<Exit, Failure> {
+    match verb {
+        HostVerb::List(arguments) => list(arguments, output),
+        HostVerb::Show(arguments) => show(arguments, output),
+        HostVerb::Roles(arguments) => roles(arguments, output),
+        HostVerb::Delete(arguments) => delete(arguments, output),
+        HostVerb::Maintenance(arguments) => maintenance(arguments, output),
+    }?;
+    Ok(Exit::Success)
+}
+
+fn ask(
+    access: &Access,
+    verb: HttpVerb,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, Failure> {
+    run_to_end(access.client.call(verb, path, body)).map_err(api_failure)
+}
+
+fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let path = match &arguments.query {
+        Some(query) => format!("{RUNNERS}?q={}", percent_encoded(query)),
+        None => RUNNERS.to_owned(),
+    };
+    let reply = ask(&access, Get, &path, None)?;
+    if output.is_json() {
+        output.json(&reply);
+        return Ok(());
+    }
+    let rows = reply["runners"].as_array().into_iter().flatten().map(|runner| {
+        let text = |name: &str| runner[name].as_str().unwrap_or_default().to_owned();
+        let mark = |name: &str| if runner[name] == true { "yes" } else { "no" };
+        [
+            text("runner_id"),
+            text("host_ip"),
+            text("zone"),
+            role_names(runner),
+            mark("connected").to_owned(),
+            mark("healthy").to_owned(),
+        ]
+    });
+    let heads = ["RUNNER ID", "HOST IP", "ZONE", "ROLES", "CONNECTED", "HEALTHY"];
+    output.line(&table(heads, rows));
+    Ok(())
+}
+
+fn role_names(runner: &Value) -> String {
+    let roles = runner["roles"].as_array().into_iter().flatten();
+    let names: Vec<&str> = roles.filter_map(|role| role["role_name"].as_str()).collect();
+    if names.is_empty() { "none".into() } else { names.join(",") }
+}
+
+fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let runner = ask(&access, Get, &format!("{RUNNERS}/{}", arguments.runner), None)?;
+    if output.is_json() {
+        output.json(&runner);
+        return Ok(());
+    }
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
+        other => other.to_string(),
+    };
+    let mut lines = vec![format!("runner id   {}", text(&runner["runner_id"]))];
+    for name in ["host_ip", "zone", "connected", "healthy", "boot_id"] {
+        lines.push(format!("{:<11} {}", name.replace('_', " "), text(&runner[name])));
+    }
+    lines.push(format!("roles       {}", role_names(&runner)));
+    lines.push(format!("version     {}", text(&runner["build_info"]["version"])));
+    let joined = &runner["joined"];
+    lines.push(format!(
+        "joined      {} from {} with token {}",
+        text(&joined["at"]),
+        text(&joined["source_address"]),
+        text(&joined["token_id"])
+    ));
+    for code in joined["overridden_checks"].as_array().into_iter().flatten() {
+        lines.push(format!("overridden  {}", text(code)));
+    }
+    for copy in runner["clones"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "copy at     {} (boot id {}), last seen {}",
+            text(&copy["address"]),
+            text(&copy["boot_id"]),
+            text(&copy["seen_at"])
+        ));
+    }
+    output.line(&lines.join("\n"));
+    Ok(())
+}
+
+fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.one.access.open()?;
+    let names: Vec<Value> =
+        arguments.roles.iter().map(|role| json!({ "role_name": role.name() })).collect();
+    let path = format!("{RUNNERS}/{}/roles", arguments.one.runner);
+    let reply = ask(&access, Put, &path, Some(&json!({ "roles": names })))?;
+    done(output, &reply, &format!("{} has the roles {}", arguments.one.runner, arguments.roles));
+    Ok(())
+}
+
+fn delete(arguments: OneArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let reply = ask(&access, Delete, &format!("{RUNNERS}/{}", arguments.runner), None)?;
+    done(output, &reply, &format!("removed {}", arguments.runner));
+    Ok(())
+}
+
+fn maintenance(arguments: MaintenanceArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.one.access.open()?;
+    let runner = &arguments.one.runner;
+    let verb = if arguments.mode == "on" { "_start" } else { "_stop" };
+    let path = format!("{ALLOCATORS}/{runner}/maintenance-mode/{verb}");
+    let reply = ask(&access, Post, &path, None)?;
+    done(output, &reply, &format!("maintenance mode of {runner} is {}", arguments.mode));
+    Ok(())
+}
+
+fn done(output: Output, reply: &Value, words: &str) {
+    match output.is_json() {
+        true => output.json(reply),
+        false => output.line(words),
+    }
+}
+
+/// For a value in a query: all but what never means anything else.
+pub fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encoded = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
