@@ -130,6 +130,7 @@ impl InstallArguments {
             allocator_tags: allocator_tags.unwrap_or_default(),
             proxy_tags: proxy_tags.unwrap_or_default(),
             external_hostnames,
+            metrics_listen: check.parse("--metrics-listen", self.metrics_listen.as_deref()),
         })
     }
 

@@ -63,6 +63,10 @@ impl HostSettings {
                     Some(_) => given.proxy_tags,
                     None => self.proxy_tags.clone(),
                 },
+                metrics_listen: match file.metrics_listen {
+                    Some(_) => given.metrics_listen,
+                    None => self.metrics_listen,
+                },
                 external_hostnames: match file.external_hostname[..] {
                     [] => self.external_hostnames.clone(),
                     _ => given.external_hostnames,

@@ -1,4 +1,8 @@
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +81,9 @@ pub struct HostSettings {
     pub allocator_tags: Tags,
     pub proxy_tags: Tags,
     pub external_hostnames: Vec<String>,
+    /// Where a coordinator serves its metrics; `None`: on a loopback address.
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Purpose {

@@ -98,6 +98,10 @@ pub struct InstallArguments {
     )]
     pub external_hostname: Vec<String>,
 
+    /// Where a coordinator serves its metrics [default: 127.0.0.1:12346]
+    #[arg(long, env = "ECE_AGENT_METRICS_LISTEN", value_name = "IP:PORT", help_heading = "Host")]
+    pub metrics_listen: Option<String>,
+
     /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
     /// ~/.local/state/ece-agent for others]
     #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR", help_heading = "Running")]
@@ -269,6 +273,7 @@ impl InstallArguments {
             allocator_tags: self.allocator_tags.or(below.allocator_tags),
             proxy_tags: self.proxy_tags.or(below.proxy_tags),
             external_hostname: list(self.external_hostname, below.external_hostname),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
             state_dir: self.state_dir.or(below.state_dir),
             foreground: self.foreground || below.foreground,
             timeout: self.timeout.or(below.timeout),

@@ -1,9 +1,12 @@
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::records::{self, Actor, AuditRecord};
+use super::{
+    metrics::committed,
+    records::{self, Actor, AuditRecord},
+};
 use crate::{
     rt::Timestamp,
     store::{CommitError, Op, Store},
@@ -46,7 +49,9 @@ impl Change {
             after: self.after,
         };
         self.ops.push(records::create(record.path(Uuid::now_v7()), &record));
+        let started = Instant::now();
         let revision = store.commit(self.ops).await?;
+        committed(started.elapsed());
         tracing::info!(
             action = self.action,
             subject = record.subject,

@@ -13,6 +13,7 @@ mod cluster;
 mod failures;
 mod http;
 mod liveness;
+mod metrics;
 mod owners;
 mod passwords;
 mod records;
@@ -28,6 +29,7 @@ mod testing;
 
 pub use bootstrap::{ADMIN, BootstrapError, Bootstrapped, FirstHost, bootstrap};
 pub use http::openapi;
+pub use metrics::METRICS_PORT;
 pub use seal::{MasterKey, SealError};
 pub use server::{API_PORT, Listeners, REDIRECT_PORT};
 pub use start::{Coordinator, CoordinatorConfig, LocalAccess, StartError};

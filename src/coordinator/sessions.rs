@@ -93,6 +93,11 @@ impl Sessions {
         })
     }
 
+    /// Sessions that were opened and have not ended.
+    pub fn count(&self) -> usize {
+        self.lock().by_digest.len()
+    }
+
     pub fn close(&self, text: &str) {
         self.lock().remove(&digest_of(text));
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     cluster::{Cluster, ClusterError},
     http::{api_router, hosts_router, redirect_router},
     liveness::Liveness,
+    metrics::metrics_router,
     owners::Owners,
     passwords::Passwords,
     records::{Actor, ClusterRecord, decode},
@@ -47,6 +48,8 @@ pub struct CoordinatorConfig {
     /// Where hosts reach it, the preferred way first. Never empty.
     pub addresses: Vec<CoordinatorAddress>,
     pub clock: Clock,
+    /// For Prometheus; `None` serves no metrics.
+    pub metrics: Option<TcpListener>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +133,7 @@ impl CoordinatorConfig {
         tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
         tasks.spawn(forget(self.store.clone(), self.clock.clone(), shutdown.clone()));
         tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
+        let metrics = self.metrics.map(|listener| (listener, None, metrics_router(app.clone())));
         let ports = [
             (
                 self.listeners.api,
@@ -143,7 +147,7 @@ impl CoordinatorConfig {
             ),
             (self.listeners.redirect, None, redirect_router(own_address, API_PORT)),
         ];
-        for (listener, tls, service) in ports {
+        for (listener, tls, service) in ports.into_iter().chain(metrics) {
             let port =
                 Port { listener, tls, service, door: Arc::default(), liveness: liveness.clone() };
             let shutdown = shutdown.clone();

@@ -1,11 +1,14 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     agent::{Identity, InProcess, LocalAdministration, RoleService},
     config::{HostSettings, StateDir, only_address},
-    coordinator::{CoordinatorConfig, Listeners, LocalAccess, SealError, StartError},
+    coordinator::{CoordinatorConfig, Listeners, LocalAccess, METRICS_PORT, SealError, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
     rt::{Clock, ShutdownTrigger},
@@ -53,6 +56,7 @@ impl LocalCoordinator {
             names: certificate_names(identity.host_ip, &identity.settings, machine),
             addresses: addresses(identity.host_ip, &identity.settings),
             clock: clock.clone(),
+            metrics: metrics_listener(identity).await,
         };
         let coordinator = config.start(shutdown.clone()).await.map_err(start_failure)?;
         let access = coordinator.local_access();
@@ -83,6 +87,15 @@ impl LocalCoordinator {
             Err(error) => Err(Failure::new(Code::Internal, error.to_string())),
         }
     }
+}
+
+/// Metrics are nice to have: without their port the coordinator does its work all the same.
+async fn metrics_listener(identity: &Identity) -> Option<TcpListener> {
+    let own = only_address(identity.host_ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let address = identity.settings.metrics_listen;
+    let address = address.unwrap_or_else(|| SocketAddr::new(own, METRICS_PORT));
+    let bound = TcpListener::bind(address).await;
+    bound.inspect_err(|error| tracing::warn!(%address, %error, "no metrics are served")).ok()
 }
 
 /// What this process does for these roles is to be alive: they end with it.

@@ -46,6 +46,28 @@ pub fn forbid_dumps() {
     }
 }
 
+/// What the kernel knows of this process.
+pub struct OwnProcess {
+    pub resident_bytes: u64,
+    pub cpu_seconds: f64,
+    pub open_files: usize,
+}
+
+/// `None` where the kernel's files cannot be read.
+pub fn own_process() -> Option<OwnProcess> {
+    /// The kernel's clock ticks a second, in what it shows to programs.
+    const TICKS: f64 = 100.0;
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let resident_kib: u64 = resident.split_whitespace().next()?.parse().ok()?;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+    let ticks = times.next()?.ok()? + times.next()?.ok()?;
+    let open_files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    Some(OwnProcess { resident_bytes: resident_kib << 10, cpu_seconds: ticks / TICKS, open_files })
+}
+
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }

@@ -12,6 +12,7 @@ fn settings() -> HostSettings {
         allocator_tags: Default::default(),
         proxy_tags: Default::default(),
         external_hostnames: Vec::new(),
+        metrics_listen: None,
     }
 }
 

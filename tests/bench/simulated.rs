@@ -106,6 +106,7 @@ async fn join(
         allocator_tags: Default::default(),
         proxy_tags: Default::default(),
         external_hostnames: Vec::new(),
+        metrics_listen: None,
     };
     let facts = gather_facts(&settings, &FakeMachine::default(), HostIp(host_ip)).unwrap();
     let roles: RoleSet = "allocator".parse().unwrap();

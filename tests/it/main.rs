@@ -17,6 +17,7 @@ mod kills;
 mod lab;
 mod life;
 mod machine;
+mod monitoring;
 mod people;
 mod repetition;
 mod roles;

@@ -96,6 +96,7 @@ fn identity(dir: &Path) -> Identity {
         allocator_tags: Default::default(),
         proxy_tags: Default::default(),
         external_hostnames: Vec::new(),
+        metrics_listen: None,
     };
     Identity::new(
         "10.0.0.7".parse().expect("an id"),

@@ -24,6 +24,8 @@ pub enum ApiError {
     Forbidden,
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
+    #[error("this client asks too often; try again in a second")]
+    TooOften,
     #[error("there is nothing at this path")]
     NoSuchPath,
     #[error("this path does not take that method")]
@@ -93,6 +95,7 @@ impl ApiError {
             Self::Unauthenticated => row(StatusCode::UNAUTHORIZED, "root.unauthenticated"),
             Self::Forbidden => row(StatusCode::FORBIDDEN, "root.unauthorized.rbac"),
             Self::Busy => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
+            Self::TooOften => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::NoSuchPath => row(StatusCode::NOT_FOUND, "root.resource_not_found"),
             Self::MethodNotAllowed => {
                 row(StatusCode::METHOD_NOT_ALLOWED, "root.method_not_allowed")

@@ -19,6 +19,7 @@ use crate::{
     coordinator::{
         app::App,
         liveness::{Challenge, Holder, Poll, Source},
+        metrics::joined,
         records::{HostRecord, KeyRecord},
         services::{
             enrolment::{Caller, EnrolError, enrol},
@@ -55,10 +56,10 @@ impl From<StoreError> for HostError {
     }
 }
 
-impl From<EnrolError> for HostError {
-    fn from(error: EnrolError) -> Self {
-        let message = error.to_string();
-        let code = match error {
+impl EnrolError {
+    /// What the host is told; `None` for what is not its fault.
+    fn refusal(&self) -> Option<Code> {
+        Some(match self {
             EnrolError::TokenInvalid => Code::TokenInvalid,
             EnrolError::TokenRevoked(_) => Code::TokenRevoked,
             EnrolError::TokenExpired { .. } => Code::TokenExpired,
@@ -71,9 +72,22 @@ impl From<EnrolError> for HostError {
             EnrolError::RolesDiffer { .. } => Code::JoinRolesDiffer,
             EnrolError::Removed { .. } => Code::HostRemoved,
             EnrolError::InvalidFacts(_) => Code::CoordinatorProtocol,
-            EnrolError::Store(error) => return error.into(),
-        };
-        Self::Refused(code, message)
+            EnrolError::Store(_) => return None,
+        })
+    }
+
+    fn code(&self) -> &'static str {
+        self.refusal().unwrap_or(Code::StoreFailed).name()
+    }
+}
+
+impl From<EnrolError> for HostError {
+    fn from(error: EnrolError) -> Self {
+        match (error.refusal(), error) {
+            (_, EnrolError::Store(error)) => error.into(),
+            (Some(code), error) => Self::Refused(code, error.to_string()),
+            (None, _) => ApiError::Internal.into(),
+        }
     }
 }
 
@@ -137,7 +151,9 @@ pub async fn enrol_host(
     check_protocol(request.protocol)?;
     let caller = caller(&connection, request_id)?;
     let runner = request.runner_id.clone();
-    let host = enrol(&app, caller, request).await.inspect_err(|error| {
+    let enrolled = enrol(&app, caller, request).await;
+    joined(enrolled.as_ref().map_or_else(EnrolError::code, |_| "ok"));
+    let host = enrolled.inspect_err(|error| {
         tracing::warn!(%runner, from = %caller.address, request_id = %caller.request_id, %error, "host was not let in");
     })?;
     connection.vouch();

@@ -8,6 +8,7 @@ mod error;
 mod extract;
 mod hosts;
 mod infrastructure;
+mod limits;
 mod platform;
 mod routes;
 mod users;

@@ -1,12 +1,12 @@
 //! Every path, on one page.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Instant};
 
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, Uri, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -25,11 +25,12 @@ use super::{
     infrastructure::{
         allocator_config, allocators, coordinators, proxies, proxy_groups, roles, runners,
     },
+    limits::{Limits, within_limits},
     platform,
     users::{accounts, keys, sessions},
 };
 use crate::{
-    coordinator::app::App,
+    coordinator::{app::App, metrics::answered},
     model::CoordinatorAddress,
     wire::{
         downloads::{DOWNLOADS_PATH, JOIN_SCRIPT_PATH},
@@ -158,7 +159,9 @@ pub fn api_router(app: Arc<App>) -> Service {
         .route(&below_downloads("/ece-agent.sha256"), get(downloads::checksum_file))
         .route(&below_downloads("/elastic-cloud-enterprise.sh"), get(downloads::installer_script))
         .route(OPENAPI, get(move || async move { document }))
-        .layer(middleware::from_fn(only_json));
+        .layer(middleware::from_fn(only_json))
+        .layer(middleware::from_fn_with_state(Arc::<Limits>::default(), within_limits))
+        .layer(middleware::from_fn(measure));
     finish(router, app)
 }
 
@@ -170,6 +173,15 @@ pub fn hosts_router(app: Arc<App>) -> Service {
         .route(LEAVE_PATH, post(hosts::leave_cluster))
         .route(HELLO_PATH, get(hosts::hello));
     finish(router, app)
+}
+
+/// Counts what the API answers, and how long that takes.
+async fn measure(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let started = Instant::now();
+    let response = next.run(request).await;
+    answered(method.as_str(), response.status().as_u16(), started.elapsed());
+    response
 }
 
 fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Service {

@@ -250,3 +250,53 @@ async fn a_revocation_that_comes_between_check_and_commit_wins() {
     assert_eq!(uses(&cluster, &token).await, 0);
     assert!(cluster.app.member("10.0.0.7", None).is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_change_the_same_version_one_gets_through() {
+    use super::allocators::{AllocatorError, Part, change_allocator};
+    let cluster = TestCluster::start().await;
+    let runner: crate::model::RunnerId = "10.0.0.1".parse().expect("an id");
+    for version in 0..5u64 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..16u64 {
+            let (app, origin, runner) = (cluster.app.clone(), cluster.origin(), runner.clone());
+            tasks.spawn(async move {
+                let part = (Part::Settings, Some(version));
+                change_allocator(&app, &origin, &runner, part, |host, _| {
+                    host.allocator.capacity_mb = Some(10_000 + version * 100 + number);
+                })
+                .await
+            });
+        }
+        let ended = tasks.join_all().await;
+        let through = ended.iter().filter(|it| it.is_ok()).count();
+        assert_eq!(through, 1, "version {version}");
+        assert!(ended.iter().all(|it| matches!(it, Ok(_) | Err(AllocatorError::Conflict(_)))));
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_ends_by_its_expiry_its_deletion_and_its_users_password() {
+    use super::{
+        api_keys::{create_key, delete_key, user_of_key},
+        users::set_password,
+    };
+    let cluster = TestCluster::start().await;
+    let app = &cluster.app;
+    let admin = app.registry.view().user("admin").expect("there");
+    let until = app.clock.now().plus(Duration::from_secs(60));
+    let origin = cluster.origin();
+    let short = create_key(app, &origin, &admin, "short", Some(until)).await.expect("made");
+    let kept = create_key(app, &origin, &admin, "kept", None).await.expect("made");
+    let deleted = create_key(app, &origin, &admin, "deleted", None).await.expect("made");
+    let good = |key: &super::api_keys::NewApiKey| user_of_key(app, key.text.expose()).is_some();
+    assert!(good(&short) && good(&kept) && good(&deleted));
+    delete_key(app, &origin, "readonly", &deleted.record.id).await.expect_err("another's");
+    delete_key(app, &origin, "admin", &deleted.record.id).await.expect("deleted");
+    cluster.advance(Duration::from_secs(60));
+    assert!(!good(&short) && good(&kept) && !good(&deleted));
+    let password = crate::model::Secret::new("another-password");
+    set_password(app, &origin, "admin", &password).await.expect("set");
+    assert!(!good(&kept));
+    assert!(user_of_key(app, "bm8gc3VjaCBrZXk=").is_none());
+}

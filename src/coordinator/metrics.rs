@@ -1,0 +1,162 @@
+//! What the coordinator counts, for Prometheus. What can be looked up when somebody asks is looked
+//! up then; the rest is counted where it happens.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics::{counter, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tower::util::BoxCloneSyncService;
+
+use super::{app::App, http::Service};
+use crate::{host::process::own_process, model::Role};
+
+pub const METRICS_PORT: u16 = 12346;
+
+const JOINS: &str = "ece_agent_joins_total";
+const REQUESTS: &str = "ece_agent_http_request_seconds";
+const COMMITS: &str = "ece_agent_store_commit_seconds";
+
+/// Seconds: from what a lookup takes to what nobody waits for.
+const BUCKETS: [f64; 12] =
+    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0];
+
+/// The one place of this process in which is counted.
+fn recorder() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&BUCKETS)
+            .expect("there are buckets")
+            .build_recorder();
+        let handle = recorder.handle();
+        // Whoever has set another one counts there.
+        let _ = metrics::set_global_recorder(recorder);
+        metrics::describe_counter!(JOINS, "Requests to join, by what they came to");
+        metrics::describe_histogram!(REQUESTS, "Answered requests of the API");
+        metrics::describe_histogram!(COMMITS, "Commits, with the sync that they waited for");
+        handle
+    })
+}
+
+/// A host has asked to join: `ok`, or the code of the refusal.
+pub fn joined(outcome: &str) {
+    recorder();
+    counter!(JOINS, "outcome" => outcome.to_owned()).increment(1);
+}
+
+/// The API has answered a request.
+pub fn answered(method: &str, status: u16, took: Duration) {
+    recorder();
+    // Methods come from outside; only the known ones may become labels.
+    let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|it| *it == method);
+    let (method, status) = (method.unwrap_or("other"), status.to_string());
+    histogram!(REQUESTS, "method" => method, "status" => status).record(took.as_secs_f64());
+}
+
+/// The store has acknowledged a commit.
+pub fn committed(took: Duration) {
+    recorder();
+    histogram!(COMMITS).record(took.as_secs_f64());
+}
+
+/// The listener's paths: `/metrics`, `/livez`, `/readyz`.
+pub fn metrics_router(app: Arc<App>) -> Service {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(app);
+    BoxCloneSyncService::new(router)
+}
+
+/// Ready is who serves, and is not about to stop.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    match app.shutdown.has_fired() {
+        false => "ok\n".into_response(),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let handle = recorder();
+    handle.run_upkeep();
+    let mut text = handle.render();
+    looked_up(&app, &mut text);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// A label's value as the text format wants it.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn looked_up(app: &App, text: &mut String) {
+    let mut hosts: BTreeMap<(&str, String, bool), u64> = BTreeMap::new();
+    let (mut connected_hosts, mut in_maintenance) = (0u64, 0u64);
+    {
+        let view = app.registry.view();
+        for host in view.hosts() {
+            let connected = app.liveness.is_connected(&host.runner_id);
+            connected_hosts += u64::from(connected);
+            in_maintenance += u64::from(host.allocator.maintenance_since.is_some());
+            let zone = host.facts.zone.to_string();
+            let names: Vec<&str> = host.roles.iter().map(Role::name).collect();
+            let names = if names.is_empty() { vec!["none"] } else { names };
+            for name in names {
+                *hosts.entry((name, zone.clone(), connected)).or_default() += 1;
+            }
+        }
+    }
+    gauge(text, "ece_agent_hosts", "Hosts by role, zone and whether they are connected");
+    for ((role, zone, connected), count) in hosts {
+        let zone = escaped(&zone);
+        line(
+            text,
+            &format!(
+                "ece_agent_hosts{{role=\"{role}\",zone=\"{zone}\",connected=\"{connected}\"}} {count}"
+            ),
+        );
+    }
+    for (name, help, value) in [
+        ("ece_agent_host_sessions", "Hosts that are connected", connected_hosts),
+        ("ece_agent_allocators_in_maintenance", "Allocators in maintenance mode", in_maintenance),
+        ("ece_agent_user_sessions", "Bearer tokens that are good", app.sessions.count() as u64),
+    ] {
+        gauge(text, name, help);
+        line(text, &format!("{name} {value}"));
+    }
+    if let Some(own) = own_process() {
+        for (name, kind, help, value) in [
+            (
+                "process_resident_memory_bytes",
+                "gauge",
+                "Resident memory",
+                own.resident_bytes as f64,
+            ),
+            ("process_cpu_seconds_total", "counter", "CPU time used", own.cpu_seconds),
+            ("process_open_fds", "gauge", "Open files", own.open_files as f64),
+        ] {
+            line(text, &format!("# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}"));
+        }
+    }
+}
+
+fn gauge(text: &mut String, name: &str, help: &str) {
+    line(text, &format!("# HELP {name} {help}.\n# TYPE {name} gauge"));
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{line}").expect("a text takes what is written");
+}
