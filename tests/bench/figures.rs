@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    api::{self, ApiFigure},
     coordinator::{ADDRESS, Coordinator},
     fleet::Fleet,
     process::{cpu_percent, memory_kib, own_memory_kib, quantile},
@@ -30,6 +31,8 @@ pub struct Figures {
     pub agent_own_mib: f64,
     pub agent_cpu: f64,
     pub fleets: Vec<FleetFigures>,
+    /// The API with the largest fleet.
+    pub api: Vec<ApiFigure>,
 }
 
 /// What was seen with so many hosts.
@@ -64,7 +67,8 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
     let empty_kib = memory_kib(coordinator.pid());
     let mut fleet = Fleet::new(coordinator.dir.path());
     let mut fleets = Vec::new();
-    for hosts in sizes {
+    let (steps, mut api) = (sizes.len(), Vec::new());
+    for (index, hosts) in sizes.into_iter().enumerate() {
         eprintln!("{hosts} hosts …");
         let joins_per_second = fleet.grow_to(hosts);
         fleet.wait_connected();
@@ -73,6 +77,10 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
         let mut roles = fleet.change_roles(&coordinator.admin(), ROLE_CHANGES);
         let mut lists: Vec<f64> =
             (0..10).map(|_| coordinator.get_ms("/infrastructure/allocators?size=10000")).collect();
+        if index + 1 == steps {
+            eprintln!("the API …");
+            api = api::measure(&coordinator.admin());
+        }
         coordinator.crash_and_restart();
         let shown_as_lost = lost(&coordinator);
         let back_seconds = fleet.wait_connected();
@@ -100,6 +108,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
         agent_own_mib,
         agent_cpu,
         fleets,
+        api,
     }
 }
 

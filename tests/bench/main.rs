@@ -3,6 +3,7 @@
 //! Hosts are simulated with the real client code, in processes of their own (`fleet`).
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod api;
 mod coordinator;
 mod figures;
 mod fleet;
@@ -18,6 +19,7 @@ fn main() {
         ["fleet", address, first, count, dir] => {
             simulated::run(address, first.parse().unwrap(), count.parse().unwrap(), dir.as_ref())
         }
+        ["api"] => api::run(),
         [agent, sizes] => {
             let sizes = sizes.split(',').map(|size| size.parse().unwrap()).collect();
             report::write(&figures::measure(agent.as_ref(), sizes))

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, fs, path::Path, thread};
 
-use super::figures::{Figures, FleetFigures};
+use super::{
+    api::goal,
+    figures::{Figures, FleetFigures},
+};
 
 const PAGE: &str = "docs/performance.md";
 const PLOT: &str = "docs/growth.svg";
@@ -91,6 +94,25 @@ fn table(figures: &Figures) -> String {
             fleet.back_seconds,
             fleet.shown_as_lost,
             fleet.list_ms
+        )
+        .unwrap();
+    }
+    if let Some(largest) = figures.fleets.last() {
+        write!(
+            text,
+            "\nThe API with {} hosts, 32 clients of one process on the same two cores:\n\n\
+             | request | per second | p99 | goal |\n|---|---|---|---|\n",
+            largest.hosts
+        )
+        .unwrap();
+    }
+    for figure in &figures.api {
+        let (goal, met) = goal(figure);
+        let met = if met { "" } else { " (missed)" };
+        writeln!(
+            text,
+            "| {} | {:.0} | {:.1} ms | {goal}{met} |",
+            figure.name, figure.per_second, figure.p99_ms
         )
         .unwrap();
     }

@@ -113,6 +113,19 @@ fn a_list_has_pages_and_refuses_what_it_cannot_do() {
 }
 
 #[test]
+fn what_stands_wrongly_in_a_path_or_behind_it_is_told_as_json() {
+    let cluster = Cluster::start();
+    let list = format!("{INFRASTRUCTURE}/allocators");
+    cluster.api("GET", &format!("{list}/%ff"), None).failed(404, "root.resource_not_found");
+    cluster.api("GET", &format!("{list}?q=a&q=b"), None).failed(400, "root.invalid_parameter");
+    cluster
+        .api("GET", &format!("{list}/a%2Fb"), None)
+        .failed(404, "allocators.allocator_not_found");
+    cluster.api("PUT", &list, None).failed(405, "root.method_not_allowed");
+    cluster.api("GET", "/moon", None).failed(404, "root.resource_not_found");
+}
+
+#[test]
 fn the_coordinator_describes_its_api() {
     let cluster = Cluster::start();
     let document = cluster.api("GET", "/openapi.json", None).expect(200).json();

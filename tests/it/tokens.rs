@@ -73,14 +73,18 @@ fn a_request_that_is_not_valid_names_its_field() {
     let ask = |flags: &[&str]| {
         crate::support::Reply::to(&[&["-u", &cluster.admin(), &url], flags].concat())
     };
-    ask(&["-H", "Content-Type: application/json", "-d", "not json"])
-        .failed(400, "enrollment_tokens.invalid_token_request");
+    ask(&["-d", "not json"]).failed(400, "enrollment_tokens.invalid_token_request");
     // What a web page can make a browser send is no change.
     for kind in ["application/x-www-form-urlencoded", "text/plain", ""] {
         let header = format!("Content-Type: {kind}");
         let body = r#"{"persistent":true}"#;
         ask(&["-H", &header, "-d", body]).failed(415, "root.unsupported_media_type");
     }
+    let json = ["-H", "Content-Type: application/json", "-d", r#"{"persistent":true}"#];
+    let forged = [&json[..], &["-H", "Sec-Fetch-Site: cross-site"]].concat();
+    ask(&forged).failed(403, "root.unauthorized.rbac");
+    let own = [&json[..], &["-H", "Sec-Fetch-Site: same-origin"]].concat();
+    ask(&own).expect(200);
 }
 
 #[test]

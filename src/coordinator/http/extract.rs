@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Bytes, HttpBody},
+    body::Bytes,
     extract::{
-        FromRequest, Request,
+        FromRequest, FromRequestParts, Request,
         rejection::{BytesRejection, FailedToBufferBody},
     },
-    http::{Method, header},
+    http::{HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,19 +19,54 @@ pub const MAX_BODY: usize = 64 * 1024;
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What stands in a path; a mistake in it is told like any other.
+pub struct Path<T>(pub T);
+
+/// What stands behind the `?` of a path.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|_| ApiError::NoSuchPath)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|axum::extract::Query(value)| Self(value)).map_err(|error| {
+            ApiError::InvalidParameter { name: "query", reason: error.body_text() }
+        })
+    }
+}
+
 /// A request's body as JSON.
 pub struct Body<T>(pub T);
 
 /// The same where no body at all is as good as an empty object.
 pub struct OptionalBody<T>(pub T);
 
-/// Lets changes pass only if what they carry is said to be JSON: a form that a web page makes a
-/// browser send, with the credentials that it keeps, is not taken for a change.
-pub async fn only_json(request: Request, next: Next) -> Response {
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let empty = request.body().is_end_stream();
-    if changes && !empty && !says_json(&request) {
-        return ApiError::NotJson.into_response();
+/// What a change carries is not said to be JSON: known before the body is read, and told after it.
+#[derive(Clone, Copy)]
+struct NotSaidToBeJson;
+
+/// Keeps what a web page can make somebody's browser send, with the credentials that it keeps, from
+/// being taken for a change: it cannot say that it sends JSON, and browsers say where it comes from.
+pub async fn no_forgeries(mut request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return next.run(request).await;
+    }
+    let from = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if from.is_some_and(|from| !matches!(from, b"same-origin" | b"none")) {
+        return ApiError::Forbidden.into_response();
+    }
+    if !says_json(&request) {
+        request.extensions_mut().insert(NotSaidToBeJson);
     }
     next.run(request).await
 }
@@ -47,7 +82,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        parse(&read(request).await?).map(Body)
+        let forged = request.extensions().get::<NotSaidToBeJson>().is_some();
+        let value = parse(&read(request).await?)?;
+        if forged { Err(ApiError::NotJson) } else { Ok(Self(value)) }
     }
 }
 
@@ -55,11 +92,13 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let forged = request.extensions().get::<NotSaidToBeJson>().is_some();
         let bytes = read(request).await?;
-        match bytes.is_empty() {
-            true => Ok(Self(T::default())),
-            false => parse(&bytes).map(Self),
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
         }
+        let value = parse(&bytes)?;
+        if forged { Err(ApiError::NotJson) } else { Ok(Self(value)) }
     }
 }
 

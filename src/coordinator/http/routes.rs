@@ -20,7 +20,7 @@ use super::{
     context::name_request,
     downloads,
     error::ApiError,
-    extract::{MAX_BODY, only_json},
+    extract::{MAX_BODY, no_forgeries},
     hosts,
     infrastructure::{
         allocator_config, allocators, coordinators, proxies, proxy_groups, roles, runners,
@@ -159,7 +159,7 @@ pub fn api_router(app: Arc<App>) -> Service {
         .route(&below_downloads("/ece-agent.sha256"), get(downloads::checksum_file))
         .route(&below_downloads("/elastic-cloud-enterprise.sh"), get(downloads::installer_script))
         .route(OPENAPI, get(move || async move { document }))
-        .layer(middleware::from_fn(only_json))
+        .layer(middleware::from_fn(no_forgeries))
         .layer(middleware::from_fn_with_state(Arc::<Limits>::default(), within_limits))
         .layer(middleware::from_fn(measure));
     finish(router, app)

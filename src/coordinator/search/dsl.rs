@@ -30,7 +30,7 @@ pub struct SearchRequest {
 
 /// Reads a query object.
 pub fn query_from_json(json: &Json) -> Result<Query, BadQuery> {
-    container(json, "query", 0)
+    container(json, "query", 0)?.within_bounds()
 }
 
 type Fields = Map<String, Json>;

@@ -80,7 +80,28 @@ pub struct Range {
     pub to: Option<String>,
 }
 
+/// Clauses that a query may have: each is held against every document.
+const MOST_CLAUSES: usize = 256;
+
 impl Query {
+    fn clauses(&self) -> usize {
+        match self {
+            Query::Not(inner) => inner.clauses(),
+            Query::And(all) | Query::Some(_, all) => all.iter().map(Query::clauses).sum(),
+            _ => 1,
+        }
+    }
+
+    /// The query itself, if it does not ask for too much.
+    fn within_bounds(self) -> Result<Self, BadQuery> {
+        match self.clauses() {
+            0..=MOST_CLAUSES => Ok(self),
+            _ => {
+                Err(BadQuery::new("the whole", format!("it has more than {MOST_CLAUSES} clauses")))
+            }
+        }
+    }
+
     pub fn matches(&self, document: &dyn Document) -> bool {
         match self {
             Query::All => true,

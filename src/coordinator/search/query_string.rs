@@ -35,7 +35,7 @@ pub fn query_from_text(text: &str, all: bool) -> Result<Query, BadQuery> {
     let mut parser = Parser { tokens, at: 0, all };
     let query = parser.alternatives(None, 0)?;
     match parser.tokens.get(parser.at) {
-        None => Ok(query),
+        None => query.within_bounds(),
         Some((place, _)) => Err(BadQuery::new(format!("character {place}"), "a ')' too many")),
     }
 }

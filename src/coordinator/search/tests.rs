@@ -121,6 +121,8 @@ fn objects_find_what_elasticsearch_finds() {
 
 #[test]
 fn what_cannot_be_read_says_where_and_why() {
+    let many = "a ".repeat(MOST_CLAUSES + 1);
+    assert_eq!(query_from_text(&many, false).expect_err("too many").at, "the whole");
     for (text, at) in [
         ("(id:a", "the end"),
         ("id:a)", "character 5"),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use crate::{
         http::{
             auth::{Permit, ReadAudit},
             error::ApiError,
+            extract::Query,
         },
         records::{Actor, AuditRecord},
         services::audit::{AuditFilter, read_audit},

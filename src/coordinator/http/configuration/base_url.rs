@@ -1,10 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 
 use crate::{
     coordinator::{
@@ -12,7 +8,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
-            extract::Body,
+            extract::{Body, Query},
             version::{VersionParameter, VersionedReply, with_version},
         },
         server::API_PORT,

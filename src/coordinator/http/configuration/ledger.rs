@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,6 +12,7 @@ use crate::{
         http::{
             auth::{ManageTokens, Permit},
             error::ApiError,
+            extract::{Path, Query},
         },
         records::TokenRecord,
         services::{

@@ -1,14 +1,11 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 
 use crate::coordinator::http::{
     auth::{ManageTokens, Permit},
     error::ApiError,
-    extract::Body,
+    extract::{Body, Path},
 };
 use crate::{
     coordinator::{

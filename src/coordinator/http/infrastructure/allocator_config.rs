@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 
 use super::shown::{metadata, settings};
 use crate::{
@@ -15,7 +11,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
-            extract::Body,
+            extract::{Body, Path, Query},
             version::{VersionParameter, VersionedReply, with_version},
         },
         records::HostRecord,

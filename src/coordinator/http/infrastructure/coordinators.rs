@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 
 use super::shown::public_hostname;
 use crate::{
@@ -15,6 +11,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
+            extract::Path,
         },
         records::HostRecord,
         services::roles::remove_role,

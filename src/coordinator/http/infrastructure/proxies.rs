@@ -1,10 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -16,7 +12,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permission, Permit, ReadHosts},
             error::ApiError,
-            extract::Body,
+            extract::{Body, Path, Query},
             version::{VersionParameter, VersionedReply, with_version},
         },
         records::HostRecord,

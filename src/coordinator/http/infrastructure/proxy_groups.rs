@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 
 use super::proxies::{Health, HealthParameters, all_proxies};
 use crate::{
@@ -15,7 +11,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
-            extract::Body,
+            extract::{Body, Path, Query},
             version::{VersionParameter, VersionedReply, with_version},
         },
         services::documents::{self, DocumentError, Expect, Versioned},

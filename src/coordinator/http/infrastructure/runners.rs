@@ -1,10 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -18,7 +14,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
-            extract::{Body, OptionalBody},
+            extract::{Body, OptionalBody, Path, Query},
         },
         search::{self, SearchRequest},
         services::{

@@ -1,9 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 
 use crate::{
     coordinator::{
@@ -11,7 +8,7 @@ use crate::{
         http::{
             auth::{ManageUsers, OwnAccount, Permission, Permit},
             error::ApiError,
-            extract::Body,
+            extract::{Body, Path},
         },
         records::{UserRecord, UserRole},
         services::users::{SetPasswordError, set_password},

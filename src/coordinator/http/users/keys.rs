@@ -1,10 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 
 use crate::{
     coordinator::{
@@ -12,7 +8,7 @@ use crate::{
         http::{
             auth::{ManageUsers, OwnAccount, Permit},
             error::ApiError,
-            extract::Body,
+            extract::{Body, Path},
         },
         records::ApiKeyRecord,
         services::api_keys::{ApiKeyError, create_key, delete_key, keys_of},

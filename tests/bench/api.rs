@@ -1,0 +1,127 @@
+//! The API under load, asked from a process of its own.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{coordinator::ADDRESS, process::quantile};
+
+/// Connections that ask at a time.
+const CLIENTS: usize = 32;
+const EACH: Duration = Duration::from_secs(3);
+
+/// What was seen of one kind of request.
+#[derive(Debug, Clone)]
+pub struct ApiFigure {
+    pub name: String,
+    pub per_second: f64,
+    pub p99_ms: f64,
+}
+
+/// Starts the process that asks; what it saw.
+pub fn measure(admin: &str) -> Vec<ApiFigure> {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["api"]).env("BENCH_ADMIN", admin).stderr(Stdio::inherit());
+    let output = command.output().unwrap();
+    let figures: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    figures
+        .iter()
+        .map(|it| ApiFigure {
+            name: it["name"].as_str().unwrap().to_owned(),
+            per_second: it["per_second"].as_f64().unwrap(),
+            p99_ms: it["p99_ms"].as_f64().unwrap(),
+        })
+        .collect()
+}
+
+pub fn run() {
+    let admin = std::env::var("BENCH_ADMIN").unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    println!("{}", runtime.block_on(ask_all(&admin)));
+}
+
+async fn ask_all(admin: &str) -> Value {
+    let client = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .no_proxy()
+        .build()
+        .unwrap();
+    let (user, password) = admin.split_once(':').unwrap();
+    let url = |path: &str| format!("https://{ADDRESS}:12443/api/v1{path}");
+    let login = json!({ "username": user, "password": password });
+    let login = client.post(url("/users/auth/_login")).json(&login).send().await.unwrap();
+    let bearer = login.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let key = client
+        .post(url("/users/auth/keys"))
+        .basic_auth(user, Some(password))
+        .json(&json!({ "description": "bench" }));
+    let key = key.send().await.unwrap().json::<Value>().await.unwrap();
+    let key = format!("ApiKey {}", key["key"].as_str().unwrap());
+
+    let me = || client.get(url("/user"));
+    let infra = |path: &str| url(&format!("/platform/infrastructure{path}"));
+    let search = json!({ "size": 100, "query": { "bool": { "must": [
+        { "term": { "status.connected": { "value": "true" } } },
+        { "prefix": { "allocator_id": { "value": "10.0.1" } } },
+    ] } } });
+    let tokens = url("/platform/configuration/security/enrollment-tokens");
+    let token = json!({ "persistent": false, "roles": ["allocator"] });
+    let requests = [
+        ("`GET /user`, Basic", me().basic_auth(user, Some(password))),
+        ("`GET /user`, API key", me().header("authorization", &key)),
+        ("`GET /user`, bearer", me().bearer_auth(&bearer)),
+        (
+            "`GET allocators?size=100`",
+            client.get(infra("/allocators?size=100")).bearer_auth(&bearer),
+        ),
+        (
+            "`POST allocators/_search`, 100 of them",
+            client.post(infra("/allocators/_search")).bearer_auth(&bearer).json(&search),
+        ),
+        ("token creation", client.post(tokens).bearer_auth(&bearer).json(&token)),
+    ];
+    let mut figures = Vec::new();
+    for (name, request) in requests {
+        figures.push(ask(name, &request).await);
+    }
+    Value::Array(figures)
+}
+
+async fn ask(name: &str, request: &reqwest::RequestBuilder) -> Value {
+    let until = Instant::now() + EACH;
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..CLIENTS {
+        let request = request.try_clone().unwrap();
+        clients.spawn(async move {
+            let mut took = Vec::new();
+            while Instant::now() < until {
+                let started = Instant::now();
+                let reply = request.try_clone().unwrap().send().await.unwrap();
+                assert!(reply.status().is_success(), "{reply:?}");
+                reply.bytes().await.unwrap();
+                took.push(started.elapsed().as_secs_f64() * 1000.0);
+            }
+            took
+        });
+    }
+    let mut all: Vec<f64> = clients.join_all().await.into_iter().flatten().collect();
+    json!({
+        "name": name,
+        "per_second": all.len() as f64 / EACH.as_secs_f64(),
+        "p99_ms": quantile(&mut all, 0.99),
+    })
+}
+
+/// Where the goals of this table are met.
+pub fn goal(figure: &ApiFigure) -> (&'static str, bool) {
+    if figure.name.starts_with("`GET /user`") {
+        ("≥ 20,000/s", figure.per_second >= 20_000.0)
+    } else if figure.name.contains("_search") {
+        ("p99 ≤ 20 ms", figure.p99_ms <= 20.0)
+    } else {
+        ("", true)
+    }
+}
