@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::support::{Cluster, Finished, agent};
 
 fn check(flags: &[&str]) -> Finished {
-    Finished::of(agent(["check", "--host-storage-path", "/tmp"]).args(flags))
+    // An address of its own: clusters of other tests listen elsewhere.
+    let own = ["check", "--host-storage-path", "/tmp", "--host-ip", "127.250.0.7"];
+    Finished::of(agent(own).args(flags))
 }
 
 fn one<'a>(checks: &'a Value, code: &str) -> &'a Value {
