@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::{coordinator::ADDRESS, process::quantile};
 
-/// Connections that ask at a time.
-const CLIENTS: usize = 32;
+/// Connections that ask at a time, for what is asked often and for what is asked now and then.
+const MANY: usize = 32;
+const FEW: usize = 2;
 const EACH: Duration = Duration::from_secs(3);
 
 /// What was seen of one kind of request.
@@ -47,6 +48,8 @@ async fn ask_all(admin: &str) -> Value {
     let client = reqwest::Client::builder()
         .tls_danger_accept_invalid_certs(true)
         .no_proxy()
+        // The coordinator closes connections over which nothing is asked for ten seconds.
+        .pool_idle_timeout(Duration::from_secs(5))
         .build()
         .unwrap();
     let (user, password) = admin.split_once(':').unwrap();
@@ -70,32 +73,34 @@ async fn ask_all(admin: &str) -> Value {
     let tokens = url("/platform/configuration/security/enrollment-tokens");
     let token = json!({ "persistent": false, "roles": ["allocator"] });
     let requests = [
-        ("`GET /user`, Basic", me().basic_auth(user, Some(password))),
-        ("`GET /user`, API key", me().header("authorization", &key)),
-        ("`GET /user`, bearer", me().bearer_auth(&bearer)),
+        ("`GET /user`, Basic", MANY, me().basic_auth(user, Some(password))),
+        ("`GET /user`, API key", MANY, me().header("authorization", &key)),
+        ("`GET /user`, bearer", MANY, me().bearer_auth(&bearer)),
         (
             "`GET allocators?size=100`",
+            FEW,
             client.get(infra("/allocators?size=100")).bearer_auth(&bearer),
         ),
         (
             "`POST allocators/_search`, 100 of them",
+            FEW,
             client.post(infra("/allocators/_search")).bearer_auth(&bearer).json(&search),
         ),
-        ("token creation", client.post(tokens).bearer_auth(&bearer).json(&token)),
+        ("token creation", MANY, client.post(tokens).bearer_auth(&bearer).json(&token)),
     ];
     let mut figures = Vec::new();
-    for (name, request) in requests {
-        figures.push(ask(name, &request).await);
+    for (name, clients, request) in requests {
+        figures.push(ask(name, clients, &request).await);
     }
     Value::Array(figures)
 }
 
-async fn ask(name: &str, request: &reqwest::RequestBuilder) -> Value {
+async fn ask(name: &str, clients: usize, request: &reqwest::RequestBuilder) -> Value {
     let until = Instant::now() + EACH;
-    let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..CLIENTS {
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..clients {
         let request = request.try_clone().unwrap();
-        clients.spawn(async move {
+        asking.spawn(async move {
             let mut took = Vec::new();
             while Instant::now() < until {
                 let started = Instant::now();
@@ -107,9 +112,9 @@ async fn ask(name: &str, request: &reqwest::RequestBuilder) -> Value {
             took
         });
     }
-    let mut all: Vec<f64> = clients.join_all().await.into_iter().flatten().collect();
+    let mut all: Vec<f64> = asking.join_all().await.into_iter().flatten().collect();
     json!({
-        "name": name,
+        "name": format!("{name}, {clients} clients"),
         "per_second": all.len() as f64 / EACH.as_secs_f64(),
         "p99_ms": quantile(&mut all, 0.99),
     })

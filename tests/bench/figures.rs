@@ -18,7 +18,12 @@ use super::{
 const COMMAND_RUNS: u8 = 50;
 const ROLE_CHANGES: usize = 100;
 const IDLE: Duration = Duration::from_secs(30);
-const IDLE_AGENT: Duration = Duration::from_secs(600);
+
+/// How long an idle agent is watched; `BENCH_IDLE_SECONDS` makes it shorter for a trial.
+fn idle_agent_time() -> Duration {
+    let given = std::env::var("BENCH_IDLE_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(given.unwrap_or(600))
+}
 
 #[derive(Debug)]
 pub struct Figures {
@@ -173,7 +178,7 @@ fn idle_agent(agent: &Path, coordinator: &Coordinator) -> (f64, f64, f64) {
     let status: serde_json::Value =
         serde_json::from_slice(&status.output().unwrap().stdout).unwrap();
     let pid = status["pid"].as_u64().unwrap() as u32;
-    let cpu = cpu_percent(pid, IDLE_AGENT);
+    let cpu = cpu_percent(pid, idle_agent_time());
     let (mib, own) = (memory_kib(pid) as f64 / 1024.0, own_memory_kib(pid) as f64 / 1024.0);
     stop(agent, &state);
     (mib, own, cpu)

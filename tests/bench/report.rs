@@ -100,7 +100,7 @@ fn table(figures: &Figures) -> String {
     if let Some(largest) = figures.fleets.last() {
         write!(
             text,
-            "\nThe API with {} hosts, 32 clients of one process on the same two cores:\n\n\
+            "\nThe API with {} hosts, asked by one process on the same two cores:\n\n\
              | request | per second | p99 | goal |\n|---|---|---|---|\n",
             largest.hosts
         )

@@ -21,7 +21,7 @@ use super::{context::SharedContext, error::ApiError};
 
 /// Requests a second from one address with one credential: more than any tool needs, and less than
 /// a coordinator can take.
-const WITH_CREDENTIAL: f64 = 25_000.0;
+const WITH_CREDENTIAL: f64 = 50_000.0;
 
 /// And from one address without any.
 const WITHOUT: f64 = 500.0;

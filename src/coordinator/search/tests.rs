@@ -158,7 +158,91 @@ fn lists_are_sorted_by_several_keys_and_cut_into_pages() {
     assert!(Order::from_json(&[json!(1)]).is_err());
 }
 
+/// A question that can be asked in both ways, and answered by hand.
+#[derive(Debug, Clone)]
+enum Question {
+    Connected(bool),
+    MemoryAbove(u32),
+    IdBegins(&'static str),
+    Tagged(&'static str),
+    Not(Box<Question>),
+    All(Vec<Question>),
+    Any(Vec<Question>),
+}
+
+impl Question {
+    fn holds(&self, host: &Host) -> bool {
+        match self {
+            Question::Connected(wanted) => host.connected == *wanted,
+            Question::MemoryAbove(mb) => host.memory > f64::from(*mb),
+            Question::IdBegins(text) => host.id.starts_with(text),
+            Question::Tagged(tag) => host.tags.contains(tag),
+            Question::Not(inner) => !inner.holds(host),
+            Question::All(all) => all.iter().all(|it| it.holds(host)),
+            Question::Any(any) => any.iter().any(|it| it.holds(host)),
+        }
+    }
+
+    fn text(&self) -> String {
+        let joined = |all: &[Question], with: &str| {
+            let parts: Vec<String> = all.iter().map(Question::text).collect();
+            format!("({})", parts.join(with))
+        };
+        match self {
+            Question::Connected(wanted) => format!("status.connected:{wanted}"),
+            Question::MemoryAbove(mb) => format!("capacity.memory.total:>{mb}"),
+            Question::IdBegins(text) => format!("id:{text}*"),
+            Question::Tagged(tag) => format!("metadata.value:{tag}"),
+            Question::Not(inner) => format!("(NOT {})", inner.text()),
+            Question::All(all) => joined(all, " AND "),
+            Question::Any(any) => joined(any, " OR "),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let each = |all: &[Question]| all.iter().map(Question::json).collect::<Vec<_>>();
+        match self {
+            Question::Connected(wanted) => {
+                json!({ "term": { "status.connected": { "value": wanted.to_string() } } })
+            }
+            Question::MemoryAbove(mb) => {
+                json!({ "range": { "capacity.memory.total": { "gt": mb } } })
+            }
+            Question::IdBegins(text) => json!({ "prefix": { "id": { "value": text } } }),
+            Question::Tagged(tag) => json!({ "term": { "metadata.value": { "value": tag } } }),
+            Question::Not(inner) => json!({ "bool": { "must_not": [inner.json()] } }),
+            Question::All(all) => json!({ "bool": { "must": each(all) } }),
+            Question::Any(any) => json!({ "bool": { "should": each(any) } }),
+        }
+    }
+}
+
+fn questions() -> impl Strategy<Value = Question> {
+    let simple = prop_oneof![
+        any::<bool>().prop_map(Question::Connected),
+        (8000u32..33_000).prop_map(Question::MemoryAbove),
+        prop_oneof![Just("10."), Just("host"), Just("10.0.0.2")].prop_map(Question::IdBegins),
+        prop_oneof![Just("rack7"), Just("ssd"), Just("moon")].prop_map(Question::Tagged),
+    ];
+    simple.prop_recursive(4, 24, 3, |inner| {
+        let some = prop::collection::vec(inner.clone(), 1..4);
+        prop_oneof![
+            inner.prop_map(|it| Question::Not(Box::new(it))),
+            some.clone().prop_map(Question::All),
+            some.prop_map(Question::Any),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_search_finds_what_a_plain_filter_finds(question in questions()) {
+        let expected: Vec<usize> =
+            (0..HOSTS.len()).filter(|index| question.holds(&HOSTS[*index])).collect();
+        prop_assert_eq!(&by_text(&question.text()), &expected, "{}", question.text());
+        prop_assert_eq!(&by_json(question.json()), &expected, "{}", question.json());
+    }
+
     #[test]
     fn no_text_makes_the_reader_panic_or_hang(text in "[a-z:()\\[\\]{} \"\\\\*?!+><=&|-]{0,200}|(NOT |\\()*x") {
         let _ = query_from_text(&text, false).map(|query| found(&query));
