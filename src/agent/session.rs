@@ -149,7 +149,7 @@ impl Session {
         }
         let address = self.coordinators[memory.current].address().clone();
         if !self.board.read().connected {
-            tracing::info!(coordinator = %address, "connected");
+            tracing::info!(coordinator = %address, "connected to {address}");
         }
         memory.notices = reply.notices;
         self.show(memory, &address);

@@ -59,20 +59,20 @@ impl Supervisor {
         for action in plan(&self.running, wanted) {
             match action {
                 Action::Stop(role) => {
-                    tracing::info!(%role, "stopping role");
+                    tracing::info!(%role, "stopping role {role}");
                     if let Some(service) = self.services.get_mut(&role) {
                         service.stop();
                     }
                     self.running.remove(&role);
                 }
                 Action::Start(role) => {
-                    tracing::info!(%role, "starting role");
+                    tracing::info!(%role, "starting role {role}");
                     let started = match self.services.get_mut(&role) {
                         Some(service) => service.start(),
                         None => Err("this host cannot run it".into()),
                     };
                     if let Err(error) = &started {
-                        tracing::error!(%role, error, "role did not start");
+                        tracing::error!(%role, error, "role {role} did not start: {error}");
                     }
                     self.running.insert(role, started);
                 }

@@ -56,7 +56,7 @@ fn by_hand_as_root_hosts_become_services_that_survive_a_crash_of_their_machine()
     }
     second.run("systemd-analyze security --no-pager --threshold=15 ece-agent.service").expect(0);
     let entry = second
-        .run("journalctl -u ece-agent -o json --no-pager | grep '\"connected\"' | head -n 1")
+        .run("journalctl -u ece-agent -o json --no-pager | grep '\"connected to ' | head -n 1")
         .json();
     assert_eq!(entry["PRIORITY"], "5", "{entry}");
     assert!(entry["COORDINATOR"].as_str().unwrap().starts_with("10.77.0.11"), "{entry}");
