@@ -242,6 +242,19 @@ fn last(role: crate::model::Role) -> Code {
 }
 
 impl ApiError {
+    /// An error that only one operation has.
+    pub fn contract(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Contract { status, code, message: message.into() }
+    }
+
+    /// A body that cannot be read, as the operation names it; any other error stays as it is.
+    pub fn naming_body(self, name: impl FnOnce(String) -> Self) -> Self {
+        match self {
+            Self::InvalidBody(message) => name(message),
+            other => other,
+        }
+    }
+
     pub(super) fn deleting_allocator(id: &str, error: RemoveError) -> Self {
         match error {
             RemoveError::NotFound | RemoveError::LastOfItsKind { .. } => {

@@ -10,7 +10,7 @@ use super::{
     infrastructure::{
         coordinators::{all_constructors, all_coordinators},
         proxies::{Health, all_proxies, settings},
-        shown::REGION,
+        shown::{REGION, int32},
     },
 };
 use crate::{
@@ -22,10 +22,6 @@ use crate::{
         ZookeeperNodeInfo, ZookeeperSummary,
     },
 };
-
-fn int32(number: u64) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
-}
 
 fn allocators(app: &App) -> AllocatorsSummary {
     let mut zones: BTreeMap<String, AllocatorsZoneSummary> = BTreeMap::new();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::error::ApiError;
-use crate::rt::Timestamp;
+use crate::{coordinator::records::Document, rt::Timestamp};
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct VersionParameter {
@@ -52,4 +52,9 @@ pub fn with_version<T>(
         }
     }
     (headers, Json(value))
+}
+
+/// A reply with what was read from a document.
+pub fn with_version_of<T>(document: &Document, version: u64, value: T) -> VersionedReply<T> {
+    with_version(value, version, document.created_at, document.modified_at)
 }

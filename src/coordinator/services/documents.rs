@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use serde_json::Value;
 
 use super::{Attempt, carry_out};
@@ -98,12 +100,23 @@ pub async fn write<E: Send>(
     .await
 }
 
+/// The same with a value that does not depend on the one before.
+pub async fn replace(
+    app: &App,
+    origin: &Origin,
+    name: (&'static str, &str),
+    expected: (Expect, Option<u64>),
+    value: &Value,
+) -> Result<Versioned, DocumentError<Infallible>> {
+    write(app, origin, name, expected, |_| Ok(value.clone())).await
+}
+
 pub async fn delete(
     app: &App,
     origin: &Origin,
     (kind, name): (&'static str, &str),
     version: Option<u64>,
-) -> Result<(), DocumentError<std::convert::Infallible>> {
+) -> Result<(), DocumentError<Infallible>> {
     let path = &Document::path(kind, name);
     carry_out(app, origin, |_| {
         Box::pin(async move {

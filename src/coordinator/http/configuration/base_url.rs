@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
+use serde::Deserialize;
 
 use crate::{
     coordinator::{
@@ -9,7 +10,7 @@ use crate::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, Query},
-            version::{VersionParameter, VersionedReply, with_version},
+            version::{VersionParameter, VersionedReply, with_version, with_version_of},
         },
         server::API_PORT,
         services::documents::{self, DocumentError, Expect, Versioned},
@@ -22,17 +23,13 @@ const KIND: &str = "api";
 const NAME: &str = "base-url";
 const LONGEST: usize = 1024;
 
-fn failed(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::Contract { status, code, message: message.into() }
-}
-
 fn read(versioned: Versioned) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
     let Versioned { document, version } = versioned;
-    let value = serde_json::from_value(document.value).map_err(|_| {
+    let value = ApiBaseUrlData::deserialize(&document.value).map_err(|_| {
         let code = "adminconsole.base_url.invalid_persisted_data";
-        failed(StatusCode::INTERNAL_SERVER_ERROR, code, "what is stored is not a URL")
+        ApiError::contract(StatusCode::INTERNAL_SERVER_ERROR, code, "what is stored is not a URL")
     })?;
-    Ok(with_version(value, version, document.created_at, document.modified_at))
+    Ok(with_version_of(&document, version, value))
 }
 
 /// Show the URL under which people reach the API
@@ -50,7 +47,11 @@ pub async fn get(
         return read(stored);
     }
     let own = app.addresses.first().ok_or_else(|| {
-        failed(StatusCode::NOT_FOUND, "adminconsole.base_url.not_found", "no URL was set")
+        ApiError::contract(
+            StatusCode::NOT_FOUND,
+            "adminconsole.base_url.not_found",
+            "no URL was set",
+        )
     })?;
     let value = ApiBaseUrlData { value: own.with_port(API_PORT).base_url() };
     Ok(with_version(value, 0, Timestamp::EPOCH, Timestamp::EPOCH))
@@ -82,17 +83,16 @@ pub async fn set(
     }
     let version = version.get().map_err(|error| {
         let code = "adminconsole.base_url.bad_version_format";
-        failed(StatusCode::BAD_REQUEST, code, error.to_string())
+        ApiError::contract(StatusCode::BAD_REQUEST, code, error.to_string())
     })?;
-    let value = serde_json::to_value(Json(&request).0).map_err(|_| ApiError::Internal)?;
-    let edit = |_: Option<&serde_json::Value>| Ok::<_, std::convert::Infallible>(value.clone());
+    let value = serde_json::to_value(&request).map_err(|_| ApiError::Internal)?;
     let expected = (Expect::Either, version);
-    let written = documents::write(&app, &permit.origin, (KIND, NAME), expected, edit).await;
+    let written = documents::replace(&app, &permit.origin, (KIND, NAME), expected, &value).await;
     read(written.map_err(|error| match error {
         DocumentError::Store(error) => error.into(),
         error => {
             let code = "adminconsole.base_url.version_conflict";
-            failed(StatusCode::CONFLICT, code, error.to_string())
+            ApiError::contract(StatusCode::CONFLICT, code, error.to_string())
         }
     })?)
 }

@@ -38,9 +38,8 @@ pub async fn create(
     State(app): State<Arc<App>>,
     body: Result<Body<EnrollmentTokenRequest>, ApiError>,
 ) -> Result<Json<RequestEnrollmentTokenReply>, ApiError> {
-    let Body(request) = body.map_err(|error| match error {
-        ApiError::InvalidBody(message) => ApiError::InvalidTokenRequest { message, field: None },
-        other => other,
+    let Body(request) = body.map_err(|error| {
+        error.naming_body(|message| ApiError::InvalidTokenRequest { message, field: None })
     })?;
     let token = create_token(&app, &permit.origin, TokenOptions::try_from(request)?).await?;
     let token_id = token.record.is_persistent().then(|| token.record.id.to_string());

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 
-use super::shown::{metadata, settings};
+use super::{
+    allocators::{runner_id, the_allocator},
+    shown::{metadata, settings},
+};
 use crate::{
     coordinator::{
         app::App,
@@ -17,7 +20,7 @@ use crate::{
         records::HostRecord,
         services::allocators::{AllocatorError, Part, change_allocator},
     },
-    model::{MIN_CAPACITY_MB, Role, RunnerId, Tags},
+    model::{MIN_CAPACITY_MB, Tags},
     wire::{
         EmptyResponse, FailedReply,
         allocators::{AllocatorSettings, MetadataItem, MetadataItemValue, MetadataItems},
@@ -29,22 +32,16 @@ impl From<AllocatorError> for ApiError {
         let message = error.to_string();
         match error {
             AllocatorError::NotFound(runner) => Self::NoSuchAllocator(runner.to_string()),
-            AllocatorError::Conflict(_) => Self::Contract {
-                status: StatusCode::CONFLICT,
-                code: "allocators.version_conflict",
-                message,
-            },
+            AllocatorError::Conflict(_) => {
+                Self::contract(StatusCode::CONFLICT, "allocators.version_conflict", message)
+            }
             AllocatorError::Store(error) => error.into(),
         }
     }
 }
 
-fn runner(id: &str) -> Result<RunnerId, ApiError> {
-    id.parse().map_err(|_| ApiError::NoSuchAllocator(id.to_owned()))
-}
-
 fn bad_request(code: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::Contract { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+    ApiError::contract(StatusCode::BAD_REQUEST, code, message)
 }
 
 /// A part of the configuration, with the version that counts it.
@@ -61,7 +58,7 @@ async fn set_maintenance(
     on: bool,
 ) -> Result<(StatusCode, Json<EmptyResponse>), ApiError> {
     let part = (Part::Maintenance, None);
-    change_allocator(app, &permit.origin, &runner(id)?, part, |host, now| {
+    change_allocator(app, &permit.origin, &runner_id(id)?, part, |host, now| {
         let since = &mut host.allocator.maintenance_since;
         *since = on.then(|| since.unwrap_or(now));
     })
@@ -123,7 +120,7 @@ pub async fn get_metadata(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<VersionedReply<Vec<MetadataItem>>, ApiError> {
-    let host = app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    let host = the_allocator(&app, &id)?;
     Ok(versioned(Part::Metadata, &host, metadata(&host)))
 }
 
@@ -148,7 +145,7 @@ async fn write_metadata(
     edit: impl Fn(&mut BTreeMap<String, String>) + Sync,
 ) -> Result<VersionedReply<Vec<MetadataItem>>, ApiError> {
     let part = (Part::Metadata, version.get()?);
-    let host = change_allocator(app, &permit.origin, &runner(id)?, part, |host, _| {
+    let host = change_allocator(app, &permit.origin, &runner_id(id)?, part, |host, _| {
         let mut labels = host.metadata().clone();
         edit(&mut labels);
         host.allocator.metadata = Some(labels);
@@ -260,7 +257,7 @@ pub async fn get_settings(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<VersionedReply<AllocatorSettings>, ApiError> {
-    let host = app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    let host = the_allocator(&app, &id)?;
     Ok(versioned(Part::Settings, &host, settings(&host)))
 }
 
@@ -284,7 +281,7 @@ async fn write_settings(
         None => None,
     };
     let part = (Part::Settings, version.get()?);
-    let host = change_allocator(app, &permit.origin, &runner(id)?, part, |host, _| {
+    let host = change_allocator(app, &permit.origin, &runner_id(id)?, part, |host, _| {
         if let Some(given) = given {
             host.allocator.capacity_mb = given;
         }

@@ -16,10 +16,11 @@ use crate::{
             error::ApiError,
             extract::{OptionalBody, Path, Query},
         },
+        records::HostRecord,
         search::{self, SearchRequest},
         services::removal::remove_allocator,
     },
-    model::Role,
+    model::{Role, RunnerId},
     wire::{
         EmptyResponse, FailedReply,
         allocators::{
@@ -39,6 +40,15 @@ pub struct ListParameters {
     from: Option<String>,
     /// Fields to sort by, separated by commas, `-` before one for the other direction.
     sort: Option<String>,
+}
+
+pub fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
+    id.parse().map_err(|_| ApiError::NoSuchAllocator(id.to_owned()))
+}
+
+pub fn the_allocator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
+    let found = app.member(id, Some(Role::Allocator));
+    found.ok_or_else(|| ApiError::NoSuchAllocator(id.to_owned()))
 }
 
 fn overview(app: &App, listing: &Listing) -> AllocatorOverview {
@@ -118,7 +128,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<AllocatorInfo>, ApiError> {
-    let host = app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    let host = the_allocator(&app, &id)?;
     Ok(Json(AllocatorView { app: &app, host: &host }.info()))
 }
 
@@ -139,7 +149,7 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    let runner = id.parse().map_err(|_| ApiError::NoSuchAllocator(id.clone()))?;
+    let runner = runner_id(&id)?;
     remove_allocator(&app, &permit.origin, &runner)
         .await
         .map_err(|error| ApiError::deleting_allocator(&id, error))?;
@@ -175,7 +185,7 @@ pub async fn resync(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    the_allocator(&app, &id)?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -195,7 +205,7 @@ pub async fn move_clusters(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<MoveClustersCommandResponse>), ApiError> {
-    app.member(&id, Some(Role::Allocator)).ok_or(ApiError::NoSuchAllocator(id))?;
+    the_allocator(&app, &id)?;
     Ok((StatusCode::ACCEPTED, Json(Default::default())))
 }
 

@@ -48,12 +48,8 @@ impl Listing {
         code: &'static str,
         body: Result<OptionalBody<SearchRequest>, ApiError>,
     ) -> Result<Self, ApiError> {
-        let failed =
-            |message| ApiError::Contract { status: StatusCode::BAD_REQUEST, code, message };
-        let OptionalBody(request) = body.map_err(|error| match error {
-            ApiError::InvalidBody(message) => failed(message),
-            other => other,
-        })?;
+        let failed = |message: String| ApiError::contract(StatusCode::BAD_REQUEST, code, message);
+        let OptionalBody(request) = body.map_err(|error| error.naming_body(failed))?;
         let bad = |error: BadQuery| failed(error.to_string());
         let number = |number: Option<i32>, default, name: &str| match number {
             None => Ok(default),

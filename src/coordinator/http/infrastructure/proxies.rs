@@ -5,7 +5,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use super::{proxy_groups, shown::public_hostname};
+use super::{
+    proxy_groups,
+    shown::{int32, public_hostname},
+};
 use crate::{
     coordinator::{
         app::App,
@@ -13,7 +16,7 @@ use crate::{
             auth::{ChangeHosts, Permission, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, Path, Query},
-            version::{VersionParameter, VersionedReply, with_version},
+            version::{VersionParameter, VersionedReply, with_version, with_version_of},
         },
         records::HostRecord,
         services::documents::{self, DocumentError, Expect, Versioned},
@@ -76,6 +79,12 @@ fn read(mut value: Value, with_secrets: bool) -> ProxiesSettings {
     serde_json::from_value(value).unwrap_or_default()
 }
 
+fn versioned(stored: Versioned, with_secrets: bool) -> VersionedReply<ProxiesSettings> {
+    let Versioned { mut document, version } = stored;
+    let settings = read(document.value.take(), with_secrets);
+    with_version_of(&document, version, settings)
+}
+
 /// List the proxies
 #[utoipa::path(
     get,
@@ -89,7 +98,7 @@ pub async fn list(
 ) -> Result<Json<ProxyOverview>, ApiError> {
     let settings = settings(&app, ChangeHosts::allows(permit.user.role)).await?;
     let proxies = all_proxies(&app);
-    let proxies_count = i32::try_from(proxies.len()).unwrap_or(i32::MAX);
+    let proxies_count = int32(proxies.len());
     Ok(Json(ProxyOverview { proxies_count, settings, proxies }))
 }
 
@@ -126,12 +135,7 @@ pub async fn get_settings(
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     let with_secrets = ChangeHosts::allows(permit.user.role);
     Ok(match stored(&app).await? {
-        Some(Versioned { document, version }) => with_version(
-            read(document.value, with_secrets),
-            version,
-            document.created_at,
-            document.modified_at,
-        ),
+        Some(stored) => versioned(stored, with_secrets),
         None => with_version(Default::default(), 0, Timestamp::EPOCH, Timestamp::EPOCH),
     })
 }
@@ -144,19 +148,15 @@ async fn write(
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     let expected = (Expect::Either, version.get()?);
     let written = documents::write(app, &permit.origin, (KIND, SETTINGS), expected, edit).await;
-    let Versioned { document, version } = written.map_err(|error| match error {
+    let written = written.map_err(|error| match error {
         DocumentError::Invalid(error) => error,
         DocumentError::Store(error) => error.into(),
         error @ (DocumentError::NotFound | DocumentError::Exists | DocumentError::Conflict(_)) => {
-            ApiError::Contract {
-                status: StatusCode::CONFLICT,
-                code: "proxies.version_conflict",
-                message: error.to_string(),
-            }
+            let code = "proxies.version_conflict";
+            ApiError::contract(StatusCode::CONFLICT, code, error.to_string())
         }
     })?;
-    let settings = read(document.value, true);
-    Ok(with_version(settings, version, document.created_at, document.modified_at))
+    Ok(versioned(written, true))
 }
 
 /// Replace the settings of all proxies
@@ -297,7 +297,7 @@ pub async fn health(
     let own = Health::of(observed, expected);
     let worst = groups.iter().map(|(_, health)| *health).min().map_or(own, |group| group.min(own));
     let reply = ProxiesHealth {
-        observed_proxies_count: i32::try_from(observed).unwrap_or(i32::MAX),
+        observed_proxies_count: int32(observed),
         expected_proxies_count: expected,
         allocations: Vec::new(),
         filtered_groups: groups.into_iter().map(|(shown, _)| shown).collect(),

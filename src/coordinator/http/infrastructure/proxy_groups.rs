@@ -1,10 +1,14 @@
 //! Groups of proxies with certain labels, of which so many are expected.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
 
-use super::proxies::{Health, HealthParameters, all_proxies};
+use super::{
+    proxies::{Health, HealthParameters, all_proxies},
+    shown::int32,
+};
 use crate::{
     coordinator::{
         app::App,
@@ -12,7 +16,7 @@ use crate::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, Path, Query},
-            version::{VersionParameter, VersionedReply, with_version},
+            version::{VersionParameter, VersionedReply, with_version_of},
         },
         services::documents::{self, DocumentError, Expect, Versioned},
     },
@@ -24,37 +28,33 @@ use crate::{
 
 const KIND: &str = "proxies-groups";
 
-fn failed(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::Contract { status, code, message: message.into() }
-}
-
 fn not_found(id: &str) -> ApiError {
     let code = "proxies.proxies_filtered_group_not_found";
-    failed(StatusCode::NOT_FOUND, code, format!("there is no group {id}"))
+    ApiError::contract(StatusCode::NOT_FOUND, code, format!("there is no group {id}"))
 }
 
-fn from_document<E>(id: &str, error: DocumentError<E>) -> ApiError {
+fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
     match error {
         DocumentError::NotFound => not_found(id),
-        DocumentError::Exists => failed(
+        DocumentError::Exists => ApiError::contract(
             StatusCode::BAD_REQUEST,
             "proxies.proxies_filtered_group_already_exists",
             format!("there is a group {id}"),
         ),
-        DocumentError::Conflict(version) => failed(
+        DocumentError::Conflict(version) => ApiError::contract(
             StatusCode::CONFLICT,
             "proxies.proxies_filtered_group_version_conflict",
             format!("the group has changed since: its version is {version}"),
         ),
-        DocumentError::Invalid(_) => ApiError::Internal,
+        DocumentError::Invalid(never) => match never {},
         DocumentError::Store(error) => error.into(),
     }
 }
 
 fn read(versioned: Versioned) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     let Versioned { document, version } = versioned;
-    let group = serde_json::from_value(document.value).map_err(|_| ApiError::Internal)?;
-    Ok(with_version(group, version, document.created_at, document.modified_at))
+    let group = ProxiesFilteredGroup::deserialize(&document.value);
+    Ok(with_version_of(&document, version, group.map_err(|_| ApiError::Internal)?))
 }
 
 async fn find(app: &App, id: &str) -> Result<Versioned, ApiError> {
@@ -73,7 +73,7 @@ fn health_of(
     let health = Health::of(observed, group.expected_proxies_count);
     let shown = ProxiesFilteredGroupHealth {
         group,
-        observed_proxies_count: i32::try_from(observed).unwrap_or(i32::MAX),
+        observed_proxies_count: int32(observed),
         status: health.name().into(),
     };
     (shown, health)
@@ -100,8 +100,7 @@ async fn write(
 ) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     let group = ProxiesFilteredGroup { id: Some(id.to_owned()), ..group };
     let value = serde_json::to_value(group).map_err(|_| ApiError::Internal)?;
-    let edit = |_: Option<&serde_json::Value>| Ok::<_, std::convert::Infallible>(value.clone());
-    let written = documents::write(app, &permit.origin, (KIND, id), expected, edit).await;
+    let written = documents::replace(app, &permit.origin, (KIND, id), expected, &value).await;
     read(written.map_err(|error| from_document(id, error))?)
 }
 
@@ -124,7 +123,7 @@ pub async fn create(
     let id = group.id.clone().unwrap_or_default();
     if id.is_empty() || id.len() > 128 {
         let code = "proxies.proxies_filtered_group_empty_id";
-        return Err(failed(StatusCode::BAD_REQUEST, code, "an id has 1 to 128 bytes"));
+        return Err(ApiError::contract(StatusCode::BAD_REQUEST, code, "an id has 1 to 128 bytes"));
     }
     write(&app, &permit, &id, (Expect::Missing, None), group).await
 }
@@ -174,7 +173,11 @@ pub async fn update(
 ) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     if group.id.as_ref().is_some_and(|given| !given.is_empty() && *given != id) {
         let code = "proxies.proxies_filtered_group_id_conflict";
-        return Err(failed(StatusCode::BAD_REQUEST, code, "body and path name different groups"));
+        return Err(ApiError::contract(
+            StatusCode::BAD_REQUEST,
+            code,
+            "body and path name different groups",
+        ));
     }
     write(&app, &permit, &id, (Expect::There, version.get()?), group).await
 }

@@ -1,12 +1,13 @@
 //! Roles as ECE's blueprinter has them: definitions, and the hosts that are blessed with them. A
 //! host that is blessed has the role, and nothing else keeps that.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::runners::the_runner;
 use crate::{
     coordinator::{
         app::App,
@@ -36,25 +37,23 @@ use crate::{
 
 const KIND: &str = "roles";
 
-fn failed(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::Contract { status, code, message: message.into() }
-}
-
 fn not_found(id: &str) -> ApiError {
-    failed(StatusCode::NOT_FOUND, "roles.not_found", format!("there is no role {id}"))
+    ApiError::contract(StatusCode::NOT_FOUND, "roles.not_found", format!("there is no role {id}"))
 }
 
-fn from_document(id: &str, error: DocumentError<ApiError>) -> ApiError {
+fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
     match error {
         DocumentError::NotFound => not_found(id),
-        DocumentError::Exists => {
-            failed(StatusCode::CONFLICT, "roles.already_exists", format!("there is a role {id}"))
-        }
+        DocumentError::Exists => ApiError::contract(
+            StatusCode::CONFLICT,
+            "roles.already_exists",
+            format!("there is a role {id}"),
+        ),
         DocumentError::Conflict(version) => {
             let message = format!("the role has changed since: its version is {version}");
-            failed(StatusCode::CONFLICT, "roles.version_conflict", message)
+            ApiError::contract(StatusCode::CONFLICT, "roles.version_conflict", message)
         }
-        DocumentError::Invalid(error) => error,
+        DocumentError::Invalid(never) => match never {},
         DocumentError::Store(error) => error.into(),
     }
 }
@@ -99,12 +98,17 @@ fn aggregate(app: &App, id: &str, stored: Option<Versioned>) -> RoleAggregate {
     }
 }
 
-async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
+/// The document of a role that there is; a built-in one may have none.
+async fn stored(app: &App, id: &str) -> Result<Option<Versioned>, ApiError> {
     let stored = documents::read(app, KIND, id).await?;
     match stored.is_some() || built_in(id) {
-        true => Ok(aggregate(app, id, stored)),
+        true => Ok(stored),
         false => Err(not_found(id)),
     }
+}
+
+async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
+    Ok(aggregate(app, id, stored(app, id).await?))
 }
 
 /// List the roles and who has them
@@ -170,7 +174,7 @@ pub async fn create(
     }
     let value = serde_json::to_value(&request.role).map_err(|_| ApiError::Internal)?;
     let expected = (Expect::Missing, None);
-    documents::write(&app, &permit.origin, (KIND, &id), expected, |_| Ok(value.clone()))
+    documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
     bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), false).await?;
@@ -200,11 +204,11 @@ pub async fn update(
     Query(version): Query<VersionParameter>,
     Body(request): Body<RoleDefinition>,
 ) -> Result<Json<RoleAggregate>, ApiError> {
-    find(&app, &id).await?;
+    stored(&app, &id).await?;
     let value = serde_json::to_value(RoleDefinition { id: id.clone(), ..request })
         .map_err(|_| ApiError::Internal)?;
     let expected = (Expect::Either, version.get()?);
-    documents::write(&app, &permit.origin, (KIND, &id), expected, |_| Ok(value.clone()))
+    documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
     find(&app, &id).await.map(Json)
@@ -244,21 +248,12 @@ pub async fn delete(
     let in_use = !role.blessings.value.runner_ids_to_blessing.is_empty();
     if built_in(&id) || (in_use && given.skip_validations != Some(true)) {
         let message = format!("the role {id} is one that hosts have, or can always have");
-        return Err(failed(StatusCode::BAD_REQUEST, "roles.in_use", message));
+        return Err(ApiError::contract(StatusCode::BAD_REQUEST, "roles.in_use", message));
     }
     let version = VersionParameter::new(given.version).get()?;
-    documents::delete(&app, &permit.origin, (KIND, &id), version).await.map_err(|error| {
-        from_document(
-            &id,
-            match error {
-                DocumentError::NotFound => DocumentError::NotFound,
-                DocumentError::Exists => DocumentError::Exists,
-                DocumentError::Conflict(version) => DocumentError::Conflict(version),
-                DocumentError::Invalid(never) => match never {},
-                DocumentError::Store(error) => DocumentError::Store(error),
-            },
-        )
-    })?;
+    documents::delete(&app, &permit.origin, (KIND, &id), version)
+        .await
+        .map_err(|error| from_document(&id, error))?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -274,8 +269,7 @@ async fn bless(
     let wanted = &blessings.runner_ids_to_blessing;
     let mut changes: Vec<(RunnerId, bool)> = Vec::new();
     for (runner, blessing) in wanted {
-        let host =
-            app.member(runner, None).ok_or_else(|| ApiError::NoSuchRunner(runner.clone()))?;
+        let host = the_runner(app, runner)?;
         changes.push((host.runner_id.clone(), blessing.value));
     }
     if all {
@@ -301,10 +295,9 @@ async fn bless(
 }
 
 async fn check_version(app: &App, id: &str, version: &VersionParameter) -> Result<(), ApiError> {
-    let role = find(app, id).await?;
+    let current = stored(app, id).await?.map_or(0, |stored| stored.version);
     match version.get()? {
-        Some(version) if version.to_string() != role.role.meta.version => {
-            let current = role.role.meta.version.parse().unwrap_or_default();
+        Some(version) if version != current => {
             Err(from_document(id, DocumentError::Conflict(current)))
         }
         _ => Ok(()),

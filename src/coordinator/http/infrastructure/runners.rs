@@ -16,13 +16,14 @@ use crate::{
             error::ApiError,
             extract::{Body, OptionalBody, Path, Query},
         },
+        records::HostRecord,
         search::{self, SearchRequest},
         services::{
             removal::remove_runner,
             roles::{WantedRoles, set_roles},
         },
     },
-    model::Code,
+    model::{Code, RunnerId},
     wire::{
         EmptyResponse, FailedReply,
         allocators::ModelVersionIndexSynchronizationResults,
@@ -34,6 +35,14 @@ use crate::{
 pub struct ListParameters {
     /// Only those that this query finds, in Lucene's syntax.
     q: Option<String>,
+}
+
+fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
+    id.parse().map_err(|_| ApiError::NoSuchRunner(id.to_owned()))
+}
+
+pub fn the_runner(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
+    app.member(id, None).ok_or_else(|| ApiError::NoSuchRunner(id.to_owned()))
 }
 
 fn overview(app: &App, listing: &Listing) -> RunnerOverview {
@@ -104,7 +113,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<RunnerInfo>, ApiError> {
-    let host = app.member(&id, None).ok_or(ApiError::NoSuchRunner(id))?;
+    let host = the_runner(&app, &id)?;
     Ok(Json(RunnerView { app: &app, host: &host }.info()))
 }
 
@@ -125,7 +134,7 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    let runner = id.parse().map_err(|_| ApiError::NoSuchRunner(id.clone()))?;
+    let runner = runner_id(&id)?;
     remove_runner(&app, &permit.origin, &runner)
         .await
         .map_err(|error| ApiError::deleting_runner(&id, error))?;
@@ -151,10 +160,9 @@ pub async fn set_runner_roles(
     Path(id): Path<String>,
     body: Result<Body<RunnerRolesInfo>, ApiError>,
 ) -> Result<Json<RunnerRolesInfo>, ApiError> {
-    let runner = id.parse().map_err(|_| ApiError::NoSuchRunner(id.clone()))?;
-    let Body(request) = body.map_err(|error| match error {
-        ApiError::InvalidBody(message) => ApiError::RolesNotSet(message, Code::RolesUnknown),
-        other => other,
+    let runner = runner_id(&id)?;
+    let Body(request) = body.map_err(|error| {
+        error.naming_body(|message| ApiError::RolesNotSet(message, Code::RolesUnknown))
     })?;
     let names = request.roles.iter().map(|role| role.role_name.as_str());
     set_roles(&app, &permit.origin, &runner, WantedRoles::from_names(names)?).await?;
@@ -190,6 +198,6 @@ pub async fn resync(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    app.member(&id, None).ok_or(ApiError::NoSuchRunner(id))?;
+    the_runner(&app, &id)?;
     Ok(Json(EmptyResponse {}))
 }

@@ -32,8 +32,9 @@ pub struct RunnerView<'a> {
     pub host: &'a HostRecord,
 }
 
-fn int32(number: u64) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
+/// As the contract counts: in 32 bits.
+pub fn int32(number: impl TryInto<i32>) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
 }
 
 pub fn metadata(host: &HostRecord) -> Vec<MetadataItem> {
@@ -62,7 +63,7 @@ impl AllocatorView<'_> {
                 storage: AllocatorCapacityStorage {
                     total: i64::try_from(host.facts.storage_bytes >> 20).unwrap_or(i64::MAX),
                 },
-                available_cpus: int32(host.facts.cpus.into()),
+                available_cpus: int32(host.facts.cpus),
             },
             settings: settings(host),
             instances: Vec::new(),

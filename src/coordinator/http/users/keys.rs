@@ -99,10 +99,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     body: Result<Body<CreateApiKeyRequest>, ApiError>,
 ) -> Result<(StatusCode, Json<ApiKeyResponse>), ApiError> {
-    let Body(request) = body.map_err(|error| match error {
-        ApiError::InvalidBody(message) => ApiError::InvalidApiKey(message),
-        other => other,
-    })?;
+    let Body(request) = body.map_err(|error| error.naming_body(ApiError::InvalidApiKey))?;
     let expires_at = match request.expiration.as_deref() {
         None | Some("") => None,
         Some(text) => {
