@@ -1,9 +1,7 @@
 //! `ece-agent audit …`: what was changed, by whom.
 
-use serde_json::Value;
-
 use super::{
-    access::{AccessArguments, api_failure},
+    access::{Access, AccessArguments, api_failure},
     host::percent_encoded,
     output::Output,
     run_to_end,
@@ -11,7 +9,8 @@ use super::{
 };
 use crate::{
     client::HttpVerb,
-    model::{Exit, Failure},
+    model::{Code, Exit, Failure},
+    wire::audit::{AuditEntry, AuditPage},
 };
 
 const AUDIT: &str = "/api/v1/platform/configuration/audit";
@@ -22,7 +21,7 @@ pub enum AuditVerb {
     #[command(after_help = "Example:
   ece-agent audit list --action host.join --size 20")]
     List(AuditArguments),
-    /// Print changes as JSON lines, the latest first
+    /// Print all changes as JSON lines, the latest first
     #[command(after_help = "Example:
   ece-agent audit export --since 2026-11-01T00:00:00Z > audit.jsonl")]
     Export(AuditArguments),
@@ -39,9 +38,9 @@ pub struct AuditArguments {
     /// Only from then on, in RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// At most this many
-    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
-    size: u32,
+    /// At most this many [default: 100 in a list, all in an export]
+    #[arg(long, value_name = "NUMBER")]
+    size: Option<usize>,
     #[command(flatten)]
     access: AccessArguments,
     /// Print JSON
@@ -49,40 +48,88 @@ pub struct AuditArguments {
     json: bool,
 }
 
+/// Changes that are asked for at a time.
+const AT_A_TIME: usize = 1000;
+
 pub fn audit(verb: AuditVerb, output: Output) -> Result<Exit, Failure> {
-    let (arguments, as_lines) = match verb {
+    let (arguments, is_export) = match verb {
         AuditVerb::List(arguments) => (arguments, false),
         AuditVerb::Export(arguments) => (arguments, true),
     };
     let access = arguments.access.open()?;
-    let mut path = format!("{AUDIT}?size={}", arguments.size);
+    let mut filter = String::new();
     for (name, value) in
         [("action", arguments.action), ("subject", arguments.subject), ("since", arguments.since)]
     {
         if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", percent_encoded(&value)));
+            filter.push_str(&format!("&{name}={}", percent_encoded(&value)));
         }
     }
-    let reply: Value =
-        run_to_end(access.client.call(HttpVerb::Get, &path, None)).map_err(api_failure)?;
-    let records = reply["records"].as_array().cloned().unwrap_or_default();
-    if as_lines {
-        records.iter().for_each(|record| output.json(record));
-    } else if output.is_json() {
-        output.json(&reply);
-    } else {
-        let rows = records.iter().map(|record| {
-            let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
-            let actor = format!("{} {}", text("actor_kind"), text("actor"));
-            [
-                text("at"),
-                actor.trim_end().to_owned(),
-                text("source_address"),
-                text("action"),
-                text("subject"),
-            ]
-        });
-        output.line(&table(["AT", "WHO", "FROM", "ACTION", "SUBJECT"], rows));
+    let pages = Pages { access, filter, next: None };
+    match (is_export, arguments.size) {
+        (true, size) => pages.export(size.unwrap_or(usize::MAX), output)?,
+        (false, size) => pages.list(size.unwrap_or(100), output)?,
     }
     Ok(Exit::Success)
+}
+
+/// The audit as the API gives it: a page at a time.
+struct Pages {
+    access: Access,
+    filter: String,
+    /// Where the next page begins, after the first.
+    next: Option<String>,
+}
+
+impl Pages {
+    fn read(&mut self, size: usize) -> Result<AuditPage, Failure> {
+        let before = self.next.take().map(|next| format!("&before={next}")).unwrap_or_default();
+        let path = format!("{AUDIT}?size={}{}{before}", size.min(AT_A_TIME), self.filter);
+        let asked = self.access.client.call(HttpVerb::Get, &path, None);
+        let reply = run_to_end(asked).map_err(api_failure)?;
+        let page: AuditPage = serde_json::from_value(reply)
+            .map_err(|_| Failure::new(Code::CoordinatorProtocol, "the audit cannot be read"))?;
+        self.next = page.next.clone();
+        Ok(page)
+    }
+
+    /// Up to `size` changes, handed on as they come; whether there are more.
+    fn each(&mut self, mut size: usize, mut take: impl FnMut(AuditEntry)) -> Result<bool, Failure> {
+        while size > 0 {
+            let records = self.read(size)?.records;
+            size = size.saturating_sub(records.len());
+            records.into_iter().for_each(&mut take);
+            if self.next.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn export(mut self, size: usize, output: Output) -> Result<(), Failure> {
+        let more = self.each(size, |record| output.json(&record))?;
+        if more {
+            output.note("there are older changes; leave --size out to export all");
+        }
+        Ok(())
+    }
+
+    fn list(mut self, size: usize, output: Output) -> Result<(), Failure> {
+        let mut records = Vec::new();
+        let more = self.each(size, |record| records.push(record))?;
+        if output.is_json() {
+            output.json(&AuditPage { records, next: self.next });
+            return Ok(());
+        }
+        let rows = records.into_iter().map(|record| {
+            let actor = record.actor.unwrap_or_default();
+            let who = format!("{} {actor}", record.actor_kind).trim_end().to_owned();
+            [record.at, who, record.source_address.to_string(), record.action, record.subject]
+        });
+        output.line(&table(["AT", "WHO", "FROM", "ACTION", "SUBJECT"], rows));
+        if more {
+            output.note("there are older changes; give --size NUMBER to see more");
+        }
+        Ok(())
+    }
 }

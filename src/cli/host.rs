@@ -165,6 +165,14 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     for code in joined["overridden_checks"].as_array().into_iter().flatten() {
         lines.push(format!("overridden  {}", text(code)));
     }
+    for problem in runner["problems"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "problem     {} [{}]",
+            text(&problem["message"]),
+            text(&problem["code"])
+        ));
+        lines.push(format!("fix         {}", text(&problem["fix"])));
+    }
     for copy in runner["clones"].as_array().into_iter().flatten() {
         lines.push(format!(
             "copy at     {} (boot id {}), last seen {}",

@@ -1,8 +1,14 @@
 use std::sync::Arc;
 
 use super::{
-    cluster::Cluster, failures::Failures, liveness::Liveness, passwords::Passwords,
-    records::HostRecord, registry::Registry, sessions::Sessions,
+    cluster::Cluster,
+    failures::Failures,
+    liveness::Liveness,
+    passwords::Passwords,
+    records::HostRecord,
+    registry::Registry,
+    services::{audit::AuditGrowth, members::HostAllowances},
+    sessions::Sessions,
 };
 use crate::{
     model::{Fingerprint, Role},
@@ -19,6 +25,8 @@ pub struct App {
     pub passwords: Passwords,
     pub sessions: Sessions,
     pub failures: Failures,
+    pub audit_growth: AuditGrowth,
+    pub host_allowances: HostAllowances,
     pub cluster: Cluster,
     pub clock: Clock,
     pub shutdown: Shutdown,

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     model::{CoordinatorAddress, Fingerprint, KeyId, Role, RoleSet, RunnerId, Secret},
     rt::{Timestamp, files},
-    store::{CommitError, Store, StoreError},
+    store::{CommitError, Room, Store, StoreError},
     tls::{ClusterAuthority, KeyError, PrivateKey},
     token::SigningKey,
     wire::hosts::{Facts, SecretText},
@@ -263,6 +263,7 @@ async fn commit(
     let change = Change {
         ops,
         action: "cluster.create",
+        room: Room::Ordinary,
         subject: plan.cluster_id.clone(),
         before: json!(null),
         after: json!({
@@ -327,7 +328,7 @@ mod tests {
     use super::*;
     use crate::{
         coordinator::testing::first_host,
-        store::{LeaseId, MemoryStore, Op, Record, StorePath, Watch},
+        store::{LeaseId, MemoryStore, Op, PageFrom, Record, StorePath, Watch},
     };
 
     /// Fails every commit, as a disk does that has just gone.
@@ -341,7 +342,15 @@ mod tests {
         async fn list(&self, _prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
             Ok(Vec::new())
         }
-        async fn commit(&self, _ops: Vec<Op>) -> Result<u64, CommitError> {
+        async fn page(
+            &self,
+            _prefix: &StorePath,
+            _from: PageFrom<'_>,
+            _limit: usize,
+        ) -> Result<Vec<Record>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn commit_within(&self, _room: Room, _ops: Vec<Op>) -> Result<u64, CommitError> {
             Err(StoreError::Full.into())
         }
         fn watch(&self) -> Watch {

@@ -6,11 +6,13 @@
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
 //! - `server/` has the sockets; `bootstrap` makes the cluster with its first host.
 
+mod allowance;
 mod app;
 mod bootstrap;
 mod change;
 mod cluster;
 mod failures;
+mod generations;
 mod http;
 mod liveness;
 mod metrics;

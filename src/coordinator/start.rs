@@ -22,7 +22,10 @@ use super::{
     registry::Registry,
     seal::{MasterKey, SealError},
     server::{API_PORT, Listeners, Port, serve_port},
-    services::{audit::forget_old_audit, users::set_password},
+    services::{
+        audit::{MOST_BYTES, forget_old_audit},
+        users::set_password,
+    },
 };
 use crate::{
     model::{CoordinatorAddress, RunnerId, Secret},
@@ -119,6 +122,8 @@ impl CoordinatorConfig {
             passwords: Passwords::new(),
             sessions: Default::default(),
             failures: Default::default(),
+            audit_growth: Default::default(),
+            host_allowances: Default::default(),
             cluster,
             clock: self.clock.clone(),
             shutdown: shutdown.clone(),
@@ -131,7 +136,7 @@ impl CoordinatorConfig {
         tasks.spawn(async move { registry.follow(&store, watch).await });
         tasks.spawn(owners.follow(transitions));
         tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
-        tasks.spawn(forget(self.store.clone(), self.clock.clone(), shutdown.clone()));
+        tasks.spawn(forget(app.clone(), shutdown.clone()));
         tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
         let metrics = self.metrics.map(|listener| (listener, None, metrics_router(app.clone())));
         let ports = [
@@ -223,12 +228,13 @@ async fn sweep(liveness: Arc<Liveness>, shutdown: Shutdown) -> Result<(), StoreE
     }
 }
 
-/// Once a day, what is older than it is kept is forgotten.
-async fn forget(store: SharedStore, clock: Clock, shutdown: Shutdown) -> Result<(), StoreError> {
+/// Once a day, and after much was written, what is too old or too much is forgotten.
+async fn forget(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
-        forget_old_audit(&store, clock.now()).await?;
+        forget_old_audit(&app.store, app.clock.now(), MOST_BYTES).await?;
         tokio::select! {
             () = tokio::time::sleep(FORGET_INTERVAL) => {}
+            () = app.audit_growth.much() => {}
             () = shutdown.wait() => return Ok(()),
         }
     }

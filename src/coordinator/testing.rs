@@ -100,6 +100,8 @@ impl TestCluster {
             passwords: Passwords::new(),
             sessions: Default::default(),
             failures: Default::default(),
+            audit_growth: Default::default(),
+            host_allowances: Default::default(),
             cluster,
             clock,
             shutdown,

@@ -172,6 +172,9 @@ codes! {
     HostCloned "host.cloned" Refused
         "Another machine with the same key is connected: one of the two is a copy of the other's disk. The one that was there first stays; this one is kept apart until it is a host of its own."
         "On the copy run 'ece-agent install --new-identity' with a valid token; it gets a key and a name of its own."
+    HostFactsTooOften "host.facts_too_often" General
+        "This host changes what it says of itself (addresses, memory, disk, tags) so often that the coordinator takes it in only every five minutes."
+        "Find out what changes: compare 'ece-agent audit list --action host.facts --json' for this host, and look for an address, a disk or a container limit that comes and goes."
     HostRemoved "host.removed" Refused
         "This host was removed from the cluster, so its key is no longer accepted."
         "To make it a new member, run install again with --new-identity and a valid token."

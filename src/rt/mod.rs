@@ -2,6 +2,7 @@
 
 mod backoff;
 mod clock;
+pub mod disk;
 pub mod files;
 mod lock;
 pub mod reexec;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{CommitError, MemoryStore, Op, SqliteStore, Store, StorePath, WatchEvent};
+use super::{CommitError, MemoryStore, Op, PageFrom, SqliteStore, Store, StorePath, WatchEvent};
 
 fn path(name: &str) -> StorePath {
     StorePath::root("tests").child(name)
@@ -56,6 +56,31 @@ async fn a_list_is_of_what_is_below(store: &dyn Store) {
     let names: Vec<&str> =
         listed.iter().filter_map(|record| record.path.below(&path("l"))).collect();
     assert_eq!(names, ["1", "2"]);
+}
+
+async fn a_page_begins_at_either_end_or_before_a_record(store: &dyn Store) {
+    let at = |name: &str| path("p").child(name);
+    for name in ["1", "2", "3", "4"] {
+        let op = Op::Create { path: at(name), value: vec![], lease: None };
+        store.commit(vec![op]).await.expect("created");
+    }
+    store.commit(vec![create("p0"), create("o")]).await.expect("neighbours");
+    let (two, missing, neighbour) = (at("2"), at("35"), path("p0"));
+    for (from, limit, expected) in [
+        (PageFrom::Start, 2, &["1", "2"][..]),
+        (PageFrom::Start, 9, &["1", "2", "3", "4"]),
+        (PageFrom::End, 3, &["4", "3", "2"]),
+        (PageFrom::Before(&two), 9, &["1"]),
+        (PageFrom::Before(&missing), 1, &["3"]),
+        (PageFrom::Before(&neighbour), 1, &["4"]),
+        (PageFrom::End, 0, &[]),
+    ] {
+        let page = store.page(&path("p"), from, limit).await.expect("read");
+        let names: Vec<&str> = page.iter().filter_map(|it| it.path.below(&path("p"))).collect();
+        assert_eq!(names, expected, "{from:?}");
+    }
+    let page = store.page(&path("p"), PageFrom::Before(&path("a")), 9).await.expect("read");
+    assert!(page.is_empty());
 }
 
 async fn a_watch_shows_commits_in_order(store: &dyn Store) {
@@ -166,6 +191,7 @@ suite! {
     a_commit_is_all_or_nothing
     versions_guard_put_delete_and_check
     a_list_is_of_what_is_below
+    a_page_begins_at_either_end_or_before_a_record
     a_watch_shows_commits_in_order
     a_watch_that_falls_behind_is_reset
     what_is_leased_goes_with_its_lease

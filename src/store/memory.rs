@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, future, sync::Mutex};
 
 use super::{
-    Change, CommitError, Committed, LeaseId, Op, Record, Store, StoreError, StorePath, Watch,
-    watch::Feed,
+    Change, CommitError, Committed, LeaseId, Op, PageFrom, Record, Room, Store, StoreError,
+    StorePath, Watch, watch::Feed,
 };
 
 /// A store that lives as long as its process; for tests.
@@ -81,7 +81,25 @@ impl Store for MemoryStore {
         Ok(state.records.range(from..to).map(|(_, (record, _))| record.clone()).collect())
     }
 
-    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
+    async fn page(
+        &self,
+        prefix: &StorePath,
+        from: PageFrom<'_>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let state = self.state.lock().expect("no panic while held");
+        let (first, mut end) = prefix.range_below();
+        if let PageFrom::Before(path) = from {
+            end = end.min(path.as_str().to_owned()).max(first.clone());
+        }
+        let range = state.records.range(first..end).map(|(_, (record, _))| record.clone());
+        Ok(match from {
+            PageFrom::Start => range.take(limit).collect(),
+            PageFrom::End | PageFrom::Before(_) => range.rev().take(limit).collect(),
+        })
+    }
+
+    async fn commit_within(&self, _room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {
         let mut state = self.state.lock().expect("no panic while held");
         if let Some((operation, op)) = ops.iter().enumerate().find(|(_, op)| !state.holds(op)) {
             return Err(CommitError::Conflict { operation, path: op.path().clone() });

@@ -6,6 +6,8 @@
 //! - A [`Watch`] shows all commits in order, or says [`WatchEvent::Reset`] when it missed some:
 //!   then its owner reads anew.
 //! - A record made under a *lease* goes when the lease is closed or its owner's process ends.
+//! - Room is kept back for commits that make room or take access away ([`Room::Reserve`]): they go
+//!   through when others find the disk full.
 //!
 //! `conformance` holds every implementation to this.
 
@@ -57,6 +59,35 @@ impl Op {
             | Op::Delete { path, .. } => path,
         }
     }
+
+    /// Bytes of the record that it writes.
+    pub fn size(&self) -> usize {
+        match self {
+            Op::Check { .. } | Op::Delete { .. } => 0,
+            Op::Create { path, value, .. } | Op::Put { path, value, .. } => {
+                path.as_str().len() + value.len()
+            }
+        }
+    }
+}
+
+/// Which part of the disk a commit may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    Ordinary,
+    /// Also what is kept back for removal, revocation and eviction.
+    Reserve,
+}
+
+/// Where a page of a list begins. The record that is named is not on the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageFrom<'a> {
+    /// With the first record, in the order of paths.
+    Start,
+    /// With the last one, in the opposite order.
+    End,
+    /// With the one before this path, in the opposite order.
+    Before(&'a StorePath),
 }
 
 /// One record as a commit left it; `None` means deleted.
@@ -99,9 +130,22 @@ pub trait Store: Send + Sync + 'static {
     /// All records below `prefix`, in the order of their paths.
     async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError>;
 
+    /// At most `limit` records below `prefix`.
+    async fn page(
+        &self,
+        prefix: &StorePath,
+        from: PageFrom<'_>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
+
     /// Does all of `ops`, or none; the revision of the commit. A path stands in at most one of
     /// them. Once called it is carried out even if the caller goes away.
-    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError>;
+    async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError>;
+
+    /// The same for what is nobody's way out of a full disk.
+    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
+        self.commit_within(Room::Ordinary, ops).await
+    }
 
     /// All commits from now on.
     fn watch(&self) -> Watch;

@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AuditPage {
     pub records: Vec<AuditEntry>,
+    /// There are older ones: give this as `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// One change: who, from where, of what.

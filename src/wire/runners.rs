@@ -31,6 +31,18 @@ pub struct RunnerInfo {
     pub boot_id: Option<String>,
     /// Machines with a copy of this host's key, which are kept apart. Not part of ECE's API.
     pub clones: Vec<RunnerClone>,
+    /// What is not as it should be with the host. Not part of ECE's API.
+    #[serde(default)]
+    pub problems: Vec<RunnerProblem>,
+}
+
+/// Something that an operator should know of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunnerProblem {
+    /// One of ece-agent's own codes.
+    pub code: String,
+    pub message: String,
+    pub fix: String,
 }
 
 /// A machine with a copy of a host's key.

@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Cluster, Finished, agent_path, skip, sync_failure_library, within};
-
-fn is_root() -> bool {
-    ece_agent::host::process::is_root()
-}
+use crate::support::{
+    Cluster, Finished, SmallDisk, agent_path, skip, sync_failure_library, within,
+};
 
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
@@ -54,42 +52,6 @@ fn a_damaged_store_is_told_and_not_replaced() {
     cluster.first.wait_connected();
 }
 
-/// A small file system of its own, as root only.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, kib: u32) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let size = format!("size={kib}k");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at);
-        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        mounted.then_some(Self(at))
-    }
-
-    fn fill(&self) {
-        let file = self.0.join("filler");
-        let mut size = 1 << 20;
-        while size >= 512 {
-            let mut content = fs::read(&file).unwrap_or_default();
-            content.resize(content.len() + size, 0);
-            if fs::write(&file, &content).is_err() {
-                size /= 2;
-            }
-        }
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
 #[test]
 fn on_a_full_disk_an_install_fails_with_the_reason_and_goes_on_when_there_is_room() {
     let test =
@@ -98,7 +60,7 @@ fn on_a_full_disk_an_install_fails_with_the_reason_and_goes_on_when_there_is_roo
     let token = cluster.create_token(serde_json::json!({ "persistent": false, "max_uses": 1 }));
     let token = token["token"].as_str().unwrap();
     let host = cluster.host(2);
-    let Some(disk) = SmallDisk::mount(&host.state, 256).filter(|_| is_root()) else {
+    let Some(disk) = SmallDisk::mount(&host.state, 256) else {
         return skip(test, "it needs root, to mount a small file system");
     };
     disk.fill();
@@ -114,7 +76,7 @@ fn a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts() {
     let test = "machine::a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts";
     let prepared = Cluster::prepare();
     let state = prepared.first.state.clone();
-    let Some(disk) = SmallDisk::mount(&state, 4096).filter(|_| is_root()) else {
+    let Some(disk) = SmallDisk::mount(&state, 4096) else {
         return skip(test, "it needs root, to mount a small file system");
     };
     let cluster = prepared.boot(&[]);

@@ -10,6 +10,7 @@ mod docs;
 mod door;
 mod facts;
 mod first_host;
+mod growth;
 mod hostile_server;
 mod installer_script;
 mod join;

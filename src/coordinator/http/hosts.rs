@@ -1,6 +1,6 @@
 //! The port for hosts: enrolment, and the session that follows.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json,
@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
     context::{RequestId, SharedContext},
@@ -27,13 +27,13 @@ use crate::{
             removal::{RemoveError, leave},
         },
     },
-    model::{Code, Exit, RunnerId},
+    model::{Code, Exit, Role, RunnerId},
     store::StoreError,
     wire::{
         EmptyResponse, FailedReplyElement,
         hosts::{
             DesiredState, EnrolReply, EnrolRequest, HelloReply, LeaveRequest, Notice, PROTOCOL,
-            SessionReply, SessionRequest,
+            RoleHealth, SessionReply, SessionRequest,
         },
     },
 };
@@ -204,6 +204,9 @@ async fn begin(
     connection.vouch();
     // Another key on the same connection is not possible, so the first runner stays right.
     let runner = connection.session_of.get_or_init(|| host.runner_id.clone()).clone();
+    if let Some(wait) = app.host_allowances.poll(&runner) {
+        sleep(wait.min(LONGEST_WAIT)).await;
+    }
     if request.closing {
         app.liveness.said_goodbye(&runner, request.session);
         return Ok(Begun::Answered(reply(app, &host, false)));
@@ -223,16 +226,30 @@ async fn begin(
     {
         update_facts(app, caller, &runner, facts, request.facts_hash).await?;
     }
-    let poll = app.liveness.poll(&runner, source, request.health);
+    let poll = app.liveness.poll(&runner, source, bounded(request.health));
     // What changed before the poll was known to liveness has told nobody.
     let host = member(app, &caller)?;
-    if !knows_facts && !has_facts {
+    if !knows_facts && !has_facts && !app.host_allowances.facts_wait(&runner) {
         app.liveness.answered(&runner, &poll);
         return Ok(Begun::Answered(reply(app, &host, true)));
     }
     let told = Duration::from_millis(request.hold_ms);
     let until = Instant::now() + app.liveness.hold_at_most(told);
     Ok(Begun::Held { host, poll, applied_revision: request.applied_revision, until })
+}
+
+/// A host that polls too often waits for each answer, but not so long that it gives up.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// What a host says of its roles, of which no more is kept than people would read.
+fn bounded(mut health: BTreeMap<Role, RoleHealth>) -> BTreeMap<Role, RoleHealth> {
+    const MOST_CHARS: usize = 256;
+    for health in health.values_mut() {
+        if let Some((end, _)) = health.detail.char_indices().nth(MOST_CHARS) {
+            health.detail.truncate(end);
+        }
+    }
+    health
 }
 
 /// How long the machine that was there first has for a sign of life.
@@ -355,6 +372,10 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
 
 fn notices(app: &App, host: &HostRecord) -> Vec<Notice> {
     let rivals = app.liveness.rivals(&host.runner_id, app.clock.now());
+    let too_often = app.host_allowances.facts_wait(&host.runner_id).then(|| {
+        let code = Code::HostFactsTooOften;
+        Notice { code: code.name().into(), message: code.cause().into(), fix: code.fix().into() }
+    });
     rivals
         .iter()
         .map(|rival| {
@@ -365,5 +386,6 @@ fn notices(app: &App, host: &HostRecord) -> Vec<Notice> {
                 fix: Code::HostCloned.fix().to_owned(),
             }
         })
+        .chain(too_often)
         .collect()
 }

@@ -1,4 +1,4 @@
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -53,15 +53,88 @@ impl AuditRecord {
         StorePath::root("audit")
     }
 
-    /// All records of the day of `at`.
-    pub fn day_path(at: Timestamp) -> StorePath {
-        let date = at.rfc3339();
-        Self::root().child(date.split('T').next().unwrap_or_default())
+    /// Where what was done at `at` lies. Paths are in the order of time, and no directory has more
+    /// than an hour's seconds or a second's changes in it.
+    fn second(at: Timestamp) -> StorePath {
+        let text = at.rfc3339();
+        let digits = |from: usize, to: usize| text.get(from..to).unwrap_or("00");
+        let second = format!("{}{}", digits(14, 16), digits(17, 19));
+        Self::root().child(digits(0, 10)).child(digits(11, 13)).child(&second)
     }
 
-    /// By day, then spread, in the order of time within each directory.
     pub fn path(&self, id: Uuid) -> StorePath {
-        let id = id.simple().to_string();
-        Self::day_path(self.at).child(&super::shard(&id)).child(&id)
+        Self::second(self.at).child(&id.simple().to_string())
+    }
+
+    /// Whether what lies there is from before `at`, to the second.
+    pub fn is_before(path: &StorePath, at: Timestamp) -> bool {
+        *path < Self::second(at)
+    }
+}
+
+/// A place in the audit, as it is handed to whoever reads on from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPlace(StorePath);
+
+impl AuditPlace {
+    pub fn of(path: StorePath) -> Self {
+        Self(path)
+    }
+
+    pub fn path(&self) -> &StorePath {
+        &self.0
+    }
+}
+
+impl fmt::Display for AuditPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.below(&AuditRecord::root()).unwrap_or_default().replace('/', "."))
+    }
+}
+
+impl FromStr for AuditPlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let plain = |part: &str| {
+            !part.is_empty() && part.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+        };
+        let parts: Vec<&str> = text.split('.').collect();
+        match parts.len() <= 4 && parts.iter().all(|part| plain(part)) {
+            true => Ok(Self(parts.iter().fold(AuditRecord::root(), |path, part| path.child(part)))),
+            false => Err(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_in_the_order_of_time_and_a_place_reads_back() {
+        let at = |millis| AuditRecord {
+            at: Timestamp::from_unix_millis(millis),
+            actor: Actor::Local,
+            source_address: [127, 0, 0, 1].into(),
+            request_id: Uuid::nil(),
+            action: "a.b".into(),
+            subject: "s".into(),
+            before: serde_json::Value::Null,
+            after: serde_json::Value::Null,
+        };
+        let mut paths: Vec<StorePath> = [1_800_000_000_000, 1_800_000_001_000, 1_800_090_000_000]
+            .into_iter()
+            .map(|millis| at(millis).path(Uuid::now_v7()))
+            .collect();
+        assert!(paths.is_sorted(), "{paths:?}");
+        let last = paths.pop().expect("three");
+        assert!(AuditRecord::is_before(&paths[1], Timestamp::from_unix_millis(1_800_090_000_000)));
+        assert!(!AuditRecord::is_before(&last, Timestamp::from_unix_millis(1_800_090_000_000)));
+        let place = AuditPlace::of(last);
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for bad in ["", "a..b", "a/b", "a.b.c.d.e", "\u{e9}"] {
+            assert_eq!(bad.parse::<AuditPlace>(), Err(()), "{bad}");
+        }
     }
 }

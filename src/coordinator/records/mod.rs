@@ -14,7 +14,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use api_key::ApiKeyRecord;
-pub use audit::{Actor, AuditRecord};
+pub use audit::{Actor, AuditPlace, AuditRecord};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
 pub use document::Document;
 pub use host::{AllocatorConfig, HostRecord, Joined, KeyRecord, OwnerRecord};

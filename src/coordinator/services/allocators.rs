@@ -9,7 +9,7 @@ use crate::{
     },
     model::{Role, RunnerId},
     rt::Timestamp,
-    store::StoreError,
+    store::{Room, StoreError},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,7 @@ pub async fn change_allocator(
             let change = Change {
                 ops: vec![put(path.clone(), &after, record.version)],
                 action,
+                room: Room::Ordinary,
                 subject: runner.to_string(),
                 before: json!(before.allocator),
                 after: json!(after.allocator),

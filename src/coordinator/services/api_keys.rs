@@ -11,7 +11,7 @@ use crate::{
     },
     model::Secret,
     rt::Timestamp,
-    store::{Op, StoreError},
+    store::{Op, Room, StoreError},
 };
 
 const MAX_DESCRIPTION: usize = 1024;
@@ -66,6 +66,7 @@ pub async fn create_key(
             let change = Change {
                 ops: vec![create(ApiKeyRecord::path(&id), &record)],
                 action: "api_key.create",
+                room: Room::Ordinary,
                 subject: id,
                 before: json!(null),
                 after: json!({ "user": user.name, "description": description }),
@@ -96,6 +97,7 @@ pub async fn delete_key(
             let change = Change {
                 ops: vec![Op::Delete { path: path.clone(), version: record.version }],
                 action: "api_key.delete",
+                room: Room::Reserve,
                 subject: id.to_owned(),
                 before: json!({ "user": key.user, "description": key.description }),
                 after: json!(null),

@@ -1,22 +1,35 @@
-//! Reading what was done, and forgetting it when its time has come.
+//! Reading what was done, and forgetting it when its time has come or its room is used up.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
 
 use crate::{
     coordinator::{
         app::App,
-        records::{AuditRecord, decode},
+        records::{AuditPlace, AuditRecord, decode},
     },
     rt::Timestamp,
-    store::{CommitError, Op, SharedStore, StoreError},
+    store::{CommitError, Op, PageFrom, Room, SharedStore, StoreError, StorePath},
 };
 
-/// How long a change is remembered.
-pub const KEPT: Duration = Duration::from_secs(90 * DAY);
-const DAY: u64 = 24 * 3600;
+/// How long a change is remembered, as long as there is room.
+pub const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Records that are deleted in one commit.
+/// Bytes of records that are kept. The oldest go first.
+pub const MOST_BYTES: usize = 64 << 20;
+
+/// Bytes after which it is looked whether there are too many.
+const LOOK_AFTER: usize = MOST_BYTES / 16;
+
+/// Records that are read, or deleted, at a time.
 const BATCH: usize = 500;
+
+/// Bytes of records after which a page ends.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// Which changes are asked for.
 #[derive(Debug, Default)]
@@ -34,48 +47,135 @@ impl AuditFilter {
     }
 }
 
-/// The changes that the filter wants, the latest first: `size` of them, after the first `from`.
+/// Some changes, the latest first.
+#[derive(Debug)]
+pub struct AuditStretch {
+    pub records: Vec<AuditRecord>,
+    /// Where to read on; `None` if there are no more.
+    pub next: Option<AuditPlace>,
+}
+
+/// The changes that the filter wants, from before `before` on, the latest first: at most `size` of
+/// them, after `skip` others.
 pub async fn read_audit(
     app: &App,
     filter: &AuditFilter,
-    from: usize,
+    before: Option<AuditPlace>,
+    mut skip: usize,
     size: usize,
-) -> Result<Vec<AuditRecord>, StoreError> {
-    let now = app.clock.now();
-    let oldest = filter.since.unwrap_or_else(|| now.minus(KEPT));
-    let mut found = Vec::new();
-    // A clock that was set back may have left records in tomorrow.
-    let mut day = now.plus(Duration::from_secs(DAY));
-    while day.plus(Duration::from_secs(DAY)) > oldest && found.len() < from.saturating_add(size) {
-        let mut of_day = Vec::new();
-        for record in app.store.list(&AuditRecord::day_path(day)).await? {
-            let record: AuditRecord = decode(&record)?;
-            if filter.wants(&record) {
-                of_day.push(record);
+) -> Result<AuditStretch, StoreError> {
+    let mut place = before;
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let from = match &place {
+            Some(place) => PageFrom::Before(place.path()),
+            None => PageFrom::End,
+        };
+        let batch = app.store.page(&AuditRecord::root(), from, BATCH).await?;
+        let read_all = batch.len() < BATCH;
+        for record in batch {
+            if filter.since.is_some_and(|since| AuditRecord::is_before(&record.path, since)) {
+                return Ok(AuditStretch { records, next: None });
             }
+            // One that cannot be read must not hide the others.
+            let read = decode::<AuditRecord>(&record).inspect_err(|error| {
+                tracing::warn!(path = %record.path, %error, "an audit record is left out");
+            });
+            match read {
+                Ok(read) if filter.wants(&read) => {
+                    if skip > 0 {
+                        skip -= 1;
+                    } else if records.len() == size || bytes > PAGE_BYTES {
+                        return Ok(AuditStretch { records, next: place });
+                    } else {
+                        bytes += record.value.len();
+                        records.push(read);
+                    }
+                }
+                Ok(_) | Err(_) => {}
+            }
+            place = Some(AuditPlace::of(record.path));
         }
-        of_day.sort_by_key(|record| std::cmp::Reverse(record.at));
-        found.extend(of_day);
-        day = day.minus(Duration::from_secs(DAY));
+        if read_all {
+            return Ok(AuditStretch { records, next: None });
+        }
     }
-    Ok(found.into_iter().skip(from).take(size).collect())
 }
 
-/// Deletes what is older than [`KEPT`].
-pub async fn forget_old_audit(store: &SharedStore, now: Timestamp) -> Result<(), StoreError> {
-    let oldest = now.minus(KEPT);
-    let records = store.list(&AuditRecord::root()).await?;
-    let old = records
-        .into_iter()
-        .filter(|record| decode::<AuditRecord>(record).is_ok_and(|it| it.at < oldest));
-    let ops: Vec<Op> =
-        old.map(|record| Op::Delete { path: record.path, version: record.version }).collect();
-    for batch in ops.chunks(BATCH) {
-        match store.commit(batch.to_vec()).await {
-            // Another coordinator does the same.
-            Ok(_) | Err(CommitError::Conflict { .. } | CommitError::Store(StoreError::Full)) => {}
+/// How much the audit has grown since it was last looked at.
+#[derive(Default)]
+pub struct AuditGrowth {
+    bytes: AtomicUsize,
+    much: Notify,
+}
+
+impl AuditGrowth {
+    pub fn add(&self, bytes: usize) {
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes >= LOOK_AFTER {
+            self.bytes.store(0, Ordering::Relaxed);
+            self.much.notify_one();
+        }
+    }
+
+    /// Waits until it has grown so much that it has to be looked at.
+    pub async fn much(&self) {
+        self.much.notified().await;
+    }
+}
+
+/// Deletes what is older than [`KEPT`], and of the rest the oldest beyond `most_bytes`.
+pub async fn forget_old_audit(
+    store: &SharedStore,
+    now: Timestamp,
+    most_bytes: usize,
+) -> Result<(), StoreError> {
+    let Some(newest) = newest_to_forget(store, now.minus(KEPT), most_bytes).await? else {
+        return Ok(());
+    };
+    loop {
+        let oldest = store.page(&AuditRecord::root(), PageFrom::Start, BATCH).await?;
+        let old = oldest.into_iter().take_while(|record| record.path <= newest);
+        let ops: Vec<Op> =
+            old.map(|record| Op::Delete { path: record.path, version: record.version }).collect();
+        if ops.is_empty() {
+            return Ok(());
+        }
+        match store.commit_within(Room::Reserve, ops).await {
+            Ok(_) => {}
+            // Another coordinator does the same; or there is not even room to make room.
+            Err(CommitError::Conflict { .. } | CommitError::Store(StoreError::Full)) => {
+                return Ok(());
+            }
             Err(CommitError::Store(error)) => return Err(error),
         }
     }
-    Ok(())
 }
+
+/// The latest record that has to go, with all that are older.
+async fn newest_to_forget(
+    store: &SharedStore,
+    oldest_kept: Timestamp,
+    most_bytes: usize,
+) -> Result<Option<StorePath>, StoreError> {
+    let mut bytes = 0;
+    let mut last: Option<StorePath> = None;
+    loop {
+        let from = last.as_ref().map_or(PageFrom::End, PageFrom::Before);
+        let batch = store.page(&AuditRecord::root(), from, BATCH).await?;
+        let read_all = batch.len() < BATCH;
+        for record in batch {
+            bytes += record.path.as_str().len() + record.value.len();
+            if bytes > most_bytes || AuditRecord::is_before(&record.path, oldest_kept) {
+                return Ok(Some(record.path));
+            }
+            last = Some(record.path);
+        }
+        if read_all {
+            return Ok(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

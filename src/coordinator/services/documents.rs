@@ -9,7 +9,7 @@ use crate::{
         change::{Change, Origin},
         records::{Document, create, decode, put},
     },
-    store::{Op, StoreError},
+    store::{Op, Room, StoreError},
 };
 
 /// A document and the number that a change has to name.
@@ -90,6 +90,7 @@ pub async fn write<E: Send>(
             let change = Change {
                 ops: vec![op],
                 action: "settings.write",
+                room: Room::Ordinary,
                 subject: format!("{kind}/{name}"),
                 before: old.cloned().unwrap_or_default(),
                 after: value,
@@ -128,6 +129,7 @@ pub async fn delete(
             let change = Change {
                 ops: vec![Op::Delete { path: path.clone(), version: record.version }],
                 action: "settings.delete",
+                room: Room::Reserve,
                 subject: format!("{kind}/{name}"),
                 before: before.value,
                 after: Value::Null,

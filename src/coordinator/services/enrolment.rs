@@ -15,7 +15,7 @@ use crate::{
     },
     model::{KeyId, Role, RoleSet, RunnerId, TokenId},
     rt::Timestamp,
-    store::{Op, StoreError},
+    store::{Op, Room, StoreError},
     token::{UnverifiedToken, VerifiedToken},
     wire::hosts::{EnrolRequest, Facts},
 };
@@ -154,6 +154,7 @@ async fn new_member(
             create(KeyRecord::path(&caller.key), &key),
         ],
         action: "host.join",
+        room: Room::Ordinary,
         subject: host.runner_id.to_string(),
         before: json!(null),
         after: shown(&host),

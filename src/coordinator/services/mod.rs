@@ -16,7 +16,7 @@ use std::pin::Pin;
 
 use super::{
     app::App,
-    change::{Change, Origin},
+    change::{Change, CommittedChange, Origin},
 };
 use crate::{
     rt::Timestamp,
@@ -53,7 +53,8 @@ async fn carry_out<'a, T, E: From<StoreError>>(
             Attempt::Commit(change, result) => (change, result),
         };
         match change.commit(&*app.store, origin, now).await {
-            Ok(revision) => {
+            Ok(CommittedChange { revision, audited }) => {
+                app.audit_growth.add(audited);
                 app.registry.caught_up(revision).await;
                 return Ok(result);
             }

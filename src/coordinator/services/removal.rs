@@ -12,7 +12,7 @@ use crate::{
         records::{Actor, HostRecord, KeyRecord, decode, put},
     },
     model::{Role, RunnerId, TokenId},
-    store::{Op, StoreError},
+    store::{Op, Room, StoreError},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,7 @@ async fn remove(
                     put(key_path, &tombstone, key.version),
                 ],
                 action,
+                room: Room::Reserve,
                 subject: runner.to_string(),
                 before: shown(&host),
                 after: json!(null),

@@ -9,7 +9,7 @@ use crate::{
         records::{HostRecord, KeyRecord, TokenRecord, create, decode, put},
     },
     rt::Timestamp,
-    store::{Op, StoreError},
+    store::{Op, Room, StoreError},
 };
 
 /// A member whose place another machine asks for, and the version of its record.
@@ -62,6 +62,7 @@ pub(super) async fn replace(
     let change = Change {
         ops,
         action: "host.replace",
+        room: Room::Ordinary,
         subject: known.runner_id.to_string(),
         before: shown(&known),
         after: shown(&host),

@@ -10,7 +10,7 @@ use crate::{
         records::{HostRecord, decode, put},
     },
     model::{Role, RoleSet, RunnerId},
-    store::StoreError,
+    store::{Room, StoreError},
 };
 
 /// The roles that a host is to have: those that this program runs, and names that ECE's tools
@@ -110,6 +110,11 @@ async fn change_roles(
             let change = Change {
                 ops: vec![put(path.clone(), &after, record.version)],
                 action,
+                // Fewer roles are access that is taken away.
+                room: match after.roles.beyond(&before.roles).is_empty() {
+                    true => Room::Reserve,
+                    false => Room::Ordinary,
+                },
                 subject: runner.to_string(),
                 before: shown(&before),
                 after: shown(&after),

@@ -18,7 +18,10 @@ use crate::{
         testing::TestCluster,
     },
     model::{CapacitySource, RunnerId, Secret},
-    store::{CommitError, LeaseId, MemoryStore, Op, Record, Store, StoreError, StorePath, Watch},
+    store::{
+        CommitError, LeaseId, MemoryStore, Op, PageFrom, Record, Room, Store, StoreError,
+        StorePath, Watch,
+    },
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -213,12 +216,20 @@ impl Store for Raced {
     async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
         self.inner().list(prefix).await
     }
-    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
+    async fn page(
+        &self,
+        prefix: &StorePath,
+        from: PageFrom<'_>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.inner().page(prefix, from, limit).await
+    }
+    async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {
         let first = self.first.lock().expect("no panic while held").take();
         if let Some(first) = first {
             self.inner().commit(first).await?;
         }
-        self.inner().commit(ops).await
+        self.inner().commit_within(room, ops).await
     }
     fn watch(&self) -> Watch {
         self.inner().watch()

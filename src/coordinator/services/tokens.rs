@@ -12,7 +12,7 @@ use crate::{
     },
     model::{CoordinatorAddress, Role, RoleSet, Secret, TokenId},
     rt::Timestamp,
-    store::StoreError,
+    store::{Room, StoreError},
     token::{Claims, UnverifiedToken, text_digest},
     wire::tokens::EnrollmentTokenRequest,
 };
@@ -164,6 +164,7 @@ pub async fn create_token(
             let change = Change {
                 ops: vec![create(TokenRecord::path(token.record.id), &token.record)],
                 action: "token.create",
+                room: Room::Ordinary,
                 subject: token.record.id.to_string(),
                 before: json!(null),
                 after: shown(&token.record),
@@ -209,6 +210,7 @@ pub async fn revoke_token(
             let change = Change {
                 ops: vec![put(path.clone(), &after, record.version)],
                 action: "token.revoke",
+                room: Room::Reserve,
                 subject: id.to_string(),
                 before: shown(&before),
                 after: shown(&after),

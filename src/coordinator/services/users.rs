@@ -9,7 +9,7 @@ use crate::{
         records::{UserRecord, decode, put},
     },
     model::Secret,
-    store::StoreError,
+    store::{Room, StoreError},
 };
 
 const PASSWORD_LENGTHS: std::ops::RangeInclusive<usize> = 8..=256;
@@ -47,6 +47,7 @@ pub async fn set_password(
             let change = Change {
                 ops: vec![put(path.clone(), &after, record.version)],
                 action: "user.password",
+                room: Room::Ordinary,
                 subject: name.to_owned(),
                 before: json!(null),
                 after: json!(null),

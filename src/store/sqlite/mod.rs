@@ -1,5 +1,6 @@
 //! The store of a cluster whose data is on one machine: one SQLite file.
 
+mod reserve;
 mod schema;
 mod writer;
 
@@ -12,7 +13,11 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{CommitError, LeaseId, Op, Record, Store, StoreError, StorePath, Watch, watch::Feed};
+use super::{
+    CommitError, LeaseId, Op, PageFrom, Record, Room, Store, StoreError, StorePath, Watch,
+    watch::Feed,
+};
+use reserve::Reserve;
 use writer::{Request, Writer};
 
 /// Commits that may wait for the disk; the next caller waits for room.
@@ -34,7 +39,7 @@ impl SqliteStore {
         let feed = Arc::new(Feed::new());
         let (requests, queue) = mpsc::channel(QUEUE);
         let (failed, failure) = watch::channel(None);
-        let mut writer = Writer::new(connection, feed.clone())?;
+        let mut writer = Writer::new(connection, feed.clone(), Reserve::beside(file))?;
         thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
@@ -114,8 +119,36 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn commit(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
-        self.write(|reply| Request::Commit { ops, reply }).await?
+    async fn page(
+        &self,
+        prefix: &StorePath,
+        from: PageFrom<'_>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (first, mut end) = prefix.range_below();
+        let order = match from {
+            PageFrom::Start => "ASC",
+            PageFrom::End => "DESC",
+            PageFrom::Before(path) => {
+                end = end.min(path.as_str().to_owned());
+                "DESC"
+            }
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT path, version, revision, value FROM record
+                     WHERE path >= ?1 AND path < ?2 ORDER BY path {order} LIMIT ?3",
+                ))?
+                .query_map(params![first, end, limit], read_record)?
+                .collect()
+        })
+        .await
+    }
+
+    async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {
+        self.write(|reply| Request::Commit { room, ops, reply }).await?
     }
 
     fn watch(&self) -> Watch {
@@ -178,5 +211,31 @@ mod tests {
             SqliteStore::open(&file).err(),
             Some(StoreError::TooNew { found: 99, known: schema::FORMAT })
         );
+    }
+
+    #[tokio::test]
+    async fn what_takes_access_away_goes_through_when_all_else_finds_the_reserve_in_use() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.db");
+        let store = SqliteStore::open(&file).expect("opened");
+        let create = |name: &str| Op::Create {
+            path: StorePath::root(name),
+            value: b"v".to_vec(),
+            lease: None,
+        };
+        store.commit(vec![create("before")]).await.expect("committed");
+        let reserve = file.with_file_name("store.reserve");
+        assert!(std::fs::metadata(&reserve).expect("held").len() > 0);
+        drop(store);
+        // A directory in its place: the reserve cannot be had, as on a disk that is full.
+        std::fs::remove_file(&reserve).expect("removed");
+        std::fs::create_dir(&reserve).expect("made");
+        let store = SqliteStore::open(&file).expect("reopened");
+        let refused = store.commit(vec![create("ordinary")]).await;
+        assert_eq!(refused, Err(CommitError::Store(StoreError::Full)));
+        let delete = Op::Delete { path: StorePath::root("before"), version: 1 };
+        store.commit_within(Room::Reserve, vec![delete]).await.expect("goes through");
+        std::fs::remove_dir(&reserve).expect("removed");
+        store.commit(vec![create("ordinary")]).await.expect("there is room again");
     }
 }

@@ -3,16 +3,16 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::failed;
+use super::{failed, reserve::Reserve};
 use crate::store::{
-    Change, CommitError, Committed, LeaseId, Op, Record, StoreError, StorePath, watch::Feed,
+    Change, CommitError, Committed, LeaseId, Op, Record, Room, StoreError, StorePath, watch::Feed,
 };
 
 /// Commits that share one sync of the disk at most.
 const BATCH: usize = 256;
 
 pub(super) enum Request {
-    Commit { ops: Vec<Op>, reply: oneshot::Sender<Result<u64, CommitError>> },
+    Commit { room: Room, ops: Vec<Op>, reply: oneshot::Sender<Result<u64, CommitError>> },
     OpenLease { reply: oneshot::Sender<Result<LeaseId, StoreError>> },
     CloseLease { lease: LeaseId, reply: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -22,6 +22,7 @@ pub(super) enum Request {
 pub(super) struct Writer {
     connection: Connection,
     feed: Arc<Feed>,
+    reserve: Reserve,
     revision: u64,
     lease: i64,
 }
@@ -33,7 +34,11 @@ struct Written {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, feed: Arc<Feed>) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        connection: Connection,
+        feed: Arc<Feed>,
+        reserve: Reserve,
+    ) -> Result<Self, StoreError> {
         let counter = |name: &str| {
             connection.query_row("SELECT value FROM counter WHERE name = ?1", [name], |row| {
                 row.get::<_, i64>(0)
@@ -41,7 +46,7 @@ impl Writer {
         };
         let revision = counter("revision").map_err(failed)? as u64;
         let lease = counter("lease").map_err(failed)?;
-        Ok(Self { connection, feed, revision, lease })
+        Ok(Self { connection, feed, reserve, revision, lease })
     }
 
     /// Works until nobody can ask any more or the disk can no longer be relied on.
@@ -53,26 +58,50 @@ impl Writer {
             {
                 batch.push(next);
             }
-            match self.write(&batch) {
+            if let Err(error) = self.carry_out(batch) {
+                return error;
+            }
+        }
+        StoreError::Failed("it was closed".into())
+    }
+
+    /// Writes the batch and answers its callers. An error means that the disk can no longer be
+    /// relied on.
+    fn carry_out(&mut self, mut batch: Vec<Request>) -> Result<(), StoreError> {
+        let mut released = false;
+        loop {
+            if released || !self.reserve.hold() {
+                batch = without_ordinary(batch);
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let error = match self.write(&batch) {
                 Ok(Written { results, committed }) => {
                     for commit in committed {
                         self.feed.send(commit);
                     }
                     answer(batch, results);
+                    return Ok(());
                 }
-                Err(error) => {
-                    refuse(batch, &error);
-                    // A full disk took nothing; after any other failure what is on disk is
-                    // not known, and going on could contradict what was promised.
-                    let rolled_back = self.connection.is_autocommit()
-                        || self.connection.execute_batch("ROLLBACK").is_ok();
-                    if error != StoreError::Full || !rolled_back {
-                        return error;
-                    }
-                }
+                Err(error) => error,
+            };
+            // A full disk took nothing; after any other failure what is on disk is not known, and
+            // going on could contradict what was promised.
+            let rolled_back = self.connection.is_autocommit()
+                || self.connection.execute_batch("ROLLBACK").is_ok();
+            if error != StoreError::Full || !rolled_back {
+                refuse(batch, &error);
+                return Err(error);
             }
+            if !self.reserve.release() {
+                refuse(batch, &error);
+                return Ok(());
+            }
+            released = true;
+            // What is in the log and in the file takes room twice. It stays so if it must.
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
-        StoreError::Failed("it was closed".into())
     }
 
     fn write(&mut self, batch: &[Request]) -> Result<Written, StoreError> {
@@ -207,6 +236,14 @@ enum Applied {
     Checked,
     Changed(Change),
     Conflict,
+}
+
+/// What may use the reserve; the others hear that the disk is full.
+fn without_ordinary(batch: Vec<Request>) -> Vec<Request> {
+    let urgent = |request: &Request| matches!(request, Request::Commit { room: Room::Reserve, .. });
+    let (urgent, ordinary): (Vec<_>, Vec<_>) = batch.into_iter().partition(urgent);
+    refuse(ordinary, &StoreError::Full);
+    urgent
 }
 
 fn answer(batch: Vec<Request>, results: Vec<Result<i64, CommitError>>) {

@@ -1,12 +1,14 @@
 mod api;
 mod cluster;
 mod command;
+mod disk;
 mod lab;
 mod schema;
 
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
 pub use command::{Finished, agent, agent_path, sync_failure_library};
+pub use disk::SmallDisk;
 pub use lab::{Lab, Machine, PROVIDED};
 pub use schema::Contract;
 

@@ -1,12 +1,19 @@
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     Json,
+    body::{Body, Bytes},
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
+use hyper::body::Frame;
 use serde::Deserialize;
+use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
 use crate::{
@@ -17,10 +24,11 @@ use crate::{
             error::ApiError,
             extract::Query,
         },
-        records::{Actor, AuditRecord},
+        records::{Actor, AuditPlace, AuditRecord},
         services::audit::{AuditFilter, read_audit},
     },
     rt::Timestamp,
+    store::StoreError,
     wire::{
         FailedReply,
         audit::{AuditEntry, AuditPage},
@@ -29,6 +37,7 @@ use crate::{
 
 const DEFAULT_SIZE: usize = 100;
 const LARGEST_SIZE: usize = 10_000;
+const LINES_AT_A_TIME: usize = 500;
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct AuditParameters {
@@ -40,8 +49,11 @@ pub struct AuditParameters {
     since: Option<String>,
     /// Skip this many.
     from: Option<String>,
-    /// At most this many: 100 without it, and never more than 10,000.
+    /// At most this many: 100 without it, and never more than 10,000; with `format=jsonl` all
+    /// without it. A page ends early when it gets large.
     size: Option<String>,
+    /// Only what is older: `next` of the page before.
+    before: Option<String>,
     /// `jsonl` for a line each.
     format: Option<String>,
 }
@@ -100,18 +112,84 @@ pub async fn list(
         Some("jsonl") => true,
         Some(_) => return Err(invalid("format", "it is json or jsonl")),
     };
+    let before = match given.before.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(
+            text.parse::<AuditPlace>()
+                .map_err(|()| invalid("before", "it is not the 'next' of a page"))?,
+        ),
+    };
     let from = number("from", &given.from, 0)?;
-    let size = number("size", &given.size, DEFAULT_SIZE)?.min(LARGEST_SIZE);
     let filter = AuditFilter { action: given.action, subject: given.subject, since };
-    let records = read_audit(&app, &filter, from, size).await?;
-    let records: Vec<AuditEntry> = records.into_iter().map(shown).collect();
-    if !lines {
-        return Ok(Json(AuditPage { records }).into_response());
+    if lines {
+        let most = number("size", &given.size, usize::MAX)?;
+        return Ok(as_lines(Reading { app, filter, before, skip: from, most }));
     }
-    let mut text = String::new();
-    for record in &records {
-        text.push_str(&serde_json::to_string(record).map_err(|_| ApiError::Internal)?);
-        text.push('\n');
+    let size = number("size", &given.size, DEFAULT_SIZE)?.min(LARGEST_SIZE);
+    let page = read_audit(&app, &filter, before, from, size).await?;
+    let next = page.next.as_ref().map(ToString::to_string);
+    let records = page.records.into_iter().map(shown).collect();
+    Ok(Json(AuditPage { records, next }).into_response())
+}
+
+/// An export that is under way.
+struct Reading {
+    app: Arc<App>,
+    filter: AuditFilter,
+    before: Option<AuditPlace>,
+    skip: usize,
+    most: usize,
+}
+
+impl Reading {
+    /// The next lines, or `None` after the last.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let size = self.most.min(LINES_AT_A_TIME);
+        let before = self.before.take();
+        let page = read_audit(&self.app, &self.filter, before, self.skip, size).await?;
+        (self.skip, self.before) = (0, page.next);
+        self.most -= page.records.len();
+        let mut text = String::new();
+        for record in page.records {
+            text.push_str(&serde_json::to_string(&shown(record)).unwrap_or_default());
+            text.push('\n');
+        }
+        if self.before.is_none() {
+            self.most = 0;
+        }
+        Ok((!text.is_empty()).then(|| text.into()))
     }
-    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text).into_response())
+}
+
+/// Lines as they are taken: whoever reads slowly, or goes away, holds nothing up.
+struct Lines(mpsc::Receiver<Result<Bytes, StoreError>>);
+
+impl hyper::body::Body for Lines {
+    type Data = Bytes;
+    type Error = StoreError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StoreError>>> {
+        self.0.poll_recv(context).map(|next| next.map(|lines| lines.map(Frame::data)))
+    }
+}
+
+fn as_lines(mut reading: Reading) -> Response {
+    let (sender, lines) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while reading.most > 0 {
+            let next = reading.next().await;
+            let failed = next.is_err();
+            if let Err(error) = &next {
+                tracing::error!(%error, "an export of the audit broke off");
+            }
+            let Some(next) = next.transpose() else { break };
+            if sender.send(next).await.is_err() || failed {
+                break;
+            }
+        }
+    });
+    ([(header::CONTENT_TYPE, "application/jsonl")], Body::new(Lines(lines))).into_response()
 }

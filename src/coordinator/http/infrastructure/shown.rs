@@ -7,14 +7,14 @@ use crate::{
         records::HostRecord,
         search::{Document, Value},
     },
-    model::Role,
+    model::{Code, Role},
     rt::Timestamp,
     wire::{
         allocators::{
             AllocatorCapacity, AllocatorCapacityMemory, AllocatorCapacityStorage,
             AllocatorHealthStatus, AllocatorInfo, AllocatorSettings, BuildInfo, MetadataItem,
         },
-        runners::{JoinedWith, RunnerClone, RunnerInfo, RunnerRoleInfo},
+        runners::{JoinedWith, RunnerClone, RunnerInfo, RunnerProblem, RunnerRoleInfo},
     },
 };
 
@@ -163,8 +163,22 @@ impl RunnerView<'_> {
             },
             boot_id: app.liveness.boot_id(&host.runner_id).map(|id| id.to_string()),
             clones: rivals.iter().map(clone_shown).collect(),
+            problems: problems(app, host),
         }
     }
+}
+
+fn problems(app: &App, host: &HostRecord) -> Vec<RunnerProblem> {
+    let too_often = app.host_allowances.facts_wait(&host.runner_id);
+    let codes = too_often.then_some(Code::HostFactsTooOften);
+    codes
+        .into_iter()
+        .map(|code| RunnerProblem {
+            code: code.name().into(),
+            message: code.cause().into(),
+            fix: code.fix().into(),
+        })
+        .collect()
 }
 
 fn clone_shown(rival: &Rival) -> RunnerClone {
