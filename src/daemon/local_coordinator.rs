@@ -1,12 +1,13 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
     sync::Arc,
 };
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    agent::{Identity, InProcess, LocalAdministration, RoleService},
+    agent::{Identity, InProcess, LocalAdministration, RoleService, not_writable},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Listeners, LocalAccess, METRICS_PORT, SealError, StartError},
     host::Machine,
@@ -107,7 +108,10 @@ pub(super) fn role_services() -> [Box<dyn RoleService>; 2] {
 }
 
 pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
-    let store = SqliteStore::open(&state.coordinator().join("store.db")).map_err(store_failure)?;
+    let dir = state.coordinator();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
+        .map_err(|error| not_writable(&dir, error))?;
+    let store = SqliteStore::open(&dir.join("store.db")).map_err(store_failure)?;
     Ok(Arc::new(store))
 }
 

@@ -201,6 +201,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_file_and_those_beside_it_are_their_owners_alone_from_birth_and_when_found_open() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.db");
+        let modes = || {
+            let entries = std::fs::read_dir(dir.path()).expect("listed");
+            let mode = |entry: std::io::Result<std::fs::DirEntry>| {
+                let entry = entry.expect("read");
+                let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
+                (entry.file_name().into_string().expect("text"), mode)
+            };
+            entries.map(mode).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let expected =
+            ["store.db", "store.db-shm", "store.db-wal"].map(|it| (it.to_owned(), 0o600));
+        let store = SqliteStore::open(&file).expect("opened");
+        let op = Op::Create { path: StorePath::root("a"), value: vec![1], lease: None };
+        store.commit(vec![op]).await.expect("committed");
+        assert_eq!(modes(), expected.clone().into());
+        for (name, _) in &expected {
+            let open = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(dir.path().join(name), open).expect("set");
+        }
+        let _again = SqliteStore::open(&file).expect("opened");
+        assert_eq!(modes(), expected.into());
+    }
+
+    #[tokio::test]
     async fn a_file_of_a_newer_version_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("store.db");

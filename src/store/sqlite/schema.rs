@@ -1,4 +1,10 @@
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -25,6 +31,7 @@ const TABLES: &str = "
 
 /// Opens or makes the file, durable on every commit, without what earlier owners leased.
 pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
+    make_private(file).map_err(|error| StoreError::Failed(error.to_string()))?;
     let mut connection = Connection::open(file).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
@@ -42,6 +49,22 @@ pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
     }
     connection.execute("DELETE FROM record WHERE lease IS NOT NULL", []).map_err(failed)?;
     Ok(connection)
+}
+
+/// Makes the file if it is missing, and sees to it that it and those beside it are their owner's
+/// alone. SQLite makes the latter with the mode of the former.
+fn make_private(file: &Path) -> io::Result<()> {
+    const OWNERS_ALONE: u32 = 0o600;
+    OpenOptions::new().append(true).create(true).mode(OWNERS_ALONE).open(file)?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(suffix);
+        match fs::set_permissions(&path, fs::Permissions::from_mode(OWNERS_ALONE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn open_reader(file: &Path) -> Result<Connection, StoreError> {
