@@ -9,6 +9,7 @@ use super::{
     removal::{RemoveError, remove_runner},
     roles::{WantedRoles, set_roles},
     tokens::{NewToken, revoke_token},
+    users::{SetPasswordError, set_password},
 };
 use crate::{
     coordinator::{
@@ -42,6 +43,16 @@ async fn uses(cluster: &TestCluster, token: &NewToken) -> usize {
 
 fn runner(number: u8) -> RunnerId {
     format!("10.0.0.{number}").parse().expect("an id")
+}
+
+#[tokio::test]
+async fn a_password_for_an_odd_name_is_answered_that_there_is_no_such_user() {
+    let cluster = TestCluster::start().await;
+    let password = Secret::new("long enough");
+    for name in ["nobody", "", "a/b", "..", "ad min", "admin\n", "\u{1b}[2J", &"x".repeat(9_000)] {
+        let answer = set_password(&cluster.app, &cluster.origin(), name, &password).await;
+        assert!(matches!(answer, Err(SetPasswordError::NoSuchUser(_))), "{name:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]

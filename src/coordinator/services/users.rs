@@ -34,6 +34,9 @@ pub async fn set_password(
     if !PASSWORD_LENGTHS.contains(&password.expose().len()) {
         return Err(SetPasswordError::Length);
     }
+    // What is not known may not even be a name for a record.
+    let unknown = || SetPasswordError::NoSuchUser(name.to_owned());
+    app.registry.view().user(name).ok_or_else(unknown)?;
     let clear = password.clone();
     let hash = tokio::task::spawn_blocking(move || passwords::hash(&clear)).await;
     let hash = &hash.map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -41,7 +44,7 @@ pub async fn set_password(
     carry_out(app, origin, |_| {
         Box::pin(async move {
             let record = app.store.get(path).await?;
-            let record = record.ok_or_else(|| SetPasswordError::NoSuchUser(name.to_owned()))?;
+            let record = record.ok_or_else(unknown)?;
             let before: UserRecord = decode(&record)?;
             let after = UserRecord { password_hash: hash.clone(), ..before };
             let change = Change {
