@@ -35,12 +35,50 @@ usage: elastic-cloud-enterprise.sh [VERB] [FLAG…]
 END
 }
 
+# Whether nobody else is in a group but the caller, or root.
+is_private_group() {
+  local name members
+  IFS=: read -r name _ _ members < <(getent group "$1" || true) || return 1
+  [[ $name == root || $name == "$(id -un)" ]] && [[ -z $members || $members == "$name" ]]
+}
+
+# What runs as root must not be anybody else's to change: ends unless the file, and each directory
+# on the way to it, is root's or the caller's and can be written by nobody else.
+must_be_ours() {
+  local file=$1 at owner group mode kind
+  [[ -e $file ]] || bad_argument "$file is not there"
+  for at in "$(cd -P "$(dirname "$file")" && pwd)/$(basename "$file")" "$(readlink -f "$file")"; do
+    while :; do
+      IFS=: read -r owner group mode kind < <(stat --format='%u:%g:%a:%F' "$at")
+      mode=$((8#$mode))
+      if [[ $owner != 0 && $owner != "$EUID" ]]; then
+        refuse "$file" "$at belongs to the user $owner" "$at"
+      elif [[ $kind == 'symbolic link' ]] || { [[ $kind == directory ]] && ((mode & 01000)); }; then
+        : # Its owner alone can replace it, or what is in it.
+      elif ((mode & 02)) || { ((mode & 020)) && ! is_private_group "$group"; }; then
+        refuse "$file" "others can write $at" "$at"
+      fi
+      [[ $at == / ]] && break
+      at=$(dirname "$at")
+    done
+  done
+}
+
+refuse() {
+  say "error: $1 is not run as root: $2"
+  say "  fix: put ece-agent where only root or you can write, or run 'sudo chown root:root $3 && sudo chmod go-w $3'"
+  exit 4
+}
+
 # Becomes the program, as root if sudo allows that. What is not a secret of the environment goes
 # along. $secret, if set, is what the program reads from its standard input.
 secret='' has_secret=''
+goes_through_sudo() { [[ $EUID != 0 ]] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
 become() {
   local command=("$@") name
-  if [[ $EUID != 0 ]] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  if goes_through_sudo; then
+    must_be_ours "$1"
+    command[0]=$(readlink -f "$1")
     local environment=()
     for name in $(compgen -e ECE_AGENT_ || true); do environment+=("$name=${!name}"); done
     command=(sudo -n env "${environment[@]}" "${command[@]}")
@@ -115,6 +153,7 @@ upgrade() {
   # What is installed judges what comes; where nothing is, what comes says so.
   local installed=/usr/bin/ece-agent
   [[ -x $installed ]] || installed=$(command -v ece-agent || printf '%s' "$binary")
+  ! goes_through_sudo || must_be_ours "$binary"
   become "$installed" upgrade --binary "$binary" "${arguments[@]}"
 }
 

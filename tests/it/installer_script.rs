@@ -176,6 +176,78 @@ fn the_calls_of_eces_documentation_work_as_they_stand() {
 }
 
 #[test]
+fn what_somebody_else_can_write_is_not_run_through_sudo() {
+    use std::os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    };
+    let test = "installer_script::what_somebody_else_can_write_is_not_run_through_sudo";
+    if !ece_agent::host::process::is_root() {
+        return skip(test, "it needs root");
+    }
+    const CALLER: u32 = 65_534;
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let mode = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(dir.path(), 0o755);
+    fs::create_dir(path("tools")).unwrap();
+    fs::create_dir(path("bin")).unwrap();
+    let (beside, binary) = (path("bin/elastic-cloud-enterprise.sh"), path("bin/ece-agent"));
+    fs::copy(script(), &beside).unwrap();
+    let sudo = "#!/bin/sh\n[ \"$2\" = true ] || echo \"as root: $*\"\n";
+    for (file, text) in [(path("tools/sudo"), sudo), (binary.clone(), "#!/bin/sh\necho it ran\n")] {
+        fs::write(&file, text).unwrap();
+        mode(&file, 0o755);
+    }
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new("bash");
+        command.arg(&beside).args(arguments).uid(CALLER).gid(CALLER).current_dir("/");
+        let tools = format!("{}:/usr/bin:/bin", path("tools").display());
+        Finished::of(command.env_remove("ECE_AGENT_BINARY").env("PATH", tools).stdin(Stdio::null()))
+    };
+    let runs = || {
+        let told = call(&["install"]).expect(0).stdout;
+        assert!(told.starts_with("as root:"), "{told}");
+    };
+    let refused = |named: &Path| {
+        let told = call(&["install"]).expect(4);
+        assert!(!told.stdout.contains("as root"), "{told:?}");
+        assert!(told.stderr.contains(named.to_str().unwrap()), "{told:?}");
+        assert!(told.stderr.contains("fix: "), "{told:?}");
+    };
+    runs();
+    for (changed, open) in [(&binary, 0o757), (&binary, 0o775), (&path("bin"), 0o777)] {
+        chown(changed, None, Some(12_345)).unwrap();
+        mode(changed, open);
+        refused(changed);
+        mode(changed, 0o755);
+        runs();
+    }
+    for changed in [&binary, &path("bin")] {
+        chown(changed, Some(12_345), None).unwrap();
+        refused(changed);
+        chown(changed, Some(CALLER), None).unwrap();
+        runs();
+        chown(changed, Some(0), None).unwrap();
+    }
+    // A link leads to what is run.
+    fs::create_dir(path("theirs")).unwrap();
+    fs::rename(&binary, path("theirs/ece-agent")).unwrap();
+    std::os::unix::fs::symlink(path("theirs/ece-agent"), &binary).unwrap();
+    runs();
+    mode(&path("theirs"), 0o777);
+    refused(&path("theirs"));
+    fs::remove_file(&binary).unwrap();
+    fs::write(&binary, "#!/bin/sh\n").unwrap();
+    mode(&binary, 0o755);
+    let other = path("theirs/ece-agent");
+    let told = call(&["upgrade", "--binary", other.to_str().unwrap()]).expect(4);
+    assert!(!told.stdout.contains("as root"), "{told:?}");
+}
+
+#[test]
 fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
     let dir = TempDir::new().unwrap();
     let call = |script: &Path, environment: &[(&str, &str)], arguments: &[&str]| {
