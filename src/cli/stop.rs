@@ -42,8 +42,8 @@ pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
     // The lock is the last thing that a daemon gives up.
     let deadline = Instant::now() + LONGEST;
     loop {
-        match StateLock::take(state) {
-            Ok(_) => return Ok(true),
+        match StateLock::must_be_free(state) {
+            Ok(()) => return Ok(true),
             Err(failure) if Instant::now() >= deadline => return Err(failure),
             Err(_) => sleep(PAUSE).await,
         }

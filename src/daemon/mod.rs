@@ -31,17 +31,29 @@ pub struct StateLock(#[expect(dead_code, reason = "held, not read")] FileLock);
 
 impl StateLock {
     pub fn take(state: &StateDir) -> Result<Self, Failure> {
-        let path = state.lock();
-        FileLock::take(&path).map(Self).map_err(|error| match error {
-            LockHeld::ByAnother => {
-                let dir = state.path().display();
-                Failure::new(Code::StateInUse, format!("another ece-agent works on {dir}"))
-            }
-            LockHeld::Io(error) => {
-                Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
-            }
+        FileLock::take(&state.lock()).map(Self).map_err(|error| match error {
+            LockHeld::ByAnother => in_use(state),
+            LockHeld::Io(error) => lock_unusable(state, error),
         })
     }
+
+    /// Fails while somebody works on the state directory, in which nothing is made for that.
+    pub fn must_be_free(state: &StateDir) -> Result<(), Failure> {
+        match FileLock::is_held(&state.lock()) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(in_use(state)),
+            Err(error) => Err(lock_unusable(state, error)),
+        }
+    }
+}
+
+fn in_use(state: &StateDir) -> Failure {
+    let dir = state.path().display();
+    Failure::new(Code::StateInUse, format!("another ece-agent works on {dir}"))
+}
+
+fn lock_unusable(state: &StateDir, error: std::io::Error) -> Failure {
+    Failure::new(Code::StateNotWritable, format!("{}: {error}", state.lock().display()))
 }
 
 /// What the daemon is made from.

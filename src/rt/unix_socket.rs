@@ -3,10 +3,14 @@
 use std::{
     fs::{self, File},
     io,
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
 };
 
+use nix::{
+    fcntl::{OFlag, open, openat},
+    sys::stat::Mode,
+};
 use tokio::net::{UnixListener, UnixStream};
 
 /// A socket's path may have 107 bytes only; the same place, reached through an open directory.
@@ -25,7 +29,14 @@ pub fn listen(dir: &Path, name: &str) -> io::Result<UnixListener> {
     UnixListener::bind(short_path(&dir, name))
 }
 
+/// Connects to `dir/name`, which must be a socket: a link to one elsewhere is an error.
 pub async fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
-    let dir = File::open(dir)?;
-    UnixStream::connect(short_path(&dir, name)).await
+    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let dir = open(dir, OFlag::O_RDONLY | flags, Mode::empty())?;
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let socket = File::from(openat(&dir, name, flags, Mode::empty())?);
+    if !socket.metadata()?.file_type().is_socket() {
+        return Err(io::Error::other(format!("{name} is not a socket")));
+    }
+    UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await
 }

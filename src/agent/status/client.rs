@@ -1,7 +1,7 @@
 use std::{io, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
     time::timeout,
 };
@@ -10,6 +10,8 @@ use super::{ChangeReply, Status, StatusRequest};
 use crate::{config::StateDir, model::Secret, rt::unix_socket, wire::hosts::SecretText};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest line that is read, in bytes: whoever asks may trust the daemon less than itself.
+const LONGEST_ANSWER: u64 = 1 << 20;
 
 /// Asks the daemon of a state directory.
 pub struct StatusClient(UnixStream);
@@ -51,8 +53,8 @@ impl StatusClient {
 
     /// The status now and at each change.
     pub async fn watch(mut self) -> Result<StatusWatch, StatusError> {
-        self.0.write_all(&line(&StatusRequest::Watch)).await?;
-        Ok(StatusWatch(BufReader::new(self.0).lines()))
+        self.send(&StatusRequest::Watch).await?;
+        Ok(StatusWatch(BufReader::new(self.0)))
     }
 
     /// Gives a user of the API a new password; why not, if it does not work.
@@ -62,20 +64,34 @@ impl StatusClient {
         password: Secret,
     ) -> Result<Option<String>, StatusError> {
         let password = SecretText(password);
-        let request = line(&StatusRequest::SetPassword { user: user.to_owned(), password });
-        self.0.write_all(&request).await?;
-        let mut lines = BufReader::new(self.0).lines();
-        let reply = timeout(ANSWER_TIMEOUT, lines.next_line()).await.map_err(|_| late())??;
+        self.send(&StatusRequest::SetPassword { user: user.to_owned(), password }).await?;
+        let mut reader = BufReader::new(self.0);
+        let reply = timeout(ANSWER_TIMEOUT, next_line(&mut reader)).await.map_err(|_| late())??;
         let reply = reply.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        let reply: ChangeReply = serde_json::from_str(&reply).map_err(io::Error::other)?;
+        let reply: ChangeReply = serde_json::from_slice(&reply).map_err(io::Error::other)?;
         Ok(reply.error)
     }
 
     async fn one_line(mut self, request: &StatusRequest) -> Result<Status, StatusError> {
-        self.0.write_all(&line(request)).await?;
-        let mut watch = StatusWatch(BufReader::new(self.0).lines());
+        self.send(request).await?;
+        let mut watch = StatusWatch(BufReader::new(self.0));
         let status = timeout(ANSWER_TIMEOUT, watch.next()).await.map_err(|_| late())??;
         Ok(status.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
+    }
+
+    async fn send(&mut self, request: &StatusRequest) -> io::Result<()> {
+        let line = line(request);
+        timeout(ANSWER_TIMEOUT, self.0.write_all(&line)).await.map_err(|_| late())?
+    }
+}
+
+async fn next_line(reader: &mut BufReader<UnixStream>) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    reader.take(LONGEST_ANSWER).read_until(b'\n', &mut line).await?;
+    match line.pop() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "it has no end")),
     }
 }
 
@@ -90,14 +106,14 @@ fn late() -> io::Error {
 }
 
 /// A stream of statuses.
-pub struct StatusWatch(Lines<BufReader<UnixStream>>);
+pub struct StatusWatch(BufReader<UnixStream>);
 
 impl StatusWatch {
     /// The next status, or `None` when the daemon is gone.
     pub async fn next(&mut self) -> Result<Option<Status>, StatusError> {
-        match self.0.next_line().await? {
+        match next_line(&mut self.0).await? {
             None => Ok(None),
-            Some(line) => Ok(Some(serde_json::from_str(&line).map_err(io::Error::other)?)),
+            Some(line) => Ok(Some(serde_json::from_slice(&line).map_err(io::Error::other)?)),
         }
     }
 }
