@@ -85,6 +85,8 @@ pub enum IdentityError {
     Damaged(PathBuf),
     #[error("{0} can be read by others; only its owner may (mode 0600)")]
     NotPrivate(PathBuf),
+    #[error("{0} belongs to another user")]
+    OfAnother(PathBuf),
     #[error("{0} was written by a newer version of ece-agent")]
     TooNew(PathBuf),
     #[error("the identity is there, but the key {0} is not")]
@@ -95,6 +97,7 @@ impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         let failure = Failure::new(Code::IdentityUnreadable, error.to_string());
         match error {
+            IdentityError::OfAnother(_) => Failure::new(Code::StateOfAnother, error.to_string()),
             IdentityError::NotPrivate(path) => failure
                 .with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display())),
             _ => failure,
@@ -106,10 +109,19 @@ impl From<IdentityError> for Failure {
 type PrivateFile = (PathBuf, Zeroizing<Vec<u8>>);
 
 fn read_private(path: PathBuf) -> Result<Option<PrivateFile>, IdentityError> {
-    match files::read_private(&path, MAX_FILE) {
+    let content = files::read_private(&path, MAX_FILE);
+    said_of(path, content)
+}
+
+fn said_of(
+    path: PathBuf,
+    content: Result<Option<Vec<u8>>, PrivateFileError>,
+) -> Result<Option<PrivateFile>, IdentityError> {
+    match content {
         Ok(None) => Ok(None),
         Ok(Some(content)) => Ok(Some((path, Zeroizing::new(content)))),
         Err(PrivateFileError::NotPrivate) => Err(IdentityError::NotPrivate(path)),
+        Err(PrivateFileError::OfAnother) => Err(IdentityError::OfAnother(path)),
         Err(PrivateFileError::Io(error)) => Err(IdentityError::Io(path, error)),
     }
 }
@@ -117,13 +129,22 @@ fn read_private(path: PathBuf) -> Result<Option<PrivateFile>, IdentityError> {
 /// The identity, or `None` if this host is not installed. One that is there but cannot be read
 /// is an error, never a reason to make a new one.
 pub fn load_identity(state: &StateDir) -> Result<Option<Identity>, IdentityError> {
-    let Some((path, content)) = read_private(state.identity())? else { return Ok(None) };
+    read_private(state.identity())?.map(parsed).transpose()
+}
+
+/// The identity as [`load_identity`] gives it, if the file is the caller's own.
+pub fn load_own_identity(state: &StateDir) -> Result<Option<Identity>, IdentityError> {
+    let content = files::read_own(&state.identity(), MAX_FILE);
+    said_of(state.identity(), content)?.map(parsed).transpose()
+}
+
+fn parsed((path, content): PrivateFile) -> Result<Identity, IdentityError> {
     let identity: Identity =
         serde_json::from_slice(&content).map_err(|_| IdentityError::Damaged(path.clone()))?;
     if identity.schema > SCHEMA {
         return Err(IdentityError::TooNew(path));
     }
-    Ok(Some(identity))
+    Ok(identity)
 }
 
 pub fn save_identity(state: &StateDir, identity: &Identity) -> io::Result<()> {

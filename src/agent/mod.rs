@@ -13,7 +13,10 @@ mod supervisor;
 
 pub use checks::{find_coordinator, proxies_in_environment, run_checks};
 pub use facts::{HostIp, gather_facts};
-pub use identity::{HostKeyState, Identity, IdentityError, load_identity, load_key, save_identity};
+pub use identity::{
+    HostKeyState, Identity, IdentityError, load_identity, load_key, load_own_identity,
+    save_identity,
+};
 pub use install::{Enrolled, JoinStart};
 pub use journal::{Journal, Phase};
 pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_state_dir};

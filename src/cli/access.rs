@@ -5,9 +5,12 @@ use std::{
 
 use serde::Deserialize;
 
-use super::StateDirArgument;
+use super::{
+    StateDirArgument,
+    known_host::{Known, KnownHost, known_host, other_owner},
+    secrets_file::SecretsFile,
+};
 use crate::{
-    agent::{Identity, load_identity},
     client::{ApiClient, ApiCredentials, ClientError},
     config::{StateDir, read_toml},
     coordinator::{ADMIN, API_PORT},
@@ -17,6 +20,10 @@ use crate::{
 };
 
 const MAX_FILE: u64 = 1 << 20;
+
+const NOT_NOTED: &str = "Root takes no address and no pin from the service user's files, and \
+/etc/ece-agent/cluster.json is missing: repeat 'ece-agent install', which writes it, or add \
+--coordinator-host and --ca-fingerprint.";
 
 /// How a verb reaches the API. On the first host nothing needs to be given.
 #[derive(clap::Args)]
@@ -59,21 +66,23 @@ pub struct Access {
     pub coordinator: CoordinatorAddress,
 }
 
-#[derive(Deserialize)]
-struct SecretsFile {
-    adminconsole_root_password: crate::wire::hosts::SecretText,
-}
-
 impl AccessArguments {
     pub fn open(self) -> Result<Access, Failure> {
         let this = self.with_profile()?;
         let state = this.state.state_dir();
-        let identity = load_identity(&state)?;
-        let address = api_address(this.coordinator_host.as_deref(), identity.as_ref())?;
-        let pins = pins(this.ca_cert, this.ca_fingerprint, identity.as_ref())?;
+        let known = known_host(&state)?;
+        let not_noted = matches!(known, Known::NotNoted);
+        let known = known.host();
+        let known = known.as_ref();
+        let told = |failure: Failure| match not_noted {
+            true => failure.with_fix(NOT_NOTED),
+            false => failure,
+        };
+        let address = api_address(this.coordinator_host.as_deref(), known).map_err(told)?;
+        let pins = pins(this.ca_cert, this.ca_fingerprint, known).map_err(told)?;
         let credentials = match this.api_key_file {
             Some(file) => ApiCredentials::ApiKey(read_password(&file)?),
-            None => credentials(this.user, this.password_file, identity.as_ref(), &state)?,
+            None => credentials(this.user, this.password_file, known, &state)?,
         };
         let verifier = Arc::new(PinVerifier::new(pins, []));
         let client = ApiClient::new(address.clone(), verifier, credentials)
@@ -148,14 +157,14 @@ fn invalid(message: impl Into<String>, fix: &'static str) -> Failure {
 
 fn api_address(
     given: Option<&str>,
-    identity: Option<&Identity>,
+    known: Option<&KnownHost>,
 ) -> Result<CoordinatorAddress, Failure> {
     let Some(text) = given else {
-        let known = identity.and_then(|identity| identity.coordinators().into_iter().next());
-        let known = known.map(|address| address.with_port(API_PORT));
-        return known.ok_or_else(|| {
+        let first = known.and_then(|host| host.coordinators.first());
+        let first = first.map(|address| address.clone().with_port(API_PORT));
+        return first.ok_or_else(|| {
             invalid(
-                "no coordinator is named and no host is installed here",
+                "no coordinator is named, and nothing here says which it is",
                 "Add --coordinator-host HOST.",
             )
         });
@@ -170,7 +179,7 @@ fn api_address(
 fn pins(
     ca_cert: Option<PathBuf>,
     ca_fingerprint: Option<Fingerprint>,
-    identity: Option<&Identity>,
+    known: Option<&KnownHost>,
 ) -> Result<Vec<Fingerprint>, Failure> {
     if let Some(file) = ca_cert {
         let unreadable = |reason: String| {
@@ -182,10 +191,10 @@ fn pins(
         let pin = fingerprint_of_pem(&pem).map_err(|error| unreadable(error.to_string()))?;
         return Ok(vec![pin]);
     }
-    match (ca_fingerprint, identity) {
+    match (ca_fingerprint, known) {
         (Some(pin), _) => Ok(vec![pin]),
-        (None, Some(identity)) => Ok(identity.pins.clone()),
-        (None, None) => {
+        (None, Some(host)) if !host.pins.is_empty() => Ok(host.pins.clone()),
+        (None, _) => {
             let message = "nothing says which coordinator is the right one: give --ca-fingerprint or --ca-cert";
             Err(Failure::new(Code::TrustNoPin, message))
         }
@@ -213,22 +222,22 @@ pub fn read_password(file: &Path) -> Result<Secret, Failure> {
 fn credentials(
     user: Option<String>,
     password_file: Option<PathBuf>,
-    identity: Option<&Identity>,
+    known: Option<&KnownHost>,
     state: &StateDir,
 ) -> Result<ApiCredentials, Failure> {
     let user = user.unwrap_or_else(|| ADMIN.to_owned());
     if let Some(file) = password_file {
         return Ok(ApiCredentials::Password { user, password: read_password(&file)? });
     }
-    let Some(identity) = identity.filter(|identity| identity.first_host && user == ADMIN) else {
+    let Some(host) = known.filter(|host| host.first_host && user == ADMIN) else {
         let message = format!("there is no password for {user} in {}", state.path().display());
         return Err(invalid(message, "Give a file that holds it with --password-file."));
     };
-    let file = identity.settings.storage_path.join("bootstrap-state/bootstrap-secrets.json");
-    let content = files::read_limited(&file, MAX_FILE)
+    let file = host.storage_path.join("bootstrap-state/bootstrap-secrets.json");
+    let password = SecretsFile::open(&host.storage_path, other_owner(state))
         .map_err(|error| unreadable(&file, error.to_string()))?
-        .ok_or_else(|| unreadable(&file, "it is not there".into()))?;
-    let secrets: SecretsFile = serde_json::from_slice(&zeroize::Zeroizing::new(content))
-        .map_err(|_| unreadable(&file, "it is damaged".into()))?;
-    Ok(ApiCredentials::Password { user, password: secrets.adminconsole_root_password.0 })
+        .ok_or_else(|| unreadable(&file, "it is not there".into()))?
+        .get("adminconsole_root_password")
+        .ok_or_else(|| unreadable(&file, "it is damaged".into()))?;
+    Ok(ApiCredentials::Password { user, password })
 }

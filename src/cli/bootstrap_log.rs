@@ -1,14 +1,13 @@
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, fchown},
     path::Path,
     sync::Mutex,
 };
 
 use crate::{
     agent::{Progress, Step},
-    host::service::invoking_user,
+    host::{open_dir::OpenDir, service::invoking_user},
     model::Failure,
     rt::{Clock, files},
 };
@@ -26,14 +25,14 @@ pub struct BootstrapLog<'a> {
 
 impl<'a> BootstrapLog<'a> {
     pub fn start(storage_path: &Path, beside: &'a dyn Progress) -> io::Result<Self> {
-        let dir = storage_path.join("logs/bootstrap-logs");
-        files::create_private_dir(&dir)?;
-        let path = dir.join("bootstrap.log");
-        files::remove(&path)?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         // Whoever called this through sudo will want to read it.
         let caller = invoking_user();
-        fchown(&file, Some(caller.uid), Some(caller.gid))?;
+        files::create_private_dir(storage_path)?;
+        let storage = OpenDir::open(storage_path)?.ok_or(io::ErrorKind::NotFound)?;
+        let logs = storage.dir_or_make("logs", caller, 0o700)?;
+        let dir = logs.dir_or_make("bootstrap-logs", caller, 0o700)?;
+        dir.remove_file("bootstrap.log")?;
+        let file = dir.create_file("bootstrap.log", caller)?;
         Ok(Self { file: Mutex::new(file), clock: Clock::system(), beside })
     }
 

@@ -1,10 +1,11 @@
 use serde_json::json;
 
-use super::{StateDirArgument, output::Output};
-use crate::{
-    agent::load_identity,
-    model::{Code, Exit, Failure},
+use super::{
+    StateDirArgument,
+    known_host::{Known, known_host},
+    output::Output,
 };
+use crate::model::{Code, Exit, Failure};
 
 #[derive(clap::Subcommand)]
 pub enum CaVerb {
@@ -28,23 +29,39 @@ pub struct ShowArguments {
 
 pub fn ca(CaVerb::Show(arguments): CaVerb, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
-    let identity = load_identity(&state)?.ok_or_else(|| {
-        let message = format!("no host is installed in {}", state.path().display());
-        Failure::new(Code::InstallNotDone, message)
-    })?;
+    let host = match known_host(&state)? {
+        Known::Host(host) => host,
+        Known::NotInstalled => {
+            let message = format!("no host is installed in {}", state.path().display());
+            return Err(Failure::new(Code::InstallNotDone, message));
+        }
+        Known::NotNoted => return Err(nothing_noted()),
+    };
+    let certificate = host.ca_certificate.as_deref().unwrap_or_default().trim_end();
     if output.is_json() {
         output.json(&json!({
-            "fingerprints": identity.pins,
-            "certificate": identity.ca_certificate,
-            "cluster_id": identity.cluster_id,
+            "fingerprints": host.pins,
+            "certificate": host.ca_certificate,
+            "cluster_id": host.cluster_id,
         }));
         return Ok(Exit::Success);
     }
     if !arguments.pem {
-        for pin in &identity.pins {
+        for pin in &host.pins {
             output.line(&format!("fingerprint  {pin}"));
         }
     }
-    output.line(identity.ca_certificate.trim_end());
+    if !certificate.is_empty() {
+        output.line(certificate);
+    }
     Ok(Exit::Success)
+}
+
+fn nothing_noted() -> Failure {
+    let message = "root has no file of its own that says which CA is the right one";
+    Failure::new(Code::TrustNoPin, message).with_fix(
+        "Repeat 'ece-agent install', which writes /etc/ece-agent/cluster.json, or call this verb \
+         as the user ece-agent ('runuser -u ece-agent -- ece-agent ca show --state-dir \
+         /var/lib/ece-agent').",
+    )
 }

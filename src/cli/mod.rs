@@ -8,11 +8,14 @@ mod check;
 mod explain;
 mod host;
 mod install;
+mod known_host;
+mod leave;
 mod logging;
 mod output;
 mod progress;
 mod reset_password;
 mod run;
+mod secrets_file;
 mod signals;
 mod status;
 mod stop;
@@ -76,6 +79,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    #[command(name = leave::LEAVE_VERB, hide = true)]
+    LeaveCluster(leave::LeaveArguments),
     /// Run the daemon of an installed host in this process
     #[command(after_help = "Example:
   ece-agent run --state-dir /var/lib/ece-agent")]
@@ -182,6 +187,7 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Upgrade(arguments) => upgrade::upgrade(arguments, output),
         Verb::ResetPassword(arguments) => reset_password::reset_password(arguments, output),
         Verb::BecomeMember { .. } => install::become_member(output),
+        Verb::LeaveCluster(arguments) => leave::leave_as_child(arguments, output),
         Verb::Run(arguments) => run::run(arguments),
         Verb::Status(arguments) => status::status(arguments, output),
         Verb::Stop(arguments) => stop::stop(arguments, output),

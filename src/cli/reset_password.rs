@@ -1,20 +1,20 @@
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt, chown},
-    path::{Path, PathBuf},
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{
+    StateDirArgument,
+    access::read_password,
+    known_host::{Known, known_host, other_owner},
+    output::Output,
+    run_to_end,
+    secrets_file::SecretsFile,
 };
-
-use serde_json::{Value, json};
-
-use super::{StateDirArgument, access::read_password, output::Output, run_to_end};
 use crate::{
-    agent::{StatusClient, load_identity},
+    agent::StatusClient,
     coordinator::{ADMIN, generate_password},
     model::{Code, Exit, Failure, Secret},
-    rt::files,
 };
-
-const MAX_FILE: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct ResetPasswordArguments {
@@ -39,15 +39,33 @@ pub struct ResetPasswordArguments {
 
 pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
-    let identity = load_identity(&state)?.ok_or_else(|| {
+    let known = known_host(&state)?;
+    if matches!(known, Known::NotInstalled) {
         let message = format!("no host is installed in {}", state.path().display());
-        Failure::new(Code::InstallNotDone, message)
-    })?;
+        return Err(Failure::new(Code::InstallNotDone, message));
+    }
     let user = &arguments.user;
     let password = match (arguments.pwd, &arguments.password_file) {
         (Some(text), _) => Secret::new(text),
         (None, Some(file)) => read_password(file)?,
         (None, None) => generate_password(),
+    };
+    let storage = match arguments.host_storage_path {
+        Some(storage) => Some(storage),
+        None => known.storage_path()?,
+    };
+    let kept_as = match user.as_str() {
+        ADMIN => Some("adminconsole_root_password"),
+        "readonly" => Some("adminconsole_readonly_password"),
+        _ => None,
+    };
+    // Before anything is changed: a file that is not what it should be stops the command.
+    let file = match storage.filter(|_| kept_as.is_some()) {
+        None => None,
+        Some(storage) => SecretsFile::open(&storage, other_owner(&state)).map_err(|error| {
+            let message = format!("the secrets file in {}: {error}", storage.display());
+            Failure::new(Code::StateNotWritable, message)
+        })?,
     };
     let not_running =
         |error: crate::agent::StatusError| Failure::new(Code::DaemonNotRunning, error.to_string());
@@ -58,45 +76,27 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     if let Some(reason) = refused.map_err(not_running)? {
         return Err(Failure::new(Code::ApiRefused, reason));
     }
-    let storage = arguments.host_storage_path.unwrap_or(identity.settings.storage_path);
-    let file = storage.join("bootstrap-state/bootstrap-secrets.json");
-    let kept = keep(&file, user, &password)?;
+    let kept_in = match (file, kept_as) {
+        (Some(file), Some(name)) => {
+            let path = file.path.clone();
+            file.set(name, &password).map_err(|error| {
+                let path = path.display();
+                let message =
+                    format!("the password was changed, and {path} still has the old one: {error}");
+                Failure::new(Code::StateNotWritable, message)
+            })?;
+            Some(path)
+        }
+        _ => None,
+    };
     if output.is_json() {
-        let file = kept.then_some(&file);
-        output.json(&json!({ "user": user, "secrets_file": file }));
+        output.json(&json!({ "user": user, "secrets_file": kept_in }));
     } else if output.is_terminal() {
         output.note(&format!("the password of {user} is now {}", password.expose()));
-    } else if kept {
-        output.note(&format!("the password of {user} is now the one in {}", file.display()));
+    } else if let Some(path) = kept_in {
+        output.note(&format!("the password of {user} is now the one in {}", path.display()));
     } else {
         output.note(&format!("the password of {user} was changed"));
     }
     Ok(Exit::Success)
-}
-
-/// Puts the password into the secrets file, if that has a place for it; whether it has.
-fn keep(file: &Path, user: &str, password: &Secret) -> Result<bool, Failure> {
-    let name = match user {
-        ADMIN => "adminconsole_root_password",
-        "readonly" => "adminconsole_readonly_password",
-        _ => return Ok(false),
-    };
-    let not_kept = |reason: String| {
-        let message = format!(
-            "the password was changed, and {} still has the old one: {reason}",
-            file.display()
-        );
-        Failure::new(Code::StateNotWritable, message)
-    };
-    let Ok(Some(content)) = files::read_private(file, MAX_FILE) else { return Ok(false) };
-    let content = zeroize::Zeroizing::new(content);
-    let mut secrets: Value =
-        serde_json::from_slice(&content).map_err(|_| not_kept("it is damaged".into()))?;
-    secrets[name] = password.expose().into();
-    let owner = fs::metadata(file).map_err(|error| not_kept(error.to_string()))?;
-    let line = zeroize::Zeroizing::new(format!("{secrets}\n"));
-    files::write_private(file, line.as_bytes())
-        .and_then(|()| chown(file, Some(owner.uid()), Some(owner.gid())))
-        .map_err(|error| not_kept(error.to_string()))?;
-    Ok(true)
 }

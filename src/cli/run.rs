@@ -1,6 +1,6 @@
 use std::{env, path::PathBuf, sync::Arc};
 
-use super::{CONFIG_FILE, StateDirArgument, logging, signals};
+use super::{CONFIG_FILE, StateDirArgument, known_host::must_be_own, logging, signals};
 use crate::{
     agent::load_identity,
     config::{InstallArguments, Mistake, Purpose, StateDir, default_state_dir},
@@ -38,6 +38,7 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
         if !state.path().exists() && token.is_none() {
             return Err(not_installed(&state));
         }
+        must_be_own(&state)?;
         let lock = StateLock::take(&state)?;
         let (stop, shutdown) = stoppable()?;
         if load_identity(&state)?.is_none() {

@@ -8,17 +8,20 @@ use serde_json::json;
 use super::{
     CONFIG_FILE, StateDirArgument,
     install::{Layout, runs_as_service},
+    known_host::{CLUSTER_FILE, Known, known_host, must_be_own_or_the_services, other_owner},
+    leave::{leave, leave_as_service_user},
     output::Output,
-    run_to_end,
+    run_to_end, secrets_file,
     stop::stop_daemon,
 };
 use crate::{
-    agent::{HostKeyState, Identity, dialler, load_identity, load_key},
-    client::HttpCoordinator,
+    agent::load_identity,
     config::StateDir,
-    host::service::{remove_service_user, systemctl},
+    host::{
+        open_dir::OpenDir,
+        service::{remove_service_user, systemctl},
+    },
     model::{Code, Exit, Failure},
-    preflight::instances_dir,
 };
 
 #[derive(clap::Args)]
@@ -53,15 +56,6 @@ impl Account {
     fn file(&mut self, path: &Path) {
         self.note(path.display().to_string(), missing_is_fine(fs::remove_file(path)));
     }
-
-    /// A directory that nothing is in; one that somebody else has put something into stays.
-    fn empty_dir(&mut self, path: &Path) {
-        let removed = match fs::remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-            other => missing_is_fine(other),
-        };
-        self.note(path.display().to_string(), removed);
-    }
 }
 
 fn missing_is_fine(done: io::Result<()>) -> io::Result<bool> {
@@ -74,35 +68,42 @@ fn missing_is_fine(done: io::Result<()>) -> io::Result<bool> {
 
 pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
-    let identity = match load_identity(&state) {
-        // What cannot be read cannot be left properly either, and must not keep it from going.
-        Err(_) if arguments.force => None,
-        other => other?,
+    must_be_own_or_the_services(&state)?;
+    // What cannot be read cannot be left properly either, and must not keep it from going.
+    let (identity, known) = match (load_identity(&state), known_host(&state)) {
+        (identity, known) if arguments.force => {
+            (identity.ok().flatten(), known.unwrap_or(Known::NotInstalled))
+        }
+        (identity, known) => (identity?, known?),
     };
+    let is_installed = identity.is_some() || matches!(known, Known::Host(_));
+    let storage = if is_installed { known.storage_path()? } else { None };
+    let says_first = identity.as_ref().is_some_and(|identity| identity.first_host);
+    let first_host = known.host().is_some_and(|host| host.first_host) || says_first;
     let service = runs_as_service(&state);
-    if let Some(identity) = identity.as_ref().filter(|_| !arguments.force) {
-        check_losses(identity)?;
+    if let Some(storage) = storage.as_ref().filter(|_| !arguments.force) {
+        check_losses(storage, first_host)?;
     }
     let mut account = Account::default();
     if service {
         // A unit that was never there is as good as stopped.
         let _ = systemctl(["--quiet", "disable", "--now", "ece-agent"]);
     }
-    let left = run_to_end(async {
-        stop_daemon(&state).await?;
-        Ok::<_, Failure>(match identity.as_ref().filter(|identity| !identity.first_host) {
-            Some(identity) => Some(leave(identity, &state).await),
-            None => None,
-        })
-    })?;
+    run_to_end(stop_daemon(&state))?;
+    let left = match &identity {
+        Some(_) if first_host => None,
+        Some(_) if other_owner(&state).is_some() => Some(leave_as_service_user(&state)),
+        Some(identity) => Some(run_to_end(leave(identity, &state))),
+        None => None,
+    };
     if let Some(Err(failure)) = &left {
         let runner = identity.as_ref().map_or("ID".into(), |it| it.runner_id.to_string());
         account.problems.push(format!(
             "the cluster was not told: {failure}; delete the host there with DELETE …/infrastructure/runners/{runner}"
         ));
     }
-    if let Some(identity) = &identity {
-        remove_storage(identity, &mut account);
+    if let Some(storage) = &storage {
+        remove_storage(storage, first_host, &mut account);
     }
     remove_state(&state, &mut account);
     if service {
@@ -112,52 +113,57 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     Ok(Exit::Success)
 }
 
-fn check_losses(identity: &Identity) -> Result<(), Failure> {
-    let instances = instances_dir(&identity.settings);
+fn check_losses(storage: &Path, first_host: bool) -> Result<(), Failure> {
+    let instances = storage.join("instances");
     let count = fs::read_dir(&instances).map_or(0, Iterator::count);
     if count > 0 {
         let message = format!("{count} instances keep their data in {}", instances.display());
         return Err(Failure::new(Code::UninstallInstances, message));
     }
-    if identity.first_host {
-        let message = format!("{} is the first host of its cluster", identity.runner_id);
+    if first_host {
+        let message = "this is the first host of its cluster";
         return Err(Failure::new(Code::UninstallFirstHost, message));
     }
     Ok(())
 }
 
-/// Ends the membership at the first coordinator that answers.
-async fn leave(identity: &Identity, state: &StateDir) -> Result<(), Failure> {
-    let HostKeyState::There(key) = load_key(state)? else {
-        return Err(Failure::new(Code::IdentityUnreadable, "the host's key is missing"));
-    };
-    let dialler = dialler(identity, &key)?;
-    let mut last = Failure::new(Code::Internal, "no coordinator is known");
-    for address in identity.coordinators() {
-        match HttpCoordinator::new(address, dialler.clone()).leave().await {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is(Code::HostRemoved) || error.is(Code::HostUnknown) => {
-                return Ok(());
-            }
-            Err(error) => last = error.into(),
-        }
-    }
-    Err(last)
-}
-
-fn remove_storage(identity: &Identity, account: &mut Account) {
-    let storage = &identity.settings.storage_path;
-    account.empty_dir(&instances_dir(&identity.settings));
-    if identity.first_host {
-        account.file(&storage.join("bootstrap-state/bootstrap-secrets.json"));
-        account.empty_dir(&storage.join("bootstrap-state"));
-        account.file(&storage.join("logs/bootstrap-logs/bootstrap.log"));
-        account.empty_dir(&storage.join("logs/bootstrap-logs"));
-        account.empty_dir(&storage.join("logs"));
+fn remove_storage(storage: &Path, first_host: bool, account: &mut Account) {
+    match OpenDir::open(storage) {
+        Ok(Some(dir)) => remove_below(storage, &dir, first_host, account),
+        Ok(None) => return,
+        Err(error) => return account.note(storage.display().to_string(), Err(error)),
     }
     // A mount point belongs to whoever has mounted it.
     if fs::remove_dir(storage).is_ok() {
         account.removed.push(storage.display().to_string());
+    }
+}
+
+fn remove_below(path: &Path, storage: &OpenDir, first_host: bool, account: &mut Account) {
+    account
+        .note(path.join("instances").display().to_string(), storage.remove_empty_dir("instances"));
+    if !first_host {
+        return;
+    }
+    let mut remove_with_file = |below: &Path, dir: &OpenDir, name: &str, file: &str| {
+        let found = match dir.dir(name) {
+            Ok(found) => found,
+            Err(error) => return account.note(below.join(name).display().to_string(), Err(error)),
+        };
+        if let Some(found) = found {
+            let file_path = below.join(name).join(file);
+            account.note(file_path.display().to_string(), found.remove_file(file));
+            account.note(below.join(name).display().to_string(), dir.remove_empty_dir(name));
+        }
+    };
+    remove_with_file(path, storage, secrets_file::DIR, secrets_file::NAME);
+    match storage.dir("logs") {
+        Ok(Some(logs)) => {
+            remove_with_file(&path.join("logs"), &logs, "bootstrap-logs", "bootstrap.log");
+            account.note(path.join("logs").display().to_string(), storage.remove_empty_dir("logs"));
+        }
+        Ok(None) => {}
+        Err(error) => account.note(path.join("logs").display().to_string(), Err(error)),
     }
 }
 
@@ -198,7 +204,7 @@ fn remove_what_install_made(account: &mut Account) {
                 let removed = remove_service_user().map_err(io::Error::other);
                 account.note("the user ece-agent", removed.map(|()| true));
             }
-            Layout::BINARY | Layout::UNIT | Layout::DROP_IN | CONFIG_FILE => {
+            Layout::BINARY | Layout::UNIT | Layout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
                 account.file(Path::new(what));
             }
             _ => account.problems.push(format!("{what} is not something that install makes")),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     StateDirArgument,
     install::{Layout, copy_binary, runs_as_service, service_failed},
+    known_host::must_be_own,
     output::Output,
     run_to_end,
     stop::stop_daemon,
@@ -49,6 +50,9 @@ struct Upgrade {
 pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
     let is_service = runs_as_service(&state) && Path::new(Layout::BINARY).exists();
+    if !is_service {
+        must_be_own(&state)?;
+    }
     let new = match arguments.binary {
         Some(file) => file,
         None => std::env::current_exe().map_err(|error| failed(error.to_string()))?,

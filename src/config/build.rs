@@ -121,17 +121,22 @@ impl InstallArguments {
                 Some(parsed.host().to_owned())
             })
             .collect();
-        let storage_path = self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
         Some(HostSettings {
             host_ip,
             zone: zone?,
             capacity_mb,
-            storage_path: std::path::absolute(&storage_path).unwrap_or(storage_path),
+            storage_path: self.storage_path(),
             allocator_tags: allocator_tags.unwrap_or_default(),
             proxy_tags: proxy_tags.unwrap_or_default(),
             external_hostnames,
             metrics_listen: check.parse("--metrics-listen", self.metrics_listen.as_deref()),
         })
+    }
+
+    /// Where data, logs and secrets go.
+    pub fn storage_path(&self) -> PathBuf {
+        let path = self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
+        std::path::absolute(&path).unwrap_or(path)
     }
 
     fn checked_timeout(&self, check: &mut Checker) -> Duration {

@@ -4,6 +4,7 @@ mod cgroup;
 mod fake;
 mod kernel;
 mod linux;
+pub mod open_dir;
 pub mod process;
 pub mod service;
 pub mod tree;

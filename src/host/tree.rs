@@ -29,7 +29,7 @@ pub struct Owner {
 impl Owner {
     pub const ROOT: Self = Self { uid: 0, gid: 0 };
 
-    fn ids(self) -> (Option<Uid>, Option<Gid>) {
+    pub(super) fn ids(self) -> (Option<Uid>, Option<Gid>) {
         (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
     }
 }

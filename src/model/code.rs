@@ -197,6 +197,9 @@ codes! {
     StateInUse "state.in_use" General
         "Another ece-agent process works on this state directory."
         "Wait for it to end, stop it with 'ece-agent stop', or use another --state-dir."
+    StateOfAnother "state.of_another_user" WrongUser
+        "Root was asked to work with a state directory that belongs to another user, who could lead it elsewhere."
+        "Call ece-agent as that user ('runuser -u USER -- ece-agent …'), or leave --state-dir out; the service is started and stopped with systemctl."
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
         "Restore the file, or its mode (0600); to give the identity up, run install with --new-identity."

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -48,6 +48,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
 pub enum PrivateFileError {
     #[error("it can be read by others")]
     NotPrivate,
+    #[error("it belongs to another user")]
+    OfAnother,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -55,6 +57,21 @@ pub enum PrivateFileError {
 /// Reads a whole file that nobody but its owner may read, of at most `limit` bytes. A link in its
 /// place is an error, and so is anything else that is not a plain file.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrivateFileError> {
+    Ok(read_with_owner(path, limit)?.map(|(_, content)| content))
+}
+
+/// Reads a file as [`read_private`] does, which must be the caller's own.
+pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrivateFileError> {
+    match read_with_owner(path, limit)? {
+        Some((owner, _)) if owner != nix::unistd::geteuid().as_raw() => {
+            Err(PrivateFileError::OfAnother)
+        }
+        found => Ok(found.map(|(_, content)| content)),
+    }
+}
+
+/// Who owns the file, and what is in it.
+fn read_with_owner(path: &Path, limit: u64) -> Result<Option<(u32, Vec<u8>)>, PrivateFileError> {
     use nix::fcntl::OFlag;
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
@@ -69,7 +86,7 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrivateF
     if found.permissions().mode() & 0o077 != 0 {
         return Err(PrivateFileError::NotPrivate);
     }
-    read_to_limit(file, limit).map(Some).map_err(PrivateFileError::Io)
+    Ok(Some((found.uid(), read_to_limit(file, limit)?)))
 }
 
 /// Reads a whole file of at most `limit` bytes, or `None` if it is not there.

@@ -36,6 +36,14 @@ pub fn fingerprint_of_pem(pem: &[u8]) -> Result<Fingerprint, UnreadableCertifica
     fingerprint_of_certificate(&der)
 }
 
+/// The first certificate in a PEM text, and nothing that stands beside it, as PEM; `None` unless
+/// it is one of `pins`.
+pub fn certificate_with_pin(pem: &[u8], pins: &[Fingerprint]) -> Option<String> {
+    let der = CertificateDer::from_pem_slice(pem).ok()?;
+    let fingerprint = fingerprint_of_certificate(&der).ok()?;
+    pins.contains(&fingerprint).then(|| certificate_to_pem(&der))
+}
+
 pub fn certificate_to_pem(der: &CertificateDer<'_>) -> String {
     const LINE: usize = 64;
     let text = STANDARD.encode(der);

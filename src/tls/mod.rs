@@ -13,8 +13,8 @@ mod pin_verifier;
 
 pub use authority::{COORDINATOR_ROLE_URI, ClusterAuthority, LEAF_LIFETIME};
 pub use certificate::{
-    UnreadableCertificate, certificate_to_pem, fingerprint_of_certificate, fingerprint_of_pem,
-    names_in_certificate, validity_of_certificate,
+    UnreadableCertificate, certificate_to_pem, certificate_with_pin, fingerprint_of_certificate,
+    fingerprint_of_pem, names_in_certificate, validity_of_certificate,
 };
 pub use coordinator_identity::CoordinatorIdentity;
 pub use host_verifier::AnyHostKey;

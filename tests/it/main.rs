@@ -22,6 +22,7 @@ mod monitoring;
 mod people;
 mod repetition;
 mod roles;
+mod root;
 mod secrets;
 mod structure;
 mod support;

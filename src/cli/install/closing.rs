@@ -7,10 +7,9 @@ use serde_json::json;
 use super::{Daemon, Installed};
 use crate::{
     agent::Status,
-    cli::{output::Output, own_state_dir},
+    cli::{known_host::other_owner, output::Output, own_state_dir, secrets_file::SecretsFile},
     config::{InstallOptions, Purpose},
     coordinator::API_PORT,
-    rt::files,
     token::UnverifiedToken,
 };
 
@@ -85,7 +84,7 @@ impl Closing<'_> {
             note(&format!("API: {url}/api/v1"));
             note(&format!("passwords and tokens: {}", file.display()));
             if self.output.is_terminal() {
-                secrets_in_words(file).iter().for_each(|line| note(line));
+                self.secrets_in_words().iter().for_each(|line| note(line));
             }
             note("to add a host: ece-agent token create --roles allocator");
         } else if let Purpose::Join(join) = &self.options.purpose
@@ -107,17 +106,22 @@ impl Closing<'_> {
     }
 }
 
-/// What the secrets file holds, for the person who has just set up the first host.
-fn secrets_in_words(file: &Path) -> Vec<String> {
-    const NAMES: [(&str, &str); 5] = [
-        ("adminconsole_root_password", "password of admin"),
-        ("adminconsole_readonly_password", "password of readonly"),
-        ("bootstrap_runner_roles_token", "token without roles"),
-        ("allocator_only_token", "token for allocators"),
-        ("emergency_all_roles_except_allocator_token", "token for all other roles"),
-    ];
-    let content = files::read_limited(file, 1 << 20).ok().flatten().unwrap_or_default();
-    let secrets: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
-    let shown = |(key, name)| Some(format!("  {name}: {}", secrets.get(key)?.as_str()?));
-    NAMES.into_iter().filter_map(shown).collect()
+impl Closing<'_> {
+    /// What the secrets file holds, for the person who has just set up the first host.
+    fn secrets_in_words(&self) -> Vec<String> {
+        const NAMES: [(&str, &str); 5] = [
+            ("adminconsole_root_password", "password of admin"),
+            ("adminconsole_readonly_password", "password of readonly"),
+            ("bootstrap_runner_roles_token", "token without roles"),
+            ("allocator_only_token", "token for allocators"),
+            ("emergency_all_roles_except_allocator_token", "token for all other roles"),
+        ];
+        let never = other_owner(&self.options.state_dir);
+        let Ok(Some(secrets)) = SecretsFile::open(&self.options.settings.storage_path, never)
+        else {
+            return Vec::new();
+        };
+        let shown = |(key, name)| Some(format!("  {name}: {}", secrets.get(key)?.expose()));
+        NAMES.into_iter().filter_map(shown).collect()
+    }
 }

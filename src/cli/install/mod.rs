@@ -3,6 +3,7 @@
 
 mod closing;
 mod member;
+mod noted;
 mod plan;
 mod service;
 
@@ -13,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     CONFIG_FILE,
     bootstrap_log::BootstrapLog,
+    known_host::must_be_own,
     logging,
     output::Output,
     own_state_dir,
@@ -112,6 +114,9 @@ impl Installation {
         let state = &self.options.state_dir;
         if let Some(identity) = load_identity(state)? {
             self.check_same(&identity)?;
+            if self.daemon == Daemon::Service {
+                self.note_cluster(&identity, false)?;
+            }
         }
         let reporter = Reporter::new(self.output);
         let log = self.bootstrap_log(&reporter)?;
@@ -129,6 +134,7 @@ impl Installation {
     /// Installs with the rights of the caller.
     async fn install_here(&self, reporter: &Reporter, deadline: Instant) -> Result<Exit, Failure> {
         let state = &self.options.state_dir;
+        must_be_own(state)?;
         prepare_state_dir(state)?;
         let lock = StateLock::take(state)?;
         let log = self.bootstrap_log(reporter)?;

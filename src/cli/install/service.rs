@@ -3,9 +3,9 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant as StdInstant},
 };
 
@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use super::{Installation, member::Installed, tell_log};
 use crate::{
     agent::{Progress, Step, load_identity},
-    cli::{CONFIG_FILE, progress::Reporter},
+    cli::{CONFIG_FILE, progress::Reporter, secrets_file},
     config::{HostSettings, InstallOptions, Purpose},
     host::{
+        open_dir::OpenDir,
         service::{
             CommandError, invoking_user, is_packaged, make_service_user, service_user, spawn_as,
             systemctl, unit_log, unit_state,
@@ -33,6 +34,9 @@ const UNIT_TEXT: &str = include_str!("../../../systemd/ece-agent.service");
 
 /// What the child is called with.
 pub const MEMBER_VERB: &str = "become-member";
+
+/// How much the child may say, in bytes.
+const MAX_EVENTS: u64 = 16 << 20;
 
 /// How much of the unit's log a failure quotes.
 const QUOTED_LINES: usize = 5;
@@ -81,7 +85,7 @@ fn note_made(what: &str) -> Result<(), Failure> {
         .map_err(not_made(path))
 }
 
-fn write_public(path: &str, text: &str) -> Result<(), Failure> {
+pub(super) fn write_public(path: &str, text: &str) -> Result<(), Failure> {
     note_made(path)?;
     files::write_private(path.as_ref(), text.as_bytes())
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o644)))
@@ -109,11 +113,15 @@ impl Installation {
         self.check_token()?;
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
-        step(reporter, Step::Directories, || place_directories(&self.options, user))?;
+        let is_fresh = is_empty(self.options.state_dir.path());
+        let place = || place_directories(&self.options, user, is_fresh);
+        step(reporter, Step::Directories, place)?;
         let log = self.bootstrap_log(reporter)?;
         let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
         let placed = self.member_as(user, progress).and_then(|installed| {
             step(reporter, Step::Config, || place_config(&self.options))?;
+            let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
+            self.note_cluster(&installed.identity, is_fresh || joined_now)?;
             step(reporter, Step::Unit, || place_unit(&self.options.settings))?;
             step(reporter, Step::Daemon, start_service)?;
             Ok(installed)
@@ -149,7 +157,8 @@ impl Installation {
         let mut secrets_file = None;
         let mut already = false;
         let mut failure = None;
-        for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let out = child.stdout.take().map(|out| BufReader::new(out.take(MAX_EVENTS)));
+        for line in out.into_iter().flat_map(BufRead::lines) {
             let event: Value = serde_json::from_str(&line.map_err(internal)?).unwrap_or_default();
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
             let told = || Failure::from_wire(&text("code"), text("message"), Some(text("fix")));
@@ -160,7 +169,10 @@ impl Installation {
                 (Some("waiting"), _) => progress.waiting(&told()),
                 (Some("failed"), _) => failure = Some(told()),
                 (Some("member"), _) => {
-                    secrets_file = event["secrets_file"].as_str().map(PathBuf::from);
+                    secrets_file = event["secrets_file"].is_string().then(|| {
+                        let storage = &self.options.settings.storage_path;
+                        storage.join(secrets_file::DIR).join(secrets_file::NAME)
+                    });
                     already = event["already"] == true;
                 }
                 _ => {}
@@ -174,9 +186,9 @@ impl Installation {
             return Err(internal(io::Error::other(status.to_string())));
         }
         if matches!(self.options.purpose, Purpose::FirstHost(_)) {
-            let dir = self.options.settings.storage_path.join("bootstrap-state");
+            let dir = self.options.settings.storage_path.join(secrets_file::DIR);
             if dir.exists() {
-                hand_over(&dir, "bootstrap-secrets.json", user, invoking_user())
+                hand_over(&dir, secrets_file::NAME, user, invoking_user())
                     .map_err(not_made(&dir))?;
             }
         }
@@ -254,7 +266,16 @@ fn place_user() -> Result<Owner, Failure> {
     find()?.ok_or_else(|| Failure::new(Code::ServiceFailed, "the user ece-agent is not there"))
 }
 
-fn place_directories(options: &InstallOptions, user: Owner) -> Result<String, Failure> {
+/// Whether there is nothing in a directory, or no directory.
+fn is_empty(path: &Path) -> bool {
+    fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
+}
+
+fn place_directories(
+    options: &InstallOptions,
+    user: Owner,
+    is_fresh: bool,
+) -> Result<String, Failure> {
     let state = options.state_dir.path();
     make_dir_if_missing(state, user, 0o700)
         .and_then(|()| give_from_root(state, user))
@@ -265,20 +286,27 @@ fn place_directories(options: &InstallOptions, user: Owner) -> Result<String, Fa
     make_dir_if_missing(storage, shared, 0o750)
         .and_then(|()| let_group_pass(storage, user.gid))
         .map_err(not_made(storage))?;
-    let instances = storage.join("instances");
-    make_dir(&instances, user, 0o700).map_err(not_made(&instances))?;
+    place_below(options, user, caller, is_fresh).map_err(not_made(storage))?;
+    Ok(format!("{}, {}", state.display(), storage.display()))
+}
+
+fn place_below(
+    options: &InstallOptions,
+    user: Owner,
+    caller: Owner,
+    is_fresh: bool,
+) -> io::Result<()> {
+    let storage = OpenDir::open(&options.settings.storage_path)?.ok_or(io::ErrorKind::NotFound)?;
+    storage.dir_or_make("instances", user, 0o700)?.give(user, 0o700)?;
     if matches!(options.purpose, Purpose::FirstHost(_)) {
-        let logs = storage.join("logs");
-        make_dir_if_missing(&logs, caller, 0o755).map_err(not_made(&logs))?;
-        let logs = logs.join("bootstrap-logs");
-        make_dir_if_missing(&logs, caller, 0o700).map_err(not_made(&logs))?;
+        storage.dir_or_make("logs", caller, 0o755)?.dir_or_make("bootstrap-logs", caller, 0o700)?;
         // Until the cluster is made its secrets file is written by the service user.
-        if load_identity(&options.state_dir)?.is_none() {
-            let secrets = storage.join("bootstrap-state");
-            make_dir(&secrets, user, 0o700).map_err(not_made(&secrets))?;
+        let secrets = storage.dir_or_make(secrets_file::DIR, user, 0o700)?;
+        if is_fresh {
+            secrets.give(user, 0o700)?;
         }
     }
-    Ok(format!("{}, {}", state.display(), storage.display()))
+    Ok(())
 }
 
 fn place_config(options: &InstallOptions) -> Result<String, Failure> {

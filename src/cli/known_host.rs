@@ -1,0 +1,172 @@
+//! What a verb may rely on of the host that is installed here. Root relies on nothing that the
+//! service user can write: what it needs is in a file of its own that `install` has written.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::CONFIG_FILE;
+use crate::{
+    agent::{Identity, load_own_identity},
+    config::{InstallArguments, InstallOptions, Purpose, StateDir, default_state_dir},
+    host::process::is_root,
+    model::{Code, CoordinatorAddress, Failure, Fingerprint},
+    rt::files,
+    tls::certificate_with_pin,
+    token::UnverifiedToken,
+};
+
+/// Written by root alone.
+pub const CLUSTER_FILE: &str = "/etc/ece-agent/cluster.json";
+
+const SCHEMA: u32 = 1;
+const MAX_FILE: u64 = 1 << 20;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownHost {
+    schema: u32,
+    pub cluster_id: String,
+    pub first_host: bool,
+    pub storage_path: PathBuf,
+    pub coordinators: Vec<CoordinatorAddress>,
+    pub pins: Vec<Fingerprint>,
+    /// The cluster's CA, as PEM.
+    pub ca_certificate: Option<String>,
+}
+
+pub enum Known {
+    Host(KnownHost),
+    NotInstalled,
+    /// The state directory is the service user's, and root has no file of its own about it.
+    NotNoted,
+}
+
+impl From<Identity> for KnownHost {
+    fn from(identity: Identity) -> Self {
+        Self {
+            schema: SCHEMA,
+            coordinators: identity.coordinators(),
+            cluster_id: identity.cluster_id,
+            first_host: identity.first_host,
+            storage_path: identity.settings.storage_path,
+            pins: identity.pins,
+            ca_certificate: Some(identity.ca_certificate),
+        }
+    }
+}
+
+impl KnownHost {
+    /// From what root was given, or holds since the cluster was made: a roles token names
+    /// coordinators and pins. Of what the service user says only what can do no harm is taken.
+    pub fn of_installation(
+        options: &InstallOptions,
+        token_of_first_host: Option<&UnverifiedToken>,
+        said: &Identity,
+    ) -> Option<Self> {
+        let given;
+        let (token, coordinators, pins) = match &options.purpose {
+            Purpose::FirstHost(_) => (token_of_first_host?, &[][..], &[][..]),
+            Purpose::Join(join) => {
+                given = UnverifiedToken::parse(join.token.0.expose()).ok()?;
+                (&given, &join.coordinators[..], &join.pins[..])
+            }
+        };
+        let claims = token.claims();
+        let coordinators =
+            if coordinators.is_empty() { &claims.coordinators[..] } else { coordinators };
+        let pins = if pins.is_empty() { &claims.pins[..] } else { pins };
+        let is_id = said.cluster_id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        Some(Self {
+            schema: SCHEMA,
+            cluster_id: if is_id { said.cluster_id.clone() } else { String::new() },
+            first_host: matches!(options.purpose, Purpose::FirstHost(_)),
+            storage_path: options.settings.storage_path.clone(),
+            coordinators: coordinators.to_vec(),
+            pins: pins.to_vec(),
+            ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), pins),
+        })
+    }
+
+    pub fn as_file(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data");
+        text.push('\n');
+        text
+    }
+
+    fn load() -> Result<Option<Self>, Failure> {
+        let failed = |reason: String| {
+            Failure::new(Code::IdentityUnreadable, format!("{CLUSTER_FILE}: {reason}"))
+                .with_fix("Remove the file and repeat 'ece-agent install', which writes it.")
+        };
+        let content = files::read_limited(CLUSTER_FILE.as_ref(), MAX_FILE)
+            .map_err(|error| failed(error.to_string()))?;
+        let Some(content) = content else { return Ok(None) };
+        let known: Self =
+            serde_json::from_slice(&content).map_err(|_| failed("it is damaged".into()))?;
+        if known.schema > SCHEMA {
+            return Err(failed("a newer version of ece-agent wrote it".into()));
+        }
+        Ok(Some(known))
+    }
+}
+
+/// The user that a state directory belongs to, if the caller is root and that is not root.
+pub fn other_owner(state: &StateDir) -> Option<u32> {
+    let owner = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.uid());
+    let owners = [owner(state.path()), owner(&state.identity())];
+    owners.into_iter().flatten().find(|uid| is_root() && *uid != 0)
+}
+
+/// Root does not work in a directory that somebody else can rearrange meanwhile.
+pub fn must_be_own(state: &StateDir) -> Result<(), Failure> {
+    match other_owner(state) {
+        None => Ok(()),
+        Some(uid) => {
+            let message = format!("{} belongs to the user {uid}", state.path().display());
+            Err(Failure::new(Code::StateOfAnother, message))
+        }
+    }
+}
+
+/// Where root finds what is the service's, whoever it belongs to; all else must be the caller's.
+pub fn must_be_own_or_the_services(state: &StateDir) -> Result<(), Failure> {
+    match state.path() == default_state_dir(true) {
+        true => Ok(()),
+        false => must_be_own(state),
+    }
+}
+
+pub fn known_host(state: &StateDir) -> Result<Known, Failure> {
+    if other_owner(state).is_none() {
+        let own = load_own_identity(state)?;
+        return Ok(own.map_or(Known::NotInstalled, |identity| Known::Host(identity.into())));
+    }
+    must_be_own_or_the_services(state)?;
+    Ok(KnownHost::load()?.map_or(Known::NotNoted, Known::Host))
+}
+
+impl Known {
+    pub fn host(self) -> Option<KnownHost> {
+        match self {
+            Known::Host(host) => Some(host),
+            Known::NotInstalled | Known::NotNoted => None,
+        }
+    }
+
+    /// Where data and secrets are, as root's files say it, or by default.
+    pub fn storage_path(&self) -> Result<Option<PathBuf>, Failure> {
+        match self {
+            Known::Host(host) => Ok(Some(host.storage_path.clone())),
+            Known::NotInstalled => Ok(None),
+            Known::NotNoted => {
+                let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
+                let file = file.map_err(|it| Failure::new(Code::ConfigFile, it.to_string()))?;
+                Ok(Some(file.storage_path()))
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Leaving the cluster: by a host's own user, or by a child that is the service user where root
+//! wants it.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{StateDirArgument, install::Layout, output::Output, run_to_end};
+use crate::{
+    agent::{HostKeyState, Identity, dialler, load_identity, load_key},
+    client::HttpCoordinator,
+    config::StateDir,
+    host::service::{service_user, spawn_as},
+    model::{Code, Exit, Failure},
+};
+
+/// What the child is called with.
+pub const LEAVE_VERB: &str = "leave-cluster";
+
+/// How long the child may take, and how much it may say, in bytes.
+const LONGEST: Duration = Duration::from_secs(60);
+const MAX_SAID: u64 = 64 << 10;
+
+#[derive(clap::Args)]
+pub struct LeaveArguments {
+    #[command(flatten)]
+    state: StateDirArgument,
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a process does that root has started as the service user.
+pub fn leave_as_child(arguments: LeaveArguments, output: Output) -> Result<Exit, Failure> {
+    let state = arguments.state.state_dir();
+    let identity = load_identity(&state)?.ok_or_else(|| {
+        let message = format!("no host is installed in {}", state.path().display());
+        Failure::new(Code::InstallNotDone, message)
+    })?;
+    run_to_end(leave(&identity, &state))?;
+    output.event("left", json!({}));
+    Ok(Exit::Success)
+}
+
+/// Ends the membership at the first coordinator that answers.
+pub async fn leave(identity: &Identity, state: &StateDir) -> Result<(), Failure> {
+    let HostKeyState::There(key) = load_key(state)? else {
+        return Err(Failure::new(Code::IdentityUnreadable, "the host's key is missing"));
+    };
+    let dialler = dialler(identity, &key)?;
+    let mut last = Failure::new(Code::Internal, "no coordinator is known");
+    for address in identity.coordinators() {
+        match HttpCoordinator::new(address, dialler.clone()).leave().await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is(Code::HostRemoved) || error.is(Code::HostUnknown) => {
+                return Ok(());
+            }
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
+}
+
+/// Lets a child that is the service user end the membership.
+pub fn leave_as_service_user(state: &StateDir) -> Result<(), Failure> {
+    let failed = |reason: String| Failure::new(Code::ServiceFailed, reason);
+    let user = service_user()
+        .map_err(|error| failed(error.to_string()))?
+        .ok_or_else(|| failed("the user ece-agent is not there".into()))?;
+    let said = said_by_child(user, state)
+        .map_err(|error| failed(format!("the child that tells the cluster: {error}")))?;
+    let event: Value = serde_json::from_slice(&said).unwrap_or_default();
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    match event["event"].as_str() {
+        Some("left") => Ok(()),
+        Some("failed") => {
+            Err(Failure::from_wire(&text("code"), text("message"), Some(text("fix"))))
+        }
+        _ => Err(failed("the child that tells the cluster ended without a word".into())),
+    }
+}
+
+fn said_by_child(user: crate::host::tree::Owner, state: &StateDir) -> io::Result<Vec<u8>> {
+    let dir = state.path().as_os_str();
+    let arguments = [LEAVE_VERB.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir];
+    let mut child = spawn_as(user, Path::new(Layout::BINARY), &arguments)?;
+    drop(child.stdin.take());
+    let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        let read = out.take(MAX_SAID).read_to_end(&mut said);
+        // Nobody waits for it any more if it took too long.
+        let _ = tell.send(read.map(|_| said));
+    });
+    let said = told.recv_timeout(LONGEST);
+    // It has said all, or is not waited for.
+    let _ = child.kill();
+    child.wait()?;
+    said.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
