@@ -15,7 +15,7 @@ use crate::{
     config::{StateDir, read_toml},
     coordinator::{ADMIN, API_PORT},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret},
-    rt::files,
+    rt::{files, reexec},
     tls::{PinVerifier, fingerprint_of_pem},
 };
 
@@ -210,7 +210,7 @@ fn unreadable(file: &Path, reason: String) -> Failure {
 
 /// The password that a file holds, without the end of its line.
 pub fn read_password(file: &Path) -> Result<Secret, Failure> {
-    let content = files::read_limited(file, MAX_FILE)
+    let content = reexec::read_secret(file, MAX_FILE)
         .map_err(|error| unreadable(file, error.to_string()))?
         .ok_or_else(|| unreadable(file, "it is not there".into()))?;
     let content = zeroize::Zeroizing::new(content);

@@ -32,8 +32,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     config::{InstallArguments, StateDir, default_state_dir},
     host::process::{forbid_dumps, is_root},
-    model::{Exit, Failure},
-    rt::reexec::{Place, hide},
+    model::{Code, Exit, Failure},
+    rt::reexec::{Place, hide, keep_from_children},
 };
 use output::Output;
 
@@ -154,6 +154,13 @@ pub fn main() -> ExitCode {
             output.note(&format!("the token stays visible in the process list: {error}"));
         }
     }
+    let arguments = match keep_from_children(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            output.failure(&Failure::new(Code::Internal, format!("a memory file: {error}")));
+            return ExitCode::from(Exit::General as u8);
+        }
+    };
     // Only now: the memory file of a secret is handed to the new process by its path.
     forbid_dumps();
     let cli = match Cli::command()

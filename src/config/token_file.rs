@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     model::{Code, Failure, Secret},
-    rt::files,
+    rt::reexec,
 };
 
 const MAX_TOKEN_FILE: u64 = 1 << 20;
@@ -32,7 +32,7 @@ pub fn read_token(file: &Path) -> Result<Secret, TokenError> {
         io::stdin().lock().take(MAX_TOKEN_FILE).read_to_end(&mut bytes).map_err(failed)?;
         bytes
     } else {
-        files::read_limited(file, MAX_TOKEN_FILE)
+        reexec::read_secret(file, MAX_TOKEN_FILE)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?
     };

@@ -4,16 +4,25 @@
 use std::{
     convert::Infallible,
     ffi::{CString, OsString},
-    fs::File,
-    io::{self, Seek, Write},
-    os::{fd::AsRawFd, unix::ffi::OsStringExt},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    os::{
+        fd::{AsRawFd, IntoRawFd, RawFd},
+        unix::ffi::OsStringExt,
+    },
+    path::Path,
 };
 
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::memfd::{MFdFlags, memfd_create},
-    unistd::execv,
+    unistd::{close, execv},
 };
+
+const OPEN_FILES: &str = "/proc/self/fd/";
+
+/// What the kernel shows of a memory file, with the name that is given to it here.
+const SHOWN: &str = "/memfd:ece-agent-secret";
 
 /// Where in the arguments a secret may stand.
 pub enum Place {
@@ -32,13 +41,13 @@ pub fn hide(arguments: &[OsString], place: &Place, file_flag: &str) -> io::Resul
         Place::After { verbs, beginning } => split_positional(arguments, verbs, beginning),
     };
     let Some((replaced, secret)) = found else { return Ok(()) };
-    let mut memory = File::from(memfd_create(c"secret", MFdFlags::empty())?);
+    let mut memory = File::from(memfd_create(c"ece-agent-secret", MFdFlags::empty())?);
     memory.write_all(secret.as_encoded_bytes())?;
     memory.rewind()?;
     let flags = FdFlag::from_bits_truncate(fcntl(&memory, FcntlArg::F_GETFD)?);
     fcntl(&memory, FcntlArg::F_SETFD(flags - FdFlag::FD_CLOEXEC))?;
 
-    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    let path = format!("{OPEN_FILES}{}", memory.as_raw_fd());
     let arguments = replaced
         .into_iter()
         .map(|argument| match argument {
@@ -50,6 +59,42 @@ pub fn hide(arguments: &[OsString], place: &Place, file_flag: &str) -> io::Resul
     let program = CString::new(std::env::current_exe()?.into_os_string().into_vec())?;
     let _: Infallible = execv(&program, &arguments)?;
     Ok(())
+}
+
+/// The descriptor of the memory file that a path names, if [`hide`] has made it.
+fn memory_file(path: &Path) -> Option<RawFd> {
+    let descriptor = path.to_str()?.strip_prefix(OPEN_FILES)?.parse().ok()?;
+    let target = fs::read_link(path).ok()?;
+    target.to_str()?.starts_with(SHOWN).then_some(descriptor)
+}
+
+/// Keeps the memory files that this process was started with from those that it starts: they get
+/// descriptors that a child does not inherit, and the arguments name these.
+pub fn keep_from_children(arguments: Vec<OsString>) -> io::Result<Vec<OsString>> {
+    let kept = |argument: OsString| {
+        let Some((flag, path)) = argument.to_str().and_then(|text| text.split_once('=')) else {
+            return Ok(argument);
+        };
+        let Some(inherited) = memory_file(path.as_ref()) else { return Ok(argument) };
+        let own = OpenOptions::new().read(true).write(true).open(path)?;
+        close(inherited)?;
+        Ok(format!("{flag}={OPEN_FILES}{}", own.into_raw_fd()).into())
+    };
+    arguments.into_iter().map(kept).collect()
+}
+
+/// Reads a file that holds a secret, of at most `limit` bytes; `None` if it is not there. A
+/// memory file of [`hide`] is empty and closed afterwards.
+pub fn read_secret(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(descriptor) = memory_file(path) else {
+        return super::files::read_limited(path, limit);
+    };
+    let memory = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut content = Vec::new();
+    (&memory).take(limit).read_to_end(&mut content)?;
+    memory.set_len(0)?;
+    close(descriptor)?;
+    Ok(Some(content))
 }
 
 enum Argument {

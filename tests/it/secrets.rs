@@ -31,6 +31,29 @@ fn a_token_given_as_an_argument_is_not_in_the_argv_of_anything_that_stays() {
     }
 }
 
+/// What a process has open that another could read a secret from.
+fn memory_files(pid: u32) -> Vec<String> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = open.filter_map(|it| fs::read_link(it.unwrap().path()).ok());
+    let targets = targets.map(|target| target.display().to_string());
+    targets.filter(|target| target.contains("memfd")).collect()
+}
+
+#[test]
+fn no_daemon_keeps_an_open_file_with_the_token_that_it_was_given_as_an_argument() {
+    let cluster = Cluster::start();
+    let foreground = cluster.joined(2, "allocator");
+    assert_eq!(memory_files(foreground.pid()), Vec::<String>::new());
+
+    let token = cluster.token("allocator");
+    let behind = cluster.host(3);
+    cluster.try_install(&behind, &token, &["--force", "--roles", "allocator"]).expect(0);
+    let pid = behind.status_json()["pid"].as_u64().unwrap() as u32;
+    let left = memory_files(pid);
+    behind.stop_background();
+    assert_eq!(left, Vec::<String>::new());
+}
+
 #[test]
 fn neither_logs_nor_state_hold_the_token() {
     let cluster = Cluster::start();
