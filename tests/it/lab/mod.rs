@@ -4,6 +4,7 @@ mod by_hand;
 mod copies;
 mod faults;
 mod first_boot;
+mod hostile;
 mod package;
 mod script;
 mod secrets;
