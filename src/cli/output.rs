@@ -41,13 +41,13 @@ impl Output {
 
     /// A line of what was asked for.
     pub fn line(self, text: &str) {
-        println!("{text}");
+        println!("{}", plain(text));
     }
 
     /// A line beside what was asked for; nothing with JSON.
     pub fn note(self, text: &str) {
         if !self.is_json() {
-            eprintln!("{text}");
+            eprintln!("{}", plain(text));
         }
     }
 
@@ -67,8 +67,8 @@ impl Output {
         match self.style {
             Style::Json => self.event("failed", shown(failure)),
             Style::Text => {
-                eprintln!("error: {} [{}]", failure.message, failure.code());
-                eprintln!("  fix: {}", failure.fix);
+                eprintln!("error: {} [{}]", plain(&failure.message), plain(failure.code()));
+                eprintln!("  fix: {}", plain(&failure.fix));
             }
         }
     }
@@ -76,16 +76,30 @@ impl Output {
     pub fn waiting(self, reason: &Failure) {
         match self.style {
             Style::Json => self.event("waiting", shown(reason)),
-            Style::Text => eprintln!("waiting: {} [{}]", reason.message, reason.code()),
+            Style::Text => {
+                eprintln!("waiting: {} [{}]", plain(&reason.message), plain(reason.code()));
+            }
         }
     }
 
     pub fn warning(self, failure: &Failure) {
         match self.style {
             Style::Json => self.event("warning", shown(failure)),
-            Style::Text => eprintln!("warning: {} [{}]", failure.message, failure.code()),
+            Style::Text => {
+                eprintln!("warning: {} [{}]", plain(&failure.message), plain(failure.code()));
+            }
         }
     }
+}
+
+/// Without what a terminal takes for a command: some of it was said by other users and machines.
+fn plain(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn shown(failure: &Failure) -> Value {
@@ -95,4 +109,15 @@ fn shown(failure: &Failure) -> Value {
         "fix": failure.fix,
         "exit": failure.exit() as u8,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_is_no_command_to_a_terminal() {
+        assert_eq!(plain("a\tb\nc"), "a\tb\nc");
+        assert_eq!(plain("\u{1b}[2J\r\u{9b}1mroot"), "\u{fffd}[2J\u{fffd}\u{fffd}1mroot");
+    }
 }
