@@ -6,13 +6,13 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    StateDirArgument,
+    CONFIG_FILE, StateDirArgument,
     known_host::{Known, KnownHost, known_host, other_owner},
     secrets_file::SecretsFile,
 };
 use crate::{
     client::{ApiClient, ApiCredentials, ClientError},
-    config::{StateDir, read_toml},
+    config::{InstallArguments, StateDir, read_toml},
     coordinator::{ADMIN, API_PORT},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret},
     rt::{files, reexec},
@@ -69,9 +69,10 @@ pub struct Access {
 impl AccessArguments {
     pub fn open(self) -> Result<Access, Failure> {
         let this = self.with_profile()?;
-        let state = this.state.state_dir();
+        let state = this.state.clone().state_dir();
         let known = known_host(&state)?;
         let not_noted = matches!(known, Known::NotNoted);
+        let this = if not_noted { this.with_host_file()? } else { this };
         let known = known.host();
         let known = known.as_ref();
         let told = |failure: Failure| match not_noted {
@@ -92,6 +93,20 @@ impl AccessArguments {
 }
 
 impl AccessArguments {
+    /// What is still open, from the config file, which is root's.
+    fn with_host_file(self) -> Result<Self, Failure> {
+        let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
+        let file = file.map_err(|it| Failure::new(Code::ConfigFile, it.to_string()))?;
+        let pinned = self.ca_cert.is_some() || self.ca_fingerprint.is_some();
+        let pin = file.ca_fingerprint.first().and_then(|text| text.parse().ok());
+        Ok(Self {
+            coordinator_host: self.coordinator_host.or(file.coordinator_host.into_iter().next()),
+            ca_cert: self.ca_cert.or(file.ca_cert.filter(|_| !pinned)),
+            ca_fingerprint: self.ca_fingerprint.or(pin.filter(|_| !pinned)),
+            ..self
+        })
+    }
+
     /// What flags and variables leave open, from the profile.
     fn with_profile(self) -> Result<Self, Failure> {
         let home = std::env::var_os("HOME").map(PathBuf::from);

@@ -117,7 +117,7 @@ pub fn command() -> clap::Command {
 }
 
 /// Which installation a verb is about.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 struct StateDirArgument {
     /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
     /// ~/.local/state/ece-agent for others]

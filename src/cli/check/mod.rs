@@ -7,7 +7,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    CONFIG_FILE, install::runs_as_service, output::Output, own_state_dir, progress::Silent,
+    CONFIG_FILE,
+    install::runs_as_service,
+    known_host::{Known, known_host},
+    output::Output,
+    own_state_dir,
+    progress::Silent,
     run_to_end,
 };
 use crate::{
@@ -26,8 +31,8 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
     let identity = load_identity(&options.state_dir).ok().flatten();
     let mut pins = options.pins.clone();
-    if let Some(identity) = &identity {
-        pins.extend(&identity.pins);
+    if let Some(host) = known_host(&options.state_dir).ok().and_then(Known::host) {
+        pins.extend(&host.pins);
     }
     let reach = match &options.coordinators[..] {
         [] => None,

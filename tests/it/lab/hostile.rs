@@ -86,6 +86,16 @@ fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_a_member(
     assert!(told.contains("--coordinator-host") && told.contains("install"), "{told}");
     let named = format!("{without} --coordinator-host 10.77.0.12");
     second.run(&named).refused(13, "trust.no_pin");
+    second.run("ece-agent check --coordinator-host 10.77.0.12").refused(13, "trust.no_pin");
+    let pin = shown["fingerprints"][0].as_str().unwrap();
+    second
+        .run(&format!(
+            "cd /etc/ece-agent && cp config.toml /root/ && \
+             printf 'coordinator-host = [\"10.77.0.11\"]\\nca-fingerprint = [\"{pin}\"]\\n' >> config.toml"
+        ))
+        .expect(0);
+    second.run(without).expect(0);
+    second.run("cp /root/config.toml /etc/ece-agent/config.toml").expect(0);
     // The same command again writes down what root was given, not what the service user says.
     second.run("ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token").expect(0);
     second.run(without).expect(0);
