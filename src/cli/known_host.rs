@@ -9,15 +9,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::CONFIG_FILE;
+use super::{CONFIG_FILE, secrets_file::SecretsFile};
 use crate::{
-    agent::{Identity, load_own_identity},
+    agent::{Identity, load_identity, load_own_identity},
     config::{InstallArguments, InstallOptions, Purpose, StateDir, default_state_dir},
-    host::process::is_root,
+    host::{process::is_root, service::service_user},
     model::{Code, CoordinatorAddress, Failure, Fingerprint},
     rt::files,
     tls::certificate_with_pin,
-    token::UnverifiedToken,
+    token::{Claims, UnverifiedToken},
 };
 
 /// Written by root alone.
@@ -60,35 +60,50 @@ impl From<Identity> for KnownHost {
 }
 
 impl KnownHost {
-    /// From what root was given, or holds since the cluster was made: a roles token names
-    /// coordinators and pins. Of what the service user says only what can do no harm is taken.
-    pub fn of_installation(
-        options: &InstallOptions,
-        token_of_first_host: Option<&UnverifiedToken>,
-        said: &Identity,
-    ) -> Option<Self> {
-        let given;
-        let (token, coordinators, pins) = match &options.purpose {
-            Purpose::FirstHost(_) => (token_of_first_host?, &[][..], &[][..]),
-            Purpose::Join(join) => {
-                given = UnverifiedToken::parse(join.token.0.expose()).ok()?;
-                (&given, &join.coordinators[..], &join.pins[..])
+    /// From what root was given, or holds since the cluster was made.
+    pub fn of_installation(options: &InstallOptions, said: &Identity) -> Option<Self> {
+        let storage = &options.settings.storage_path;
+        match &options.purpose {
+            Purpose::FirstHost(_) => {
+                let never = service_user().ok()?.map(|user| user.uid);
+                Self::of_first_host(storage, never, said)
             }
-        };
-        let claims = token.claims();
-        let coordinators =
-            if coordinators.is_empty() { &claims.coordinators[..] } else { coordinators };
-        let pins = if pins.is_empty() { &claims.pins[..] } else { pins };
+            Purpose::Join(join) => {
+                let token = UnverifiedToken::parse(join.token.0.expose()).ok()?;
+                let mut claims = token.claims().clone();
+                if !join.coordinators.is_empty() {
+                    claims.coordinators.clone_from(&join.coordinators);
+                }
+                if !join.pins.is_empty() {
+                    claims.pins.clone_from(&join.pins);
+                }
+                Some(Self::of_claims(&claims, false, storage, said))
+            }
+        }
+    }
+
+    /// From a token in the secrets file, which has been out of the service user's hands since the
+    /// cluster was made.
+    fn of_first_host(storage: &Path, never: Option<u32>, said: &Identity) -> Option<Self> {
+        let secrets = SecretsFile::open(storage, never).ok()??;
+        let token = secrets.get("bootstrap_runner_roles_token")?;
+        let token = UnverifiedToken::parse(token.expose()).ok()?;
+        Some(Self::of_claims(token.claims(), true, storage, said))
+    }
+
+    /// A roles token names coordinators and pins. Of what the service user says only what can do
+    /// no harm is taken.
+    fn of_claims(claims: &Claims, first_host: bool, storage: &Path, said: &Identity) -> Self {
         let is_id = said.cluster_id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        Some(Self {
+        Self {
             schema: SCHEMA,
             cluster_id: if is_id { said.cluster_id.clone() } else { String::new() },
-            first_host: matches!(options.purpose, Purpose::FirstHost(_)),
-            storage_path: options.settings.storage_path.clone(),
-            coordinators: coordinators.to_vec(),
-            pins: pins.to_vec(),
-            ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), pins),
-        })
+            first_host,
+            storage_path: storage.to_owned(),
+            coordinators: claims.coordinators.clone(),
+            pins: claims.pins.clone(),
+            ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), &claims.pins),
+        }
     }
 
     pub fn as_file(&self) -> String {
@@ -146,7 +161,19 @@ pub fn known_host(state: &StateDir) -> Result<Known, Failure> {
         return Ok(own.map_or(Known::NotInstalled, |identity| Known::Host(identity.into())));
     }
     must_be_own_or_the_services(state)?;
-    Ok(KnownHost::load()?.map_or(Known::NotNoted, Known::Host))
+    if let Some(noted) = KnownHost::load()? {
+        return Ok(Known::Host(noted));
+    }
+    let first_host = load_identity(state).ok().flatten().and_then(|said| {
+        KnownHost::of_first_host(&storage_in_host_file().ok()?, other_owner(state), &said)
+    });
+    Ok(first_host.map_or(Known::NotNoted, Known::Host))
+}
+
+fn storage_in_host_file() -> Result<PathBuf, Failure> {
+    let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
+    let file = file.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?;
+    Ok(file.storage_path())
 }
 
 impl Known {
@@ -162,11 +189,7 @@ impl Known {
         match self {
             Known::Host(host) => Ok(Some(host.storage_path.clone())),
             Known::NotInstalled => Ok(None),
-            Known::NotNoted => {
-                let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
-                let file = file.map_err(|it| Failure::new(Code::ConfigFile, it.to_string()))?;
-                Ok(Some(file.storage_path()))
-            }
+            Known::NotNoted => storage_in_host_file().map(Some),
         }
     }
 }

@@ -185,9 +185,13 @@ fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_the_first
         .refused(1, "state.not_writable");
     first.run("ece-agent token list").expect(0);
 
-    // Without root's own file, it is made again from what root holds.
+    // Without root's own file what root holds is good enough, and it is made again from that.
     first.run(&format!("cp {CLUSTER_FILE} /root/ && rm {CLUSTER_FILE}")).expect(0);
+    first.run("ece-agent token list").expect(0);
+    first.run("ece-agent ca show --pem").expect(0);
+    first.run("mv /mnt/data/elastic/bootstrap-state /root/").expect(0);
     first.run("ece-agent token list").refused(3, "config.invalid");
+    first.run("mv /root/bootstrap-state /mnt/data/elastic/").expect(0);
     first.run("ece-agent reset-password").expect(0);
     first.run("ece-agent install").expect(0);
     first.run("ece-agent token list").expect(0);
