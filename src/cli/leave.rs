@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{StateDirArgument, install::Layout, output::Output, run_to_end};
+use super::{StateDirArgument, UserArguments, install::Layout, output::Output, run_to_end};
 use crate::{
     agent::{HostKeyState, Identity, dialler, load_identity, load_key},
     client::HttpCoordinator,
@@ -30,6 +30,8 @@ const MAX_SAID: u64 = 64 << 10;
 #[derive(clap::Args)]
 pub struct LeaveArguments {
     #[command(flatten)]
+    user: UserArguments,
+    #[command(flatten)]
     state: StateDirArgument,
     #[arg(long)]
     json: bool,
@@ -37,6 +39,7 @@ pub struct LeaveArguments {
 
 /// What a process does that root has started as the service user.
 pub fn leave_as_child(arguments: LeaveArguments, output: Output) -> Result<Exit, Failure> {
+    arguments.user.become_them()?;
     let state = arguments.state.state_dir();
     let identity = load_identity(&state)?.ok_or_else(|| {
         let message = format!("no host is installed in {}", state.path().display());

@@ -31,7 +31,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{InstallArguments, StateDir, default_state_dir},
-    host::process::{forbid_dumps, is_root},
+    host::{
+        process::{become_user, forbid_dumps, is_root},
+        tree::Owner,
+    },
     model::{Code, Exit, Failure},
     rt::reexec::{Place, hide, keep_from_children},
 };
@@ -76,6 +79,8 @@ enum Verb {
     ResetPassword(reset_password::ResetPasswordArguments),
     #[command(name = install::MEMBER_VERB, hide = true)]
     BecomeMember {
+        #[command(flatten)]
+        user: UserArguments,
         #[arg(long)]
         json: bool,
     },
@@ -114,6 +119,23 @@ enum Verb {
 /// The definition of the command line, for man pages and completions.
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+/// Whom root's child goes on as.
+#[derive(clap::Args)]
+struct UserArguments {
+    #[arg(long)]
+    uid: u32,
+    #[arg(long)]
+    gid: u32,
+}
+
+impl UserArguments {
+    fn become_them(&self) -> Result<(), Failure> {
+        become_user(Owner { uid: self.uid, gid: self.gid }).map_err(|error| {
+            Failure::new(Code::ServiceFailed, format!("becoming the service user: {error}"))
+        })
+    }
 }
 
 /// Which installation a verb is about.
@@ -193,7 +215,10 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Uninstall(arguments) => uninstall::uninstall(arguments, output),
         Verb::Upgrade(arguments) => upgrade::upgrade(arguments, output),
         Verb::ResetPassword(arguments) => reset_password::reset_password(arguments, output),
-        Verb::BecomeMember { .. } => install::become_member(output),
+        Verb::BecomeMember { user, .. } => {
+            user.become_them()?;
+            install::become_member(output)
+        }
         Verb::LeaveCluster(arguments) => leave::leave_as_child(arguments, output),
         Verb::Run(arguments) => run::run(arguments),
         Verb::Status(arguments) => status::status(arguments, output),

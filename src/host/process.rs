@@ -9,11 +9,14 @@ use std::{
 
 use nix::{
     sys::{
-        prctl::set_dumpable,
+        prctl::{set_dumpable, set_pdeathsig},
         resource::{Resource, getrlimit, setrlimit},
+        signal::Signal,
     },
-    unistd::setsid,
+    unistd::{Gid, Uid, setgid, setgroups, setsid, setuid},
 };
+
+use super::tree::Owner;
 
 /// Starts `program` with `arguments`, its output appended to `log`, in the background.
 /// The new process calls [`leave_session`] when it is up.
@@ -44,6 +47,19 @@ pub fn forbid_dumps() {
     if let Err(error) = set_dumpable(false) {
         tracing::warn!(%error, "this process can be dumped");
     }
+}
+
+/// Turns this process, which is root's and has one thread, into one of `user`'s: without other
+/// groups or a terminal, closed to other processes of that user, and gone with its parent.
+pub fn become_user(user: Owner) -> io::Result<()> {
+    setsid()?;
+    set_dumpable(false)?;
+    setgroups(&[])?;
+    setgid(Gid::from_raw(user.gid))?;
+    setuid(Uid::from_raw(user.uid))?;
+    // Both are undone by a change of user.
+    set_dumpable(false)?;
+    Ok(set_pdeathsig(Signal::SIGTERM)?)
 }
 
 /// What the kernel knows of this process.

@@ -3,7 +3,6 @@
 use std::{
     ffi::OsStr,
     io::{self, Write},
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -82,11 +81,13 @@ pub fn is_packaged(file: &Path) -> bool {
     query.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Starts `program` as `user`, who gets no rights of the caller's, with pipes on its standard
-/// input and output.
+/// Starts `program` with a verb that takes `--uid` and `--gid`, so that it goes on as `user`; with
+/// pipes on its standard input and output. It changes over by itself: a process that is somebody
+/// else's from its first instruction on can be looked into by its new owner.
 pub fn spawn_as(user: Owner, program: &Path, arguments: &[&OsStr]) -> io::Result<Child> {
     let mut command = Command::new(program);
-    command.args(arguments).uid(user.uid).gid(user.gid).current_dir("/");
+    command.args(arguments).current_dir("/");
+    command.arg(format!("--uid={}", user.uid)).arg(format!("--gid={}", user.gid));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
 }
 
