@@ -19,7 +19,13 @@ const BATCH: usize = 200;
 pub struct Owners {
     store: SharedStore,
     coordinator: RunnerId,
-    versions: HashMap<RunnerId, u64>,
+    written: HashMap<RunnerId, Written>,
+}
+
+/// A host's record in the store, and whose session it stands for.
+struct Written {
+    session: SessionId,
+    version: u64,
 }
 
 impl Owners {
@@ -29,13 +35,14 @@ impl Owners {
         coordinator: RunnerId,
         liveness: &Liveness,
     ) -> Result<Self, StoreError> {
-        let mut versions = HashMap::new();
+        let mut written = HashMap::new();
         for record in store.list(&OwnerRecord::root()).await? {
             let owner: OwnerRecord = decode(&record)?;
             liveness.expect_back(owner.runner_id.clone(), owner.session);
-            versions.insert(owner.runner_id, record.version);
+            let kept = Written { session: owner.session, version: record.version };
+            written.insert(owner.runner_id, kept);
         }
-        Ok(Self { store, coordinator, versions })
+        Ok(Self { store, coordinator, written })
     }
 
     /// Writes until nobody reports any more.
@@ -45,17 +52,33 @@ impl Owners {
     ) -> Result<(), StoreError> {
         let mut batch = Vec::new();
         while transitions.recv_many(&mut batch, BATCH).await > 0 {
-            // Of several for one host the last is what holds.
-            let latest: HashMap<RunnerId, Option<SessionId>> = batch
-                .drain(..)
-                .map(|transition| match transition {
-                    Transition::Began { runner, session } => (runner, Some(session)),
-                    Transition::Ended { runner } => (runner, None),
-                })
-                .collect();
+            let latest = self.latest(batch.drain(..));
             self.write(latest).await?;
         }
         Ok(())
+    }
+
+    /// Of several transitions of one host the last is what holds; the end of a session is none of
+    /// any other.
+    fn latest(
+        &self,
+        transitions: impl Iterator<Item = Transition>,
+    ) -> HashMap<RunnerId, Option<SessionId>> {
+        let mut latest: HashMap<RunnerId, Option<SessionId>> = HashMap::new();
+        for transition in transitions {
+            match transition {
+                Transition::Began { runner, session } => {
+                    latest.insert(runner, Some(session));
+                }
+                Transition::Ended { runner, session } => {
+                    let written = self.written.get(&runner).map(|written| written.session);
+                    if latest.get(&runner).copied().unwrap_or(written) == Some(session) {
+                        latest.insert(runner, None);
+                    }
+                }
+            }
+        }
+        latest
     }
 
     async fn write(
@@ -71,6 +94,11 @@ impl Owners {
             Ok(_) => {}
             Err(CommitError::Store(StoreError::Full)) => {
                 tracing::error!("the disk is full; who is connected is known in memory only");
+                for (runner, session) in latest {
+                    if let (Some(session), Some(kept)) = (session, self.written.get_mut(&runner)) {
+                        kept.session = session;
+                    }
+                }
                 return Ok(());
             }
             Err(CommitError::Store(error)) => return Err(error),
@@ -80,9 +108,12 @@ impl Owners {
         }
         for (runner, session) in latest {
             match session {
-                Some(_) => *self.versions.entry(runner).or_insert(0) += 1,
+                Some(session) => {
+                    let version = self.written.get(&runner).map_or(0, |before| before.version) + 1;
+                    self.written.insert(runner, Written { session, version });
+                }
                 None => {
-                    self.versions.remove(&runner);
+                    self.written.remove(&runner);
                 }
             }
         }
@@ -91,7 +122,7 @@ impl Owners {
 
     fn op(&self, runner: &RunnerId, session: Option<SessionId>) -> Option<Op> {
         let path = OwnerRecord::path(runner);
-        let version = self.versions.get(runner).copied();
+        let version = self.written.get(runner).map(|written| written.version);
         match (session, version) {
             (None, None) => None,
             (None, Some(version)) => Some(Op::Delete { path, version }),
@@ -107,5 +138,49 @@ impl Owners {
                 })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn began(number: u128) -> Transition {
+        Transition::Began { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
+    }
+
+    fn ended(number: u128) -> Transition {
+        Transition::Ended { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
+    }
+
+    fn runner() -> RunnerId {
+        "10.0.0.7".parse().expect("an id")
+    }
+
+    async fn owner_after(batches: &[&[Transition]]) -> Option<SessionId> {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        let coordinator = "10.0.0.1".parse().expect("an id");
+        let mut owners = Owners { store: store.clone(), coordinator, written: HashMap::new() };
+        for batch in batches {
+            let latest = owners.latest(batch.iter().cloned());
+            owners.write(latest).await.expect("written");
+        }
+        let record = store.get(&OwnerRecord::path(&runner())).await.expect("read")?;
+        Some(decode::<OwnerRecord>(&record).expect("readable").session)
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_deletes_the_owner_of_no_other_one() {
+        let second = Some(SessionId(Uuid::from_u128(2)));
+        assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(1)]]).await, second);
+        assert_eq!(owner_after(&[&[began(1)], &[began(2), ended(1)]]).await, second);
+        assert_eq!(owner_after(&[&[began(1)], &[ended(1), began(2)]]).await, second);
+        assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(2)]]).await, None);
+        assert_eq!(owner_after(&[&[began(1), ended(1)]]).await, None);
     }
 }

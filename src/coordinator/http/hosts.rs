@@ -214,6 +214,7 @@ async fn begin(
     let source = Source {
         session: request.session,
         connection: connection.id,
+        key: caller.key,
         address: connection.address(),
         boot_id: request.boot_id.as_deref().and_then(|id| id.parse().ok()),
     };
@@ -228,7 +229,7 @@ async fn begin(
     }
     let poll = app.liveness.poll(&runner, source, bounded(request.health));
     // What changed before the poll was known to liveness has told nobody.
-    let host = member(app, &caller)?;
+    let host = member(app, &caller).inspect_err(|_| app.liveness.refused(&runner, &poll))?;
     if !knows_facts && !has_facts && !app.host_allowances.facts_wait(&runner) {
         app.liveness.answered(&runner, &poll);
         return Ok(Begun::Answered(reply(app, &host, true)));
@@ -324,7 +325,7 @@ async fn wait_for_news(
             () = app.shutdown.wait() => false,
             () = sleep_until(until) => false,
         };
-        host = member(app, caller).inspect_err(|_| app.liveness.ended(&host.runner_id))?;
+        host = member(app, caller).inspect_err(|_| app.liveness.refused(&host.runner_id, poll))?;
         if !in_time
             || !app.liveness.is_current(&host.runner_id, poll)
             || app.liveness.is_challenged(&host.runner_id, poll)

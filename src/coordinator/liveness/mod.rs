@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use rivals::{Challenge, Holder, Rival};
 
 use crate::{
-    model::{Role, RunnerId, SessionId},
+    model::{KeyId, Role, RunnerId, SessionId},
     rt::Shutdown,
     wire::hosts::RoleHealth,
 };
@@ -39,9 +39,11 @@ const HOLDS_UNTIL_LOST: u32 = 3;
 /// One connection of a host to this coordinator.
 pub type ConnectionId = u64;
 
+type Hosts = HashMap<RunnerId, Presence>;
+
 /// Who is connected: in memory, on monotonic time.
 pub struct Liveness {
-    hosts: Mutex<HashMap<RunnerId, Presence>>,
+    hosts: Mutex<Hosts>,
     polls: AtomicU64,
     transitions: Mutex<Option<mpsc::UnboundedSender<Transition>>>,
     shutdown: Shutdown,
@@ -51,7 +53,7 @@ pub struct Liveness {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
     Began { runner: RunnerId, session: SessionId },
-    Ended { runner: RunnerId },
+    Ended { runner: RunnerId, session: SessionId },
 }
 
 /// Where a poll comes from.
@@ -59,6 +61,8 @@ pub enum Transition {
 pub struct Source {
     pub session: SessionId,
     pub connection: ConnectionId,
+    /// Whose it is, as TLS has proven.
+    pub key: KeyId,
     pub address: IpAddr,
     pub boot_id: Option<Uuid>,
 }
@@ -147,12 +151,11 @@ impl Liveness {
             rivals,
         };
         let earlier = hosts.insert(runner.clone(), presence);
-        drop(hosts);
         if let Some(earlier) = &earlier {
             earlier.news.notify_one();
         }
         if earlier.is_none_or(|earlier| earlier.session != session) {
-            self.report(Transition::Began { runner: runner.clone(), session });
+            self.report(&hosts, Transition::Began { runner: runner.clone(), session });
         }
         Poll { number, news }
     }
@@ -171,34 +174,37 @@ impl Liveness {
         }
     }
 
-    /// This run of the daemon said that it stops.
+    /// This run of the daemon said that it stops. One that is gone does not end the session of the
+    /// one that came after it.
     pub fn said_goodbye(&self, runner: &RunnerId, session: SessionId) {
-        let current = self.lock().get(runner).is_some_and(|it| it.session == session);
-        // A daemon that is gone must not end the session of the one that came after it.
-        if current {
-            self.ended(runner);
-        }
+        self.end_if(runner, |presence| presence.session == session);
     }
 
-    /// The host was removed.
-    pub fn ended(&self, runner: &RunnerId) {
-        if let Some(presence) = self.lock().remove(runner) {
-            presence.news.notify_one();
-            self.report(Transition::Ended { runner: runner.clone() });
-        }
+    /// The host with this key was removed. Another one may have its name by now.
+    pub fn removed(&self, runner: &RunnerId, key: KeyId) {
+        self.end_if(runner, |presence| presence.source.is_none_or(|source| source.key == key));
+    }
+
+    /// Whoever holds this poll is no member any more.
+    pub fn refused(&self, runner: &RunnerId, poll: &Poll) {
+        self.end_if(runner, |presence| presence.poll == poll.number);
     }
 
     /// A connection is gone; so is the host, unless it has polled over another one since.
     pub fn connection_closed(&self, runner: &RunnerId, connection: ConnectionId) {
+        self.end_if(runner, |presence| {
+            presence.source.is_some_and(|source| source.connection == connection)
+        });
+    }
+
+    fn end_if(&self, runner: &RunnerId, is_meant: impl FnOnce(&Presence) -> bool) {
         let mut hosts = self.lock();
-        let current = hosts
-            .get(runner)
-            .and_then(|it| it.source)
-            .is_some_and(|source| source.connection == connection);
-        if current {
-            hosts.remove(runner);
-            drop(hosts);
-            self.report(Transition::Ended { runner: runner.clone() });
+        if !hosts.get(runner).is_some_and(is_meant) {
+            return;
+        }
+        if let Some(Presence { session, news, .. }) = hosts.remove(runner) {
+            news.notify_one();
+            self.report(&hosts, Transition::Ended { runner: runner.clone(), session });
         }
     }
 
@@ -207,14 +213,17 @@ impl Liveness {
         let mut hosts = self.lock();
         let longest_silence = hold_for(hosts.len()) * HOLDS_UNTIL_LOST;
         let now = Instant::now();
-        let lost: Vec<RunnerId> = hosts
+        let lost: Vec<(RunnerId, SessionId)> = hosts
             .extract_if(|_, presence| now.duration_since(presence.last_heard) > longest_silence)
-            .map(|(runner, _)| runner)
+            .map(|(runner, presence)| (runner, presence.session))
             .collect();
+        for (runner, session) in &lost {
+            let (runner, session) = (runner.clone(), *session);
+            self.report(&hosts, Transition::Ended { runner, session });
+        }
         drop(hosts);
-        for runner in lost {
+        for (runner, _) in lost {
             tracing::warn!(%runner, "host is silent; it counts as disconnected");
-            self.report(Transition::Ended { runner });
         }
     }
 
@@ -264,7 +273,8 @@ impl Liveness {
         }
     }
 
-    fn report(&self, transition: Transition) {
+    /// Takes the hosts that it speaks of while they are locked: what is said last is what holds.
+    fn report(&self, _locked: &Hosts, transition: Transition) {
         // A coordinator that stops loses its hosts only for itself: the next one expects them.
         if self.shutdown.has_fired() {
             return;
@@ -275,7 +285,7 @@ impl Liveness {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunnerId, Presence>> {
+    fn lock(&self) -> MutexGuard<'_, Hosts> {
         self.hosts.lock().expect("no panic while held")
     }
 }

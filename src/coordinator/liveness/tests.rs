@@ -1,3 +1,5 @@
+use std::sync::Barrier;
+
 use tokio::time::advance;
 use uuid::Uuid;
 
@@ -16,10 +18,19 @@ fn session(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(number))
 }
 
+fn key(number: u8) -> KeyId {
+    KeyId::from_digest([number; 32])
+}
+
+fn ended(number: u128) -> Transition {
+    Transition::Ended { runner: runner(), session: session(number) }
+}
+
 fn source(number: u128, connection: ConnectionId) -> Source {
     Source {
         session: session(number),
         connection,
+        key: key(number as u8),
         address: [10, 0, 0, number as u8].into(),
         boot_id: Some(Uuid::from_u128(number)),
     }
@@ -51,7 +62,7 @@ async fn a_closed_connection_ends_its_own_session_only() {
     assert!(!liveness.is_connected(&runner()));
     let began = Transition::Began { runner: runner(), session: session(1) };
     assert_eq!(transitions.try_recv(), Ok(began));
-    assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+    assert_eq!(transitions.try_recv(), Ok(ended(1)));
     assert!(transitions.try_recv().is_err());
 }
 
@@ -64,6 +75,77 @@ async fn a_goodbye_ends_the_session_that_says_it_and_no_other() {
     assert!(liveness.is_connected(&runner()));
     liveness.said_goodbye(&runner(), session(2));
     assert!(!liveness.is_connected(&runner()));
+}
+
+#[tokio::test]
+async fn the_end_of_a_removed_host_is_not_the_end_of_the_one_that_took_its_name() {
+    let liveness = liveness();
+    let mut transitions = liveness.transitions();
+    let old = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let new = liveness.poll(&runner(), source(2, 2), BTreeMap::new());
+    transitions.try_recv().expect("the old one began");
+    transitions.try_recv().expect("the new one began");
+    liveness.refused(&runner(), &old);
+    liveness.removed(&runner(), key(1));
+    assert!(transitions.try_recv().is_err());
+    liveness.removed(&runner(), key(2));
+    liveness.refused(&runner(), &new);
+    assert_eq!(transitions.try_recv(), Ok(ended(2)));
+    assert!(transitions.try_recv().is_err());
+}
+
+#[test]
+fn a_goodbye_that_comes_late_never_ends_the_session_that_has_just_begun() {
+    const ROUNDS: u128 = 20_000;
+    let liveness = liveness();
+    let (start, end) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                start.wait();
+                liveness.said_goodbye(&runner(), session(round));
+                end.wait();
+            }
+        });
+        let lost = (0..ROUNDS).filter(|round| {
+            start.wait();
+            liveness.poll(&runner(), source(round + 1, 1), BTreeMap::new());
+            end.wait();
+            !liveness.is_connected(&runner())
+        });
+        assert_eq!(lost.count(), 0);
+    });
+}
+
+#[test]
+fn what_is_said_of_a_host_is_in_the_order_in_which_it_came_about() {
+    let liveness = liveness();
+    let mut transitions = liveness.transitions();
+    let comes_and_goes = || {
+        for step in 0..20_000 {
+            let number = step % 5;
+            liveness.poll(&runner(), source(number, number as u64), BTreeMap::new());
+            liveness.connection_closed(&runner(), number as u64);
+            liveness.poll(&runner(), source(number, number as u64), BTreeMap::new());
+            liveness.said_goodbye(&runner(), session(number));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(comes_and_goes);
+        }
+    });
+    let mut said = None;
+    while let Ok(transition) = transitions.try_recv() {
+        said = match transition {
+            Transition::Began { session, .. } => Some(session),
+            Transition::Ended { session, .. } => {
+                assert_eq!(said, Some(session), "the end of a session that was not there");
+                None
+            }
+        };
+    }
+    assert_eq!(said, liveness.lock().get(&runner()).map(|presence| presence.session));
 }
 
 #[tokio::test]
@@ -85,7 +167,7 @@ async fn a_host_that_was_connected_before_a_restart_gets_time_to_come_back() {
     advance(SHORTEST_HOLD * 4).await;
     liveness.sweep();
     assert!(!liveness.is_connected(&runner()));
-    assert_eq!(transitions.try_recv(), Ok(Transition::Ended { runner: runner() }));
+    assert_eq!(transitions.try_recv(), Ok(ended(1)));
 }
 
 #[test]

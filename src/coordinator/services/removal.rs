@@ -11,7 +11,7 @@ use crate::{
         change::{Change, Origin},
         records::{Actor, HostRecord, KeyRecord, decode, put},
     },
-    model::{Role, RunnerId, TokenId},
+    model::{KeyId, Role, RunnerId, TokenId},
     store::{Op, Room, StoreError},
 };
 
@@ -60,7 +60,8 @@ pub async fn remove_runner(
         true => Err(RemoveError::Connected(host.runner_id.clone())),
         false => Ok(()),
     })
-    .await
+    .await?;
+    Ok(())
 }
 
 /// Removes the host that asks for it with its own key; its session ends.
@@ -75,8 +76,8 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
         true => Ok(()),
         false => Err(RemoveError::NotFound),
     };
-    remove(app, &origin, runner, "host.leave", same).await?;
-    app.liveness.ended(runner);
+    let key = remove(app, &origin, runner, "host.leave", same).await?;
+    app.liveness.removed(runner, key);
     Ok(())
 }
 
@@ -100,8 +101,8 @@ pub async fn evict_hosts_of(
             false => Err(RemoveError::NotFound),
         };
         match remove(app, origin, &runner, "host.evict", same).await {
-            Ok(()) => {
-                app.liveness.ended(&runner);
+            Ok(key) => {
+                app.liveness.removed(&runner, key);
                 evicted.push(runner);
             }
             Err(RemoveError::Store(error)) => return Err(error),
@@ -111,13 +112,14 @@ pub async fn evict_hosts_of(
     Ok(evicted)
 }
 
+/// Removes a host that `check` lets go; its key.
 async fn remove(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
     action: &'static str,
     check: impl Fn(&HostRecord) -> Result<(), RemoveError> + Sync,
-) -> Result<(), RemoveError> {
+) -> Result<KeyId, RemoveError> {
     let (path, check) = (&HostRecord::path(runner), &check);
     carry_out(app, origin, |now| {
         Box::pin(async move {
@@ -141,7 +143,7 @@ async fn remove(
                 before: shown(&host),
                 after: json!(null),
             };
-            Ok(Attempt::Commit(change, ()))
+            Ok(Attempt::Commit(change, host.key))
         })
     })
     .await
