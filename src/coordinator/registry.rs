@@ -126,8 +126,8 @@ fn take<K: Ord, T: Stored>(
 impl Registry {
     /// Reads the cluster. The watch must be older than this call and go to [`Registry::follow`].
     pub async fn load(store: &SharedStore, liveness: Arc<Liveness>) -> Result<Self, StoreError> {
-        let view = read_all(store).await?;
-        Ok(Self { view: RwLock::new(view), applied: watch::Sender::new(0), liveness })
+        let (view, revision) = read_all(store).await?;
+        Ok(Self { view: RwLock::new(view), applied: watch::Sender::new(revision), liveness })
     }
 
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -169,15 +169,17 @@ impl Registry {
 
     async fn reload(&self, store: &SharedStore) -> Result<(), StoreError> {
         tracing::warn!("fell behind the datastore; reading the cluster anew");
-        let view = read_all(store).await?;
+        let (view, _) = read_all(store).await?;
         *self.view.write().expect("no panic while held") = view;
         self.liveness.tell_all();
         Ok(())
     }
 }
 
-async fn read_all(store: &SharedStore) -> Result<View, StoreError> {
+/// The cluster, and the latest revision of what is in it.
+async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
     let mut view = View::default();
+    let mut latest = 0;
     let roots = [
         HostRecord::root(),
         KeyRecord::root(),
@@ -188,10 +190,11 @@ async fn read_all(store: &SharedStore) -> Result<View, StoreError> {
     for root in roots {
         for record in store.list(&root).await? {
             let revision = record.revision;
+            latest = latest.max(revision);
             view.apply(&Change { path: record.path.clone(), record: Some(record) }, revision)?;
         }
     }
-    Ok(view)
+    Ok((view, latest))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
         change::{Change, Origin},
         records::{Actor, HostRecord, Joined, KeyRecord, TokenRecord, UseRecord, create, decode},
     },
-    model::{KeyId, Role, RoleSet, RunnerId, TokenId},
+    model::{Code, KeyId, Role, RoleSet, RunnerId, TokenId},
     rt::Timestamp,
     store::{Op, Room, StoreError},
     token::{UnverifiedToken, VerifiedToken},
@@ -82,38 +82,59 @@ pub async fn enrol(
     };
     carry_out(app, &origin, |now| {
         Box::pin(async move {
-            match app.store.get(&KeyRecord::path(&caller.key)).await? {
-                Some(record) => {
-                    already_known(app, decode(&record)?, request).await.map(Attempt::Settled)
-                }
-                None => new_member(app, caller, request, now).await,
+            if let Some(host) = already_known(app, caller, request).await? {
+                return Ok(Attempt::Settled(host));
+            }
+            match new_member(app, caller, request, now).await {
+                Err(EnrolError::Store(error)) => Err(error.into()),
+                // The same host may have come in while this was decided: it gets the same answer.
+                Err(refused) => match already_known(app, caller, request).await? {
+                    Some(host) => Ok(Attempt::Settled(host)),
+                    None => Err(refused),
+                },
+                decided => decided,
             }
         })
     })
     .await
 }
 
+/// The host that holds this key, if it is a member and asks for what it asked for then.
 async fn already_known(
     app: &App,
-    key: KeyRecord,
+    caller: Caller,
     request: &EnrolRequest,
-) -> Result<HostRecord, EnrolError> {
-    let registered = match key {
-        KeyRecord::Removed { runner_id, at } => return Err(EnrolError::Removed { runner_id, at }),
-        KeyRecord::Host { runner_id } => runner_id,
-    };
+) -> Result<Option<HostRecord>, EnrolError> {
+    let Some(registered) = holder_of(app, caller.key).await? else { return Ok(None) };
     if registered != request.runner_id {
         let requested = request.runner_id.clone();
         return Err(EnrolError::KeyInUse { registered, requested });
     }
     let record = app.store.get(&HostRecord::path(&registered)).await?;
-    let record = record.ok_or_else(|| StoreError::Failed(format!("{registered} has no record")))?;
-    let host: HostRecord = decode(&record)?;
+    let revision = record.as_ref().map_or(0, |record| record.revision);
+    let host: Option<HostRecord> = record.as_ref().map(decode).transpose()?;
+    let Some(host) = host.filter(|host| host.key == caller.key) else {
+        // Removed or replaced in between; else the two records do not belong together.
+        holder_of(app, caller.key).await?;
+        return Err(StoreError::Failed(format!("{registered} has no record")).into());
+    };
     if host.joined.roles != request.roles {
         let (joined, requested) = (host.joined.roles, request.roles.clone());
         return Err(EnrolError::RolesDiffer { joined, requested });
     }
-    Ok(host)
+    // Its session begins with the answer.
+    app.registry.caught_up(revision).await;
+    Ok(Some(host))
+}
+
+/// Whose this key is; an error if that host was removed.
+async fn holder_of(app: &App, key: KeyId) -> Result<Option<RunnerId>, EnrolError> {
+    let record = app.store.get(&KeyRecord::path(&key)).await?;
+    match record.as_ref().map(decode).transpose()? {
+        None => Ok(None),
+        Some(KeyRecord::Host { runner_id }) => Ok(Some(runner_id)),
+        Some(KeyRecord::Removed { runner_id, at }) => Err(EnrolError::Removed { runner_id, at }),
+    }
 }
 
 async fn new_member(
@@ -169,7 +190,6 @@ fn member(
     token: &TokenRecord,
     now: Timestamp,
 ) -> HostRecord {
-    const MOST_CODES: usize = 64;
     HostRecord {
         runner_id: request.runner_id.clone(),
         key: caller.key,
@@ -183,11 +203,22 @@ fn member(
             roles: request.roles.clone(),
             token: Some(token.id),
             source_address: caller.address,
-            overridden: request.overridden.iter().take(MOST_CODES).cloned().collect(),
+            overridden: known_codes(&request.overridden),
             replaced: None,
         },
         allocator: Default::default(),
     }
+}
+
+/// Those of `names` that are codes of this version, each once.
+fn known_codes(names: &[String]) -> Vec<String> {
+    let mut known: Vec<Code> = Vec::new();
+    for code in names.iter().filter_map(|name| Code::from_name(name)) {
+        if !known.contains(&code) {
+            known.push(code);
+        }
+    }
+    known.iter().map(|code| code.name().to_owned()).collect()
 }
 
 /// A host in the audit log.

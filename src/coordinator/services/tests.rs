@@ -3,6 +3,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::JoinSet;
+
 use super::{
     enrolment::{EnrolError, enrol},
     members::update_facts,
@@ -20,8 +22,8 @@ use crate::{
     },
     model::{CapacitySource, RunnerId, Secret},
     store::{
-        CommitError, LeaseId, MemoryStore, Op, PageFrom, Record, Room, Store, StoreError,
-        StorePath, Watch,
+        CommitError, LeaseId, MemoryStore, Op, PageFrom, Record, Room, SqliteStore, Store,
+        StoreError, StorePath, Watch,
     },
 };
 
@@ -64,6 +66,51 @@ async fn an_ephemeral_token_is_good_to_the_last_millisecond_and_then_refused() {
     cluster.advance(Duration::from_millis(1));
     let late = join(&cluster, 8, "allocator", &token).await;
     assert!(matches!(late, Err(EnrolError::TokenExpired { .. })), "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_enrolments_at_once_with_one_key_get_one_answer_and_count_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    for number in 2..40 {
+        // One kind of token counts hosts by their keys, the other by slots, of which there is one.
+        let limit = (number % 2 == 0).then_some(1);
+        let token = cluster.token("allocator", None, limit).await;
+        let mut asked = JoinSet::new();
+        for _ in 0..10 {
+            let app = cluster.app.clone();
+            let (caller, request) =
+                (cluster.caller(number), cluster.request(number, "allocator", &token));
+            asked.spawn(async move {
+                let host = enrol(&app, caller, request).await?;
+                let known = app.registry.view().key(&host.key).is_some();
+                Ok::<_, EnrolError>((host, known))
+            });
+        }
+        let answers = asked.join_all().await;
+        let hosts: Vec<&HostRecord> = answers
+            .iter()
+            .map(|answer| match answer {
+                Ok((host, true)) => host,
+                Ok((host, false)) => panic!("{} is answered before it is known", host.runner_id),
+                Err(error) => panic!("{number}: {error}"),
+            })
+            .collect();
+        assert!(hosts.iter().all(|host| *host == hosts[0]), "{hosts:#?}");
+        assert_eq!(uses(&cluster, &token).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn of_the_checks_that_a_host_says_were_overridden_only_known_codes_are_kept_once() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("allocator", None, None).await;
+    let mut request = cluster.request(7, "allocator", &token);
+    request.overridden = vec!["preflight.swap".into(); 3];
+    request.overridden.extend(["\u{1b}[2J".into(), "x".repeat(60_000), "preflight.memory".into()]);
+    let host = enrol(&cluster.app, cluster.caller(7), request).await.expect("joined");
+    assert_eq!(host.joined.overridden, ["preflight.swap", "preflight.memory"]);
 }
 
 #[tokio::test]
