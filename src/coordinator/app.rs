@@ -7,6 +7,7 @@ use super::{
     passwords::Passwords,
     records::HostRecord,
     registry::Registry,
+    seal::MasterKey,
     services::{audit::AuditGrowth, members::HostAllowances},
     sessions::Sessions,
 };
@@ -28,6 +29,8 @@ pub struct App {
     pub audit_growth: AuditGrowth,
     pub host_allowances: HostAllowances,
     pub cluster: Cluster,
+    /// Opens and seals what is secret in the store.
+    pub master: MasterKey,
     pub clock: Clock,
     pub shutdown: Shutdown,
     pub key: Fingerprint,

@@ -4,11 +4,11 @@ use tokio::sync::mpsc;
 
 use super::{
     liveness::{Liveness, Transition},
-    records::{OwnerRecord, create, decode, put},
+    records::{OwnerRecord, create, put, readable},
 };
 use crate::{
     model::{RunnerId, SessionId},
-    store::{CommitError, Op, SharedStore, StoreError},
+    store::{CommitError, Op, Record, SharedStore, StoreError},
 };
 
 /// Sessions written with one sync of the disk at most.
@@ -37,7 +37,10 @@ impl Owners {
     ) -> Result<Self, StoreError> {
         let mut written = HashMap::new();
         for record in store.list(&OwnerRecord::root()).await? {
-            let owner: OwnerRecord = decode(&record)?;
+            let Some(owner) = readable::<OwnerRecord>(&record)? else {
+                forget(&store, record).await?;
+                continue;
+            };
             liveness.expect_back(owner.runner_id.clone(), owner.session);
             let kept = Written { session: owner.session, version: record.version };
             written.insert(owner.runner_id, kept);
@@ -141,6 +144,15 @@ impl Owners {
     }
 }
 
+/// Nobody can say whose it is, and its place is needed when the host comes back.
+async fn forget(store: &SharedStore, record: Record) -> Result<(), StoreError> {
+    let op = Op::Delete { path: record.path, version: record.version };
+    match store.commit(vec![op]).await {
+        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+        Err(CommitError::Store(error)) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -148,7 +160,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::MemoryStore;
+    use crate::{coordinator::records::decode, store::MemoryStore};
 
     fn began(number: u128) -> Transition {
         Transition::Began { runner: runner(), session: SessionId(Uuid::from_u128(number)) }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     liveness::Liveness,
-    records::{ApiKeyRecord, HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, decode},
+    records::{ApiKeyRecord, HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, readable},
 };
 use crate::{
     model::{KeyId, RunnerId, TokenId},
@@ -112,9 +112,11 @@ fn take<K: Ord, T: Stored>(
     if map.get(&key).is_some_and(|entry| entry.revision > revision) {
         return Ok(());
     }
-    match &change.record {
-        Some(record) => {
-            map.insert(key, Entry { revision, value: Arc::new(decode(record)?) });
+    // One that cannot be read counts for as little as one that is gone.
+    let value = change.record.as_ref().map(readable).transpose()?.flatten();
+    match value {
+        Some(value) => {
+            map.insert(key, Entry { revision, value: Arc::new(value) });
         }
         None => {
             map.remove(&key);

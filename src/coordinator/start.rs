@@ -125,6 +125,7 @@ impl CoordinatorConfig {
             audit_growth: Default::default(),
             host_allowances: Default::default(),
             cluster,
+            master,
             clock: self.clock.clone(),
             shutdown: shutdown.clone(),
             key: identity.key_fingerprint(),

@@ -103,6 +103,7 @@ impl TestCluster {
             audit_growth: Default::default(),
             host_allowances: Default::default(),
             cluster,
+            master,
             clock,
             shutdown,
             key: Fingerprint::from_digest([2; 32]),

@@ -285,6 +285,9 @@ codes! {
     StoreFailed "store.failed" General
         "The coordinator's datastore cannot be opened, read or written."
         "The message has the system's reason (space, permissions, damage); nothing that was acknowledged depends on what failed."
+    StoreUnreadableDocument "store.unreadable_document" General
+        "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
+        "Replace all of it with a PUT, or delete it; the coordinator's log has the path of the record."
     StoreTooNew "store.too_new" General
         "The datastore was written by a newer version of ece-agent."
         "Run that version or a newer one."

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 ///
 /// `Debug` shows `[redacted]`, there is no `Display`, it cannot be serialised, and the
 /// memory is wiped when it is dropped.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

@@ -64,7 +64,7 @@ impl Facts {
 }
 
 /// A secret on its way over the network; it is not printed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SecretText(pub Secret);
 
 impl Serialize for SecretText {

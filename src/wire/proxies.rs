@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::hosts::SecretText;
+
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ProxyOverview {
     pub proxies_count: i32,
@@ -27,19 +29,22 @@ pub struct ProxyInfo {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ProxiesSettings {
     pub expected_proxies_count: i32,
-    pub signature_secret: String,
+    #[schema(value_type = String)]
+    pub signature_secret: SecretText,
     pub signature_valid_for_millis: i64,
     pub http_settings: ProxiesHttpSettings,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ProxiesHttpSettings {
-    pub cookie_secret: String,
+    #[schema(value_type = String)]
+    pub cookie_secret: SecretText,
     pub dashboards_base_url: String,
     pub disconnected_cutoff: i64,
     pub minimum_proxy_services: i32,
     pub sso_settings: ProxiesSsoSettings,
-    pub user_cookie_key: String,
+    #[schema(value_type = String)]
+    pub user_cookie_key: SecretText,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -49,7 +54,8 @@ pub struct ProxiesSsoSettings {
     pub dont_log_requests: bool,
     pub maintenance_bypass_cookie_name: String,
     pub max_age: i64,
-    pub sso_secret: String,
+    #[schema(value_type = String)]
+    pub sso_secret: SecretText,
 }
 
 /// Proxies with these labels, of which so many are expected.

@@ -7,6 +7,7 @@ mod connection;
 mod contract;
 mod contract_walk;
 mod docs;
+mod documents;
 mod door;
 mod facts;
 mod first_host;

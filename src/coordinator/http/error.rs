@@ -6,6 +6,7 @@ use axum::{
 
 use crate::{
     coordinator::services::{
+        documents::ReadError,
         removal::RemoveError,
         roles::SetRolesError,
         tokens::{CreateTokenError, InvalidTokenRequest, RevokeTokenError},
@@ -74,6 +75,8 @@ pub enum ApiError {
     NotServed(&'static str),
     #[error("{message}")]
     Contract { status: StatusCode, code: &'static str, message: String },
+    #[error("what is stored as {0} cannot be read; a PUT of all of it replaces it")]
+    Unreadable(String),
     #[error("the disk that holds the datastore is full")]
     DiskFull,
     #[error("the coordinator met an error of its own; its log has the reason under the request id")]
@@ -136,6 +139,11 @@ impl ApiError {
             Self::NotJson => row(StatusCode::UNSUPPORTED_MEDIA_TYPE, "root.unsupported_media_type"),
             Self::NotServed(_) => row(StatusCode::NOT_IMPLEMENTED, "root.not_implemented"),
             Self::Contract { status, code, .. } => row(*status, code),
+            Self::Unreadable(_) => because(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "root.unreadable_document",
+                Some(Code::StoreUnreadableDocument),
+            ),
             Self::DiskFull => because(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "root.datastore_full",
@@ -191,6 +199,15 @@ impl From<StoreError> for ApiError {
                 tracing::error!(%error, "a request met an error");
                 Self::Internal
             }
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unreadable(document) => Self::Unreadable(document),
+            ReadError::Store(error) => error.into(),
         }
     }
 }

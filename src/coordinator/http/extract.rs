@@ -17,6 +17,10 @@ use super::error::ApiError;
 /// No request here comes near this many bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 
+/// Levels of objects and lists in a body. The JSON reader takes 128, and what is stored has to be
+/// read again with more around it.
+const DEEPEST: usize = 32;
+
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What stands in a path; a mistake in it is told like any other.
@@ -103,6 +107,10 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 }
 
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
+    if depth(bytes) > DEEPEST {
+        let reason = format!("it is nested deeper than {DEEPEST} levels");
+        return Err(ApiError::InvalidBody(reason));
+    }
     // The text of the error may quote the body, which may hold a secret: the place is enough.
     serde_json::from_slice(bytes).map_err(|error| {
         let kind = match error.classify() {
@@ -114,6 +122,35 @@ fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     })
 }
 
+/// How many objects and lists of a JSON text are open at once, at most.
+fn depth(json: &[u8]) -> usize {
+    let (mut open, mut deepest) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_string(&mut bytes),
+            b'{' | b'[' => {
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// What follows the quotation mark of a string, with the one that ends it.
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+}
+
 async fn read(request: Request) -> Result<Bytes, ApiError> {
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
@@ -123,5 +160,32 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
         }
         Ok(Err(_)) => Err(ApiError::InvalidBody("it broke off".into())),
         Err(_) => Err(ApiError::InvalidBody("it did not arrive in time".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_counted_outside_of_strings() {
+        for (json, levels) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[[1],[2]],"b":{}}"#, 3),
+            (r#"["[[[","\"[[","\\",[]]"#, 2),
+            ("]]][[", 2),
+            (r#"["[["#, 1),
+        ] {
+            assert_eq!(depth(json.as_bytes()), levels, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_32_levels_is_taken_and_one_of_33_is_not() {
+        let nested = |levels: usize| Bytes::from("[".repeat(levels) + &"]".repeat(levels));
+        assert!(parse::<serde_json::Value>(&nested(DEEPEST)).is_ok());
+        let refused = parse::<serde_json::Value>(&nested(DEEPEST + 1));
+        assert!(matches!(refused, Err(ApiError::InvalidBody(_))), "{refused:?}");
     }
 }

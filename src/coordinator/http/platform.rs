@@ -88,7 +88,11 @@ pub async fn get(
     State(app): State<Arc<App>>,
 ) -> Result<Json<PlatformInfo>, ApiError> {
     let proxies = all_proxies(&app);
-    let expected = settings(&app, false).await?.expected_proxies_count;
+    let expected = match settings(&app, false).await {
+        // How many there should be cannot be read: that is not well, and hides nothing else.
+        Err(ApiError::Unreadable(_)) => None,
+        settings => Some(settings?.expected_proxies_count),
+    };
     let healthy_proxies = proxies.iter().filter(|proxy| proxy.healthy).count();
     let summary = |proxy: &crate::wire::proxies::ProxyInfo| ProxySummary {
         proxy_id: proxy.proxy_id.clone(),
@@ -104,8 +108,9 @@ pub async fn get(
         allocators: allocators(&app),
         runners: runners(&app),
         proxies: ProxiesSummary {
-            healthy: Health::of(healthy_proxies, expected) == Health::Green,
-            expected_proxies_count: expected,
+            healthy: expected
+                .is_some_and(|expected| Health::of(healthy_proxies, expected) == Health::Green),
+            expected_proxies_count: expected.unwrap_or_default(),
             proxies_count: int32(proxies.len() as u64),
             proxies: proxies.iter().map(summary).collect(),
         },

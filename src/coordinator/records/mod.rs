@@ -10,6 +10,8 @@ mod host;
 mod token;
 mod user;
 
+use std::{collections::BTreeSet, sync::Mutex};
+
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -43,16 +45,44 @@ fn encode<T: Stored>(value: &T) -> Vec<u8> {
     serde_json::to_vec(&Outgoing { schema: T::SCHEMA, value }).expect("records are plain data")
 }
 
-/// Reads a record's value.
+/// Reads a record's value. Why not, if it cannot be, is said by the place: the value may hold a
+/// secret.
 pub fn decode<T: Stored>(record: &Record) -> Result<T, StoreError> {
     let damaged = |error: serde_json::Error| {
-        StoreError::Failed(format!("the record {} cannot be read: {error}", record.path))
+        let (path, kind, column) = (&record.path, error.classify(), error.column());
+        StoreError::Failed(format!("the record {path} cannot be read: {kind:?}, column {column}"))
     };
     let Schema { schema } = serde_json::from_slice(&record.value).map_err(damaged)?;
     if schema > T::SCHEMA {
         return Err(StoreError::TooNew { found: schema.into(), known: T::SCHEMA.into() });
     }
     serde_json::from_slice(&record.value).map_err(damaged)
+}
+
+/// The same where one bad record must not hide others: `None` if it is damaged, which the log says
+/// when the record is met first. That a newer version wrote it is an error here too.
+pub fn readable<T: Stored>(record: &Record) -> Result<Option<T>, StoreError> {
+    match decode(record) {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::Failed(reason)) => {
+            say_unreadable(record, &reason);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says once of each record that it cannot be read.
+pub fn say_unreadable(record: &Record, reason: &str) {
+    const REMEMBERED: usize = 1_000;
+    static SAID: Mutex<BTreeSet<(StorePath, u64)>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().expect("no panic while held");
+    if said.len() >= REMEMBERED {
+        said.clear();
+    }
+    if said.insert((record.path.clone(), record.revision)) {
+        tracing::error!(path = %record.path, reason, "a record cannot be read; it is left out");
+    }
 }
 
 pub fn create<T: Stored>(path: StorePath, value: &T) -> Op {

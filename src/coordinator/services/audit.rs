@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::{
     coordinator::{
         app::App,
-        records::{AuditPlace, AuditRecord, decode},
+        records::{AuditPlace, AuditRecord, readable},
     },
     rt::Timestamp,
     store::{CommitError, Op, PageFrom, Room, SharedStore, StoreError, StorePath},
@@ -78,22 +78,17 @@ pub async fn read_audit(
             if filter.since.is_some_and(|since| AuditRecord::is_before(&record.path, since)) {
                 return Ok(AuditStretch { records, next: None });
             }
-            // One that cannot be read must not hide the others.
-            let read = decode::<AuditRecord>(&record).inspect_err(|error| {
-                tracing::warn!(path = %record.path, %error, "an audit record is left out");
-            });
-            match read {
-                Ok(read) if filter.wants(&read) => {
-                    if skip > 0 {
-                        skip -= 1;
-                    } else if records.len() == size || bytes > PAGE_BYTES {
-                        return Ok(AuditStretch { records, next: place });
-                    } else {
-                        bytes += record.value.len();
-                        records.push(read);
-                    }
+            let wanted = readable(&record)?.filter(|read| filter.wants(read));
+            match wanted {
+                Some(_) if skip > 0 => skip -= 1,
+                Some(_) if records.len() == size || bytes > PAGE_BYTES => {
+                    return Ok(AuditStretch { records, next: place });
                 }
-                Ok(_) | Err(_) => {}
+                Some(read) => {
+                    bytes += record.value.len();
+                    records.push(read);
+                }
+                None => {}
             }
             place = Some(AuditPlace::of(record.path));
         }

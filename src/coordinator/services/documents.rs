@@ -2,14 +2,14 @@ use std::convert::Infallible;
 
 use serde_json::Value;
 
-use super::{Attempt, carry_out};
+use super::{Attempt, carry_out, document_secrets};
 use crate::{
     coordinator::{
         app::App,
         change::{Change, Origin},
-        records::{Document, create, decode, put},
+        records::{Document, create, put, readable, say_unreadable},
     },
-    store::{Op, Room, StoreError},
+    store::{Op, Record, Room, StoreError},
 };
 
 /// A document and the number that a change has to name.
@@ -17,6 +17,18 @@ use crate::{
 pub struct Versioned {
     pub document: Document,
     pub version: u64,
+}
+
+/// What stands in the audit for a value that could not be read.
+const UNREADABLE: &str = "[unreadable]";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is there, and damaged; to write all of it anew is the way out.
+    #[error("what is stored as {0} cannot be read")]
+    Unreadable(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,32 +53,72 @@ pub enum Expect {
     Either,
 }
 
-pub async fn read(app: &App, kind: &str, name: &str) -> Result<Option<Versioned>, StoreError> {
-    let record = app.store.get(&Document::path(kind, name)).await?;
-    record
-        .map(|record| Ok(Versioned { document: decode(&record)?, version: record.version }))
-        .transpose()
+/// What is there before a change.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    Nothing,
+    Unreadable,
+    Value(&'a Value),
 }
 
+impl Before<'_> {
+    fn in_audit(self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::Unreadable => UNREADABLE.into(),
+            Self::Value(value) => value.clone(),
+        }
+    }
+}
+
+/// The secrets of one document do not open as those of another.
+fn purpose(record: &crate::store::StorePath) -> String {
+    format!("document {record}")
+}
+
+/// The document with its secrets; `None` if it cannot be read.
+fn open(app: &App, record: &Record) -> Result<Option<Document>, StoreError> {
+    let Some(document) = readable(record)? else { return Ok(None) };
+    match document_secrets::open(&app.master, &purpose(&record.path), document) {
+        Ok(document) => Ok(Some(document)),
+        Err(error) => {
+            say_unreadable(record, &error.to_string());
+            Ok(None)
+        }
+    }
+}
+
+pub async fn read(app: &App, kind: &str, name: &str) -> Result<Option<Versioned>, ReadError> {
+    let Some(record) = app.store.get(&Document::path(kind, name)).await? else { return Ok(None) };
+    match open(app, &record)? {
+        Some(document) => Ok(Some(Versioned { document, version: record.version })),
+        None => Err(ReadError::Unreadable(format!("{kind}/{name}"))),
+    }
+}
+
+/// All documents of a kind that can be read.
 pub async fn list(app: &App, kind: &str) -> Result<Vec<Versioned>, StoreError> {
     let records = app.store.list(&Document::root().child(kind)).await?;
-    let versioned = |record| Ok(Versioned { document: decode(&record)?, version: record.version });
-    records.into_iter().map(versioned).collect()
+    let versioned = |record: Record| match open(app, &record) {
+        Ok(Some(document)) => Some(Ok(Versioned { document, version: record.version })),
+        Ok(None) => None,
+        Err(error) => Some(Err(error)),
+    };
+    records.into_iter().filter_map(versioned).collect()
 }
 
-/// Writes what `edit` makes of the value that is there, if its version is the one that was given.
+/// Writes what `edit` makes of what is there, if its version is the one that was given.
 pub async fn write<E: Send>(
     app: &App,
     origin: &Origin,
     (kind, name): (&'static str, &str),
     (expect, version): (Expect, Option<u64>),
-    edit: impl Fn(Option<&Value>) -> Result<Value, E> + Sync,
+    edit: impl Fn(Before<'_>) -> Result<Value, E> + Sync,
 ) -> Result<Versioned, DocumentError<E>> {
     let (path, edit) = (&Document::path(kind, name), &edit);
     carry_out(app, origin, |now| {
         Box::pin(async move {
             let record = app.store.get(path).await?;
-            let before: Option<Document> = record.as_ref().map(decode).transpose()?;
             match (&record, expect) {
                 (Some(_), Expect::Missing) => return Err(DocumentError::Exists),
                 (None, Expect::There) => return Err(DocumentError::NotFound),
@@ -76,29 +128,46 @@ pub async fn write<E: Send>(
             if version.is_some_and(|version| version != current) {
                 return Err(DocumentError::Conflict(current));
             }
-            let old = before.as_ref().map(|it| &it.value);
-            let value = edit(old).map_err(DocumentError::Invalid)?;
+            let opened = match &record {
+                Some(record) => open(app, record)?,
+                None => None,
+            };
+            let before = match (&record, &opened) {
+                (None, _) => Before::Nothing,
+                (Some(_), None) => Before::Unreadable,
+                (Some(_), Some(document)) => Before::Value(&document.value),
+            };
             let after = Document {
-                value: value.clone(),
-                created_at: before.as_ref().map_or(now, |it| it.created_at),
+                value: edit(before).map_err(DocumentError::Invalid)?,
+                sealed: None,
+                created_at: opened.as_ref().map_or(now, |it| it.created_at),
                 modified_at: now,
             };
+            let stored = document_secrets::seal(&app.master, &purpose(path), kind, after.clone());
             let op = match &record {
-                Some(record) => put(path.clone(), &after, record.version),
-                None => create(path.clone(), &after),
+                Some(record) => put(path.clone(), &stored, record.version),
+                None => create(path.clone(), &stored),
             };
-            let change = Change {
-                ops: vec![op],
-                action: "settings.write",
-                room: Room::Ordinary,
-                subject: format!("{kind}/{name}"),
-                before: old.cloned().unwrap_or_default(),
-                after: value,
-            };
+            let values = (before.in_audit(), after.value.clone());
+            let change = audited("settings.write", op, (kind, name), values);
             Ok(Attempt::Commit(change, Versioned { document: after, version: current + 1 }))
         })
     })
     .await
+}
+
+fn audited(
+    action: &'static str,
+    op: Op,
+    (kind, name): (&str, &str),
+    (mut before, mut after): (Value, Value),
+) -> Change {
+    document_secrets::redact(kind, &mut before, &mut after);
+    let room = match op {
+        Op::Delete { .. } => Room::Reserve,
+        _ => Room::Ordinary,
+    };
+    Change { ops: vec![op], action, room, subject: format!("{kind}/{name}"), before, after }
 }
 
 /// The same with a value that does not depend on the one before.
@@ -125,15 +194,9 @@ pub async fn delete(
             if version.is_some_and(|version| version != record.version) {
                 return Err(DocumentError::Conflict(record.version));
             }
-            let before: Document = decode(&record)?;
-            let change = Change {
-                ops: vec![Op::Delete { path: path.clone(), version: record.version }],
-                action: "settings.delete",
-                room: Room::Reserve,
-                subject: format!("{kind}/{name}"),
-                before: before.value,
-                after: Value::Null,
-            };
+            let before = open(app, &record)?.map_or(UNREADABLE.into(), |before| before.value);
+            let op = Op::Delete { path: path.clone(), version: record.version };
+            let change = audited("settings.delete", op, (kind, name), (before, Value::Null));
             Ok(Attempt::Commit(change, ()))
         })
     })

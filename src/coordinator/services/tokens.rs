@@ -8,7 +8,7 @@ use crate::{
         app::App,
         change::{Change, Origin},
         cluster::Cluster,
-        records::{Actor, Revocation, TokenRecord, UseRecord, create, decode, put},
+        records::{Actor, Revocation, TokenRecord, UseRecord, create, decode, put, readable},
     },
     model::{CoordinatorAddress, Role, RoleSet, Secret, TokenId},
     rt::Timestamp,
@@ -224,7 +224,7 @@ pub async fn revoke_token(
 /// The uses of a token so far.
 pub async fn uses_of(app: &App, token: TokenId) -> Result<Vec<UseRecord>, StoreError> {
     let records = app.store.list(&UseRecord::root(token)).await?;
-    records.iter().map(decode).collect()
+    records.iter().filter_map(|record| readable(record).transpose()).collect()
 }
 
 /// The tokens that a list shows: persistent ones that are still good.

@@ -25,7 +25,10 @@ use crate::{
             extract::Query,
         },
         records::{Actor, AuditPlace, AuditRecord},
-        services::audit::{AuditFilter, read_audit},
+        services::{
+            audit::{AuditFilter, read_audit},
+            document_secrets::redact,
+        },
     },
     rt::Timestamp,
     store::StoreError,
@@ -58,7 +61,11 @@ pub struct AuditParameters {
     format: Option<String>,
 }
 
-fn shown(record: AuditRecord) -> AuditEntry {
+fn shown(mut record: AuditRecord) -> AuditEntry {
+    // Earlier versions left secrets of settings in their records, which are never altered.
+    if let Some((kind, _)) = record.subject.split_once('/') {
+        redact(kind, &mut record.before, &mut record.after);
+    }
     let (kind, name) = match record.actor {
         Actor::User(name) => ("user", Some(name)),
         Actor::Host(runner) => ("host", Some(runner.to_string())),

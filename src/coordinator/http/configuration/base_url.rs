@@ -13,7 +13,7 @@ use crate::{
             version::{VersionParameter, VersionedReply, with_version, with_version_of},
         },
         server::API_PORT,
-        services::documents::{self, DocumentError, Expect, Versioned},
+        services::documents::{self, DocumentError, Expect, ReadError, Versioned},
     },
     rt::Timestamp,
     wire::{FailedReply, platform::ApiBaseUrlData},
@@ -23,12 +23,14 @@ const KIND: &str = "api";
 const NAME: &str = "base-url";
 const LONGEST: usize = 1024;
 
+fn unreadable() -> ApiError {
+    let code = "adminconsole.base_url.invalid_persisted_data";
+    ApiError::contract(StatusCode::INTERNAL_SERVER_ERROR, code, "what is stored is not a URL")
+}
+
 fn read(versioned: Versioned) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
     let Versioned { document, version } = versioned;
-    let value = ApiBaseUrlData::deserialize(&document.value).map_err(|_| {
-        let code = "adminconsole.base_url.invalid_persisted_data";
-        ApiError::contract(StatusCode::INTERNAL_SERVER_ERROR, code, "what is stored is not a URL")
-    })?;
+    let value = ApiBaseUrlData::deserialize(&document.value).map_err(|_| unreadable())?;
     Ok(with_version_of(&document, version, value))
 }
 
@@ -43,7 +45,11 @@ pub async fn get(
     _permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
-    if let Some(stored) = documents::read(&app, KIND, NAME).await? {
+    let stored = documents::read(&app, KIND, NAME).await.map_err(|error| match error {
+        ReadError::Unreadable(_) => unreadable(),
+        ReadError::Store(error) => error.into(),
+    })?;
+    if let Some(stored) = stored {
         return read(stored);
     }
     let own = app.addresses.first().ok_or_else(|| {

@@ -19,7 +19,10 @@ use crate::{
             version::{VersionParameter, VersionedReply, with_version, with_version_of},
         },
         records::HostRecord,
-        services::documents::{self, DocumentError, Expect, Versioned},
+        services::{
+            document_secrets::without_secrets,
+            documents::{self, Before, DocumentError, Expect, Versioned},
+        },
     },
     model::Role,
     rt::Timestamp,
@@ -31,14 +34,6 @@ use crate::{
 
 const KIND: &str = "proxies";
 const SETTINGS: &str = "settings";
-
-/// What is never shown to those who may change nothing.
-const SECRETS: [&str; 4] = [
-    "/signature_secret",
-    "/http_settings/cookie_secret",
-    "/http_settings/user_cookie_key",
-    "/http_settings/sso_settings/sso_secret",
-];
 
 pub fn shown(app: &App, host: &HostRecord) -> ProxyInfo {
     let tags = &host.facts.proxy_tags.0;
@@ -63,26 +58,30 @@ async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {
     Ok(documents::read(app, KIND, SETTINGS).await?)
 }
 
+/// What was set, or nothing at all; secrets are empty for those who may not see them.
 pub async fn settings(app: &App, with_secrets: bool) -> Result<ProxiesSettings, ApiError> {
-    let value = stored(app).await?.map(|it| it.document.value);
-    Ok(read(value.unwrap_or_default(), with_secrets))
-}
-
-fn read(mut value: Value, with_secrets: bool) -> ProxiesSettings {
-    if !with_secrets {
-        for secret in SECRETS {
-            if let Some(secret) = value.pointer_mut(secret) {
-                *secret = "".into();
-            }
-        }
+    match stored(app).await? {
+        Some(stored) => read(stored.document.value, with_secrets),
+        None => Ok(ProxiesSettings::default()),
     }
-    serde_json::from_value(value).unwrap_or_default()
 }
 
-fn versioned(stored: Versioned, with_secrets: bool) -> VersionedReply<ProxiesSettings> {
+fn read(value: Value, with_secrets: bool) -> Result<ProxiesSettings, ApiError> {
+    let value = if with_secrets { value } else { without_secrets(KIND, value) };
+    serde_json::from_value(value).map_err(|_| unreadable())
+}
+
+fn unreadable() -> ApiError {
+    ApiError::Unreadable(format!("{KIND}/{SETTINGS}"))
+}
+
+fn versioned(
+    stored: Versioned,
+    with_secrets: bool,
+) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     let Versioned { mut document, version } = stored;
-    let settings = read(document.value.take(), with_secrets);
-    with_version_of(&document, version, settings)
+    let settings = read(document.value.take(), with_secrets)?;
+    Ok(with_version_of(&document, version, settings))
 }
 
 /// List the proxies
@@ -96,7 +95,11 @@ pub async fn list(
     permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<ProxyOverview>, ApiError> {
-    let settings = settings(&app, ChangeHosts::allows(permit.user.role)).await?;
+    let settings = match settings(&app, ChangeHosts::allows(permit.user.role)).await {
+        // Settings that cannot be read do not hide the proxies; whoever asks for them is told.
+        Err(ApiError::Unreadable(_)) => ProxiesSettings::default(),
+        settings => settings?,
+    };
     let proxies = all_proxies(&app);
     let proxies_count = int32(proxies.len());
     Ok(Json(ProxyOverview { proxies_count, settings, proxies }))
@@ -134,19 +137,21 @@ pub async fn get_settings(
     State(app): State<Arc<App>>,
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     let with_secrets = ChangeHosts::allows(permit.user.role);
-    Ok(match stored(&app).await? {
+    match stored(&app).await? {
         Some(stored) => versioned(stored, with_secrets),
-        None => with_version(Default::default(), 0, Timestamp::EPOCH, Timestamp::EPOCH),
-    })
+        None => Ok(with_version(Default::default(), 0, Timestamp::EPOCH, Timestamp::EPOCH)),
+    }
 }
 
 async fn write(
     app: &App,
     permit: &Permit<ChangeHosts>,
     version: &VersionParameter,
-    edit: impl Fn(Option<&Value>) -> Result<Value, ApiError> + Sync,
+    edit: impl Fn(Before<'_>) -> Result<ProxiesSettings, ApiError> + Sync,
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     let expected = (Expect::Either, version.get()?);
+    let edit =
+        |before: Before<'_>| serde_json::to_value(edit(before)?).map_err(|_| ApiError::Internal);
     let written = documents::write(app, &permit.origin, (KIND, SETTINGS), expected, edit).await;
     let written = written.map_err(|error| match error {
         DocumentError::Invalid(error) => error,
@@ -156,7 +161,7 @@ async fn write(
             ApiError::contract(StatusCode::CONFLICT, code, error.to_string())
         }
     })?;
-    Ok(versioned(written, true))
+    versioned(written, true)
 }
 
 /// Replace the settings of all proxies
@@ -177,8 +182,7 @@ pub async fn set_settings(
     Query(version): Query<VersionParameter>,
     Body(request): Body<ProxiesSettings>,
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
-    let value = serde_json::to_value(&request).map_err(|_| ApiError::Internal)?;
-    write(&app, &permit, &version, |_| Ok(value.clone())).await
+    write(&app, &permit, &version, |_| Ok(request.clone())).await
 }
 
 /// Change what is given of the settings of all proxies; null leaves it as it was
@@ -200,12 +204,16 @@ pub async fn update_settings(
     Body(request): Body<Value>,
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     write(&app, &permit, &version, |before| {
-        let before = read(before.cloned().unwrap_or_default(), true);
+        let before = match before {
+            Before::Nothing => ProxiesSettings::default(),
+            // Nobody could say what is left of them.
+            Before::Unreadable => return Err(unreadable()),
+            Before::Value(value) => read(value.clone(), true)?,
+        };
         let mut value = serde_json::to_value(before).map_err(|_| ApiError::Internal)?;
         merge(&mut value, &request);
-        serde_json::from_value::<ProxiesSettings>(value.clone())
-            .map_err(|_| ApiError::InvalidBody("a setting has a wrong type".into()))?;
-        Ok(value)
+        serde_json::from_value(value)
+            .map_err(|_| ApiError::InvalidBody("a setting has a wrong type".into()))
     })
     .await
 }

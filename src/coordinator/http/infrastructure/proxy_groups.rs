@@ -51,10 +51,14 @@ fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
     }
 }
 
-fn read(versioned: Versioned) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
+fn unreadable(id: &str) -> ApiError {
+    ApiError::Unreadable(format!("{KIND}/{id}"))
+}
+
+fn read(id: &str, versioned: Versioned) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     let Versioned { document, version } = versioned;
     let group = ProxiesFilteredGroup::deserialize(&document.value);
-    Ok(with_version_of(&document, version, group.map_err(|_| ApiError::Internal)?))
+    Ok(with_version_of(&document, version, group.map_err(|_| unreadable(id))?))
 }
 
 async fn find(app: &App, id: &str) -> Result<Versioned, ApiError> {
@@ -85,8 +89,10 @@ pub async fn healths(
 ) -> Result<Vec<(ProxiesFilteredGroupHealth, Health)>, ApiError> {
     let mut healths = Vec::new();
     for versioned in documents::list(app, KIND).await? {
-        let (_, Json(group)) = read(versioned)?;
-        healths.push(health_of(group, proxies));
+        // One that cannot be read does not hide the others.
+        if let Ok(group) = ProxiesFilteredGroup::deserialize(&versioned.document.value) {
+            healths.push(health_of(group, proxies));
+        }
     }
     Ok(healths)
 }
@@ -101,7 +107,7 @@ async fn write(
     let group = ProxiesFilteredGroup { id: Some(id.to_owned()), ..group };
     let value = serde_json::to_value(group).map_err(|_| ApiError::Internal)?;
     let written = documents::replace(app, &permit.origin, (KIND, id), expected, &value).await;
-    read(written.map_err(|error| from_document(id, error))?)
+    read(id, written.map_err(|error| from_document(id, error))?)
 }
 
 /// Make a group of proxies
@@ -144,7 +150,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
-    read(find(&app, &id).await?)
+    read(&id, find(&app, &id).await?)
 }
 
 /// Replace a group of proxies
@@ -230,7 +236,7 @@ pub async fn health(
     Path(id): Path<String>,
     Query(given): Query<HealthParameters>,
 ) -> Result<(StatusCode, Json<ProxiesFilteredGroupHealth>), ApiError> {
-    let (_, Json(group)) = read(find(&app, &id).await?)?;
+    let (_, Json(group)) = read(&id, find(&app, &id).await?)?;
     let (shown, health) = health_of(group, &all_proxies(&app));
     Ok((given.status(health)?, Json(shown)))
 }

@@ -101,9 +101,21 @@ fn aggregate(app: &App, id: &str, stored: Option<Versioned>) -> RoleAggregate {
 /// The document of a role that there is; a built-in one may have none.
 async fn stored(app: &App, id: &str) -> Result<Option<Versioned>, ApiError> {
     let stored = documents::read(app, KIND, id).await?;
+    if let Some(Versioned { document, .. }) = &stored {
+        let unreadable = |_| ApiError::Unreadable(format!("{KIND}/{id}"));
+        RoleDefinition::deserialize(&document.value).map_err(unreadable)?;
+    }
     match stored.is_some() || built_in(id) {
         true => Ok(stored),
         false => Err(not_found(id)),
+    }
+}
+
+/// Whether there is such a role, whether or not its document can be read.
+async fn exists(app: &App, id: &str) -> Result<(), ApiError> {
+    match stored(app, id).await {
+        Ok(_) | Err(ApiError::Unreadable(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -204,7 +216,7 @@ pub async fn update(
     Query(version): Query<VersionParameter>,
     Body(request): Body<RoleDefinition>,
 ) -> Result<Json<RoleAggregate>, ApiError> {
-    stored(&app, &id).await?;
+    exists(&app, &id).await?;
     let value = serde_json::to_value(RoleDefinition { id: id.clone(), ..request })
         .map_err(|_| ApiError::Internal)?;
     let expected = (Expect::Either, version.get()?);
@@ -244,8 +256,8 @@ pub async fn delete(
     Path(id): Path<String>,
     Query(given): Query<DeleteParameters>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    let role = find(&app, &id).await?;
-    let in_use = !role.blessings.value.runner_ids_to_blessing.is_empty();
+    exists(&app, &id).await?;
+    let in_use = app.registry.view().hosts().any(|host| has(host, &id));
     if built_in(&id) || (in_use && given.skip_validations != Some(true)) {
         let message = format!("the role {id} is one that hosts have, or can always have");
         return Err(ApiError::contract(StatusCode::BAD_REQUEST, "roles.in_use", message));
