@@ -126,7 +126,7 @@ impl Pages {
             let who = format!("{} {actor}", record.actor_kind).trim_end().to_owned();
             [record.at, who, record.source_address.to_string(), record.action, record.subject]
         });
-        output.line(&table(["AT", "WHO", "FROM", "ACTION", "SUBJECT"], rows));
+        output.lines(table(["AT", "WHO", "FROM", "ACTION", "SUBJECT"], rows));
         if more {
             output.note("there are older changes; give --size NUMBER to see more");
         }

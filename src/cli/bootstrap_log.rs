@@ -8,7 +8,7 @@ use std::{
 use crate::{
     agent::{Progress, Step},
     host::{open_dir::OpenDir, service::invoking_user},
-    model::Failure,
+    model::{Failure, printable::escaped},
     rt::{Clock, files},
 };
 
@@ -59,7 +59,7 @@ impl Progress for BootstrapLog<'_> {
     }
 
     fn finished(&self, step: Step, result: &str) {
-        self.write("INFO", &format!("{}: {result}", step.name()));
+        self.write("INFO", &format!("{}: {}", step.name(), escaped(result)));
         self.beside.finished(step, result);
     }
 

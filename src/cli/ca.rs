@@ -51,9 +51,7 @@ pub fn ca(CaVerb::Show(arguments): CaVerb, output: Output) -> Result<Exit, Failu
             output.line(&format!("fingerprint  {pin}"));
         }
     }
-    if !certificate.is_empty() {
-        output.line(certificate);
-    }
+    output.lines(certificate.lines());
     Ok(Exit::Success)
 }
 

@@ -37,6 +37,10 @@ fn show(output: Output, code: Code, short: bool) {
     } else if short {
         output.line(&format!("{name:<34} exit {exit:>2}"));
     } else {
-        output.line(&format!("{name} (exit {exit})\n{}\nFix: {}", code.cause(), code.fix()));
+        output.lines([
+            format!("{name} (exit {exit})"),
+            code.cause().to_owned(),
+            format!("Fix: {}", code.fix()),
+        ]);
     }
 }

@@ -11,11 +11,14 @@ use super::{
 };
 use crate::{
     client::HttpVerb,
-    model::{Exit, Failure, RoleSet, RunnerId},
+    model::{Exit, Failure, RoleSet, RunnerId, printable::cut},
 };
 
 const RUNNERS: &str = "/api/v1/platform/infrastructure/runners";
 const ALLOCATORS: &str = "/api/v1/platform/infrastructure/allocators";
+
+/// Characters of a value in words; '--json' has all of it.
+pub const LONGEST_VALUE: usize = 256;
 
 #[derive(clap::Subcommand)]
 pub enum HostVerb {
@@ -127,7 +130,7 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         ]
     });
     let heads = ["RUNNER ID", "HOST IP", "ZONE", "ROLES", "CONNECTED", "HEALTHY"];
-    output.line(&table(heads, rows));
+    output.lines(table(heads, rows));
     Ok(())
 }
 
@@ -145,9 +148,9 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
         return Ok(());
     }
     let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => cut(text, LONGEST_VALUE),
         Value::Null => "-".into(),
-        other => other.to_string(),
+        other => cut(&other.to_string(), LONGEST_VALUE),
     };
     let mut lines = vec![format!("runner id   {}", text(&runner["runner_id"]))];
     for name in ["host_ip", "zone", "connected", "healthy", "boot_id"] {
@@ -181,7 +184,7 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
             text(&copy["seen_at"])
         ));
     }
-    output.line(&lines.join("\n"));
+    output.lines(lines);
     Ok(())
 }
 

@@ -1,6 +1,15 @@
-use std::{env, fs, io::IsTerminal, os::linux::fs::MetadataExt, str::FromStr};
+use std::{env, fmt, fs, io::IsTerminal, os::linux::fs::MetadataExt, str::FromStr};
 
-use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::field::Field;
+use tracing_subscriber::{
+    field::MakeExt,
+    filter::Targets,
+    fmt::format::{Writer, debug_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::model::printable::escaped;
 
 /// The variable that says what is logged, as `level` or `target=level,…`.
 const VARIABLE: &str = "ECE_AGENT_LOG";
@@ -18,11 +27,21 @@ pub fn start(default: &str) {
         let _ = registry.with(journal.with_field_prefix(None)).try_init();
         return;
     }
-    let to_stderr = fmt::layer()
+    let to_stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        .fmt_fields(debug_fn(plain_field).delimited(" "));
     let _ = registry.with(to_stderr).try_init();
+}
+
+/// A field of a log line. What other machines have said of themselves may be in it.
+fn plain_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", escaped(&text)),
+        name => write!(writer, "{name}={}", escaped(&text)),
+    }
 }
 
 /// systemd says which file it has connected to standard error; it may have been replaced since.
@@ -30,4 +49,29 @@ fn is_journal() -> bool {
     let Ok(stream) = env::var("JOURNAL_STREAM") else { return false };
     let Ok(found) = fs::metadata("/proc/self/fd/2") else { return false };
     stream == format!("{}:{}", found.st_dev(), found.st_ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_plain_text_whatever_its_fields_hold() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(Arc::new(file.reopen().expect("opened")))
+            .with_ansi(false)
+            .fmt_fields(debug_fn(plain_field).delimited(" "));
+        let hostile = "\u{1b}[2J\n\u{9b}\u{202e}";
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(shown = %hostile, debugged = hostile, "a host said {hostile}");
+        });
+        let log = fs::read_to_string(file.path()).expect("read");
+        assert_eq!(log.lines().count(), 1, "{log}");
+        let plain = r"\u{1b}[2J\u{a}\u{9b}\u{202e}";
+        assert!(log.contains(&format!("a host said {plain} shown={plain} debugged=")), "{log}");
+        assert!(!log.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{log:?}");
+    }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::model::Failure;
+use crate::model::{
+    Failure,
+    printable::{escaped, escaped_json, escaped_lines},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -41,18 +44,24 @@ impl Output {
 
     /// A line of what was asked for.
     pub fn line(self, text: &str) {
-        println!("{}", plain(text));
+        println!("{}", escaped(text));
+    }
+
+    /// The same of several. Only what ends a line here does so on a terminal.
+    pub fn lines<T: AsRef<str>>(self, lines: impl IntoIterator<Item = T>) {
+        lines.into_iter().for_each(|line| self.line(line.as_ref()));
     }
 
     /// A line beside what was asked for; nothing with JSON.
     pub fn note(self, text: &str) {
         if !self.is_json() {
-            eprintln!("{}", plain(text));
+            eprintln!("{}", escaped(text));
         }
     }
 
     pub fn json(self, value: &impl serde::Serialize) {
-        println!("{}", serde_json::to_string(value).expect("plain data"));
+        let text = serde_json::to_string(value).expect("plain data");
+        println!("{}", escaped_json(&text));
     }
 
     /// One of the events that `--json` promises.
@@ -67,8 +76,8 @@ impl Output {
         match self.style {
             Style::Json => self.event("failed", shown(failure)),
             Style::Text => {
-                eprintln!("error: {} [{}]", plain(&failure.message), plain(failure.code()));
-                eprintln!("  fix: {}", plain(&failure.fix));
+                tell("error", failure);
+                eprintln!("  fix: {}", escaped(&failure.fix));
             }
         }
     }
@@ -76,30 +85,21 @@ impl Output {
     pub fn waiting(self, reason: &Failure) {
         match self.style {
             Style::Json => self.event("waiting", shown(reason)),
-            Style::Text => {
-                eprintln!("waiting: {} [{}]", plain(&reason.message), plain(reason.code()));
-            }
+            Style::Text => tell("waiting", reason),
         }
     }
 
     pub fn warning(self, failure: &Failure) {
         match self.style {
             Style::Json => self.event("warning", shown(failure)),
-            Style::Text => {
-                eprintln!("warning: {} [{}]", plain(&failure.message), plain(failure.code()));
-            }
+            Style::Text => tell("warning", failure),
         }
     }
 }
 
-/// Without what a terminal takes for a command: some of it was said by other users and machines.
-fn plain(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\n' | '\t' => c,
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
-        c => c,
-    };
-    text.chars().map(shown).collect()
+/// The message of a failure has the line ends that it was made with.
+fn tell(what: &str, failure: &Failure) {
+    eprintln!("{what}: {} [{}]", escaped_lines(&failure.message), escaped(failure.code()));
 }
 
 fn shown(failure: &Failure) -> Value {
@@ -109,15 +109,4 @@ fn shown(failure: &Failure) -> Value {
         "fix": failure.fix,
         "exit": failure.exit() as u8,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_say_is_no_command_to_a_terminal() {
-        assert_eq!(plain("a\tb\nc"), "a\tb\nc");
-        assert_eq!(plain("\u{1b}[2J\r\u{9b}1mroot"), "\u{fffd}[2J\u{fffd}\u{fffd}1mroot");
-    }
 }

@@ -49,7 +49,7 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
 fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), Failure> {
     match status {
         Some(status) if output.is_json() => output.json(&status),
-        Some(status) => output.line(&in_words(&status)),
+        Some(status) => output.lines(in_words(&status)),
         None => return Err(not_running(output, state)?),
     }
     Ok(())
@@ -77,7 +77,7 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
     Ok(Failure::new(Code::DaemonNotRunning, message).with_fix(fix))
 }
 
-fn in_words(status: &Status) -> String {
+fn in_words(status: &Status) -> Vec<String> {
     let state = match status.state {
         AgentState::Joining => "waiting to join",
         AgentState::Connecting => "connecting",
@@ -114,5 +114,5 @@ fn in_words(status: &Status) -> String {
         lines.push(format!("warning      {} [{}]", warning.message, warning.code));
     }
     lines.push(format!("daemon       process {}, version {}", status.pid, status.version));
-    lines.join("\n")
+    lines
 }

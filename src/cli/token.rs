@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     access::{AccessArguments, api_failure},
+    host::LONGEST_VALUE,
     output::Output,
     run_to_end,
     table::table,
@@ -12,7 +13,10 @@ use crate::{
     client::HttpVerb,
     config::read_token,
     coordinator::API_PORT,
-    model::{Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, Secret, TokenId},
+    model::{
+        Code, CoordinatorAddress, Exit, Failure, HOSTS_PORT, RoleSet, Secret, TokenId,
+        printable::cut,
+    },
     rt::{Clock, Timestamp},
     token::{Claims, UnverifiedToken},
     wire::{audit::TokenLedger, downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
@@ -155,7 +159,7 @@ fn inspect(arguments: InspectArguments, output: Output) -> Result<(), Failure> {
             "max_uses": claims.max_uses,
         }));
     } else {
-        output.line(&in_words(token.claims(), now));
+        output.lines(in_words(token.claims(), now));
     }
     Ok(())
 }
@@ -164,10 +168,10 @@ fn is_expired(claims: &Claims, now: Timestamp) -> bool {
     claims.expires_at.is_some_and(|expiry| now >= expiry)
 }
 
-fn in_words(claims: &Claims, now: Timestamp) -> String {
+fn in_words(claims: &Claims, now: Timestamp) -> Vec<String> {
     let listed = |items: Vec<String>, none: &str| match items.is_empty() {
         true => none.to_owned(),
-        false => items.join(", "),
+        false => cut(&items.join(", "), LONGEST_VALUE),
     };
     let validity = match claims.expires_at {
         _ if claims.is_persistent() => "persistent: good until it is revoked".to_owned(),
@@ -177,14 +181,17 @@ fn in_words(claims: &Claims, now: Timestamp) -> String {
     };
     let pins = claims.pins.iter().map(ToString::to_string).collect();
     let coordinators = claims.coordinators.iter().map(ToString::to_string).collect();
-    [
+    vec![
         format!("token id      {}", claims.id),
         format!(
             "roles         {}",
             listed(claims.roles.clone(), "none: the host gets roles later")
         ),
         format!("validity      {validity}"),
-        format!("signed by     {} (not checked: only the coordinator can)", claims.issuer),
+        format!(
+            "signed by     {} (not checked: only the coordinator can)",
+            cut(&claims.issuer, LONGEST_VALUE)
+        ),
         format!(
             "pins          {}",
             listed(pins, "none: a join needs --ca-fingerprint or --ca-cert")
@@ -195,7 +202,6 @@ fn in_words(claims: &Claims, now: Timestamp) -> String {
             claims.max_uses.map_or("any number".into(), |max| format!("at most {max}"))
         ),
     ]
-    .join("\n")
 }
 
 fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
@@ -230,9 +236,10 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
     } else {
         output.line(&reply.token);
         if let Some(with_curl) = with_curl {
-            output.line(&format!("\nOn a new host that has curl and nothing else:\n{with_curl}"));
+            output.lines(["", "On a new host that has curl and nothing else:"]);
+            output.lines(with_curl.lines());
         }
-        output.line(&format!("\nOn a new host that has ece-agent:\n{command}"));
+        output.lines(["", "On a new host that has ece-agent:", &command]);
     }
     Ok(())
 }
@@ -281,7 +288,7 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         let roles = if token.roles.is_empty() { "none".into() } else { token.roles.join(", ") };
         [token.token_id, roles, token.description.unwrap_or_default()]
     });
-    output.line(&table(["TOKEN ID", "ROLES", "DESCRIPTION"], rows));
+    output.lines(table(["TOKEN ID", "ROLES", "DESCRIPTION"], rows));
     Ok(())
 }
 
@@ -305,7 +312,7 @@ fn ledger(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         let hosts: Vec<&str> = token.uses.iter().map(|used| used.runner_id.as_str()).collect();
         [token.token_id, roles, state, token.created_by, hosts.join(" ")]
     });
-    output.line(&table(["TOKEN ID", "ROLES", "VALIDITY", "MADE BY", "HOSTS"], rows));
+    output.lines(table(["TOKEN ID", "ROLES", "VALIDITY", "MADE BY", "HOSTS"], rows));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ impl Mistake {
             [only] => only.code,
             _ => Code::ConfigInvalid,
         };
-        Failure::new(code, texts.join("\n"))
+        Failure::in_lines(code, &texts.join("\n"))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     agent::{AgentState, Status, StatusBoard},
-    model::Failure,
+    model::{Failure, printable::escaped},
     rt::{Shutdown, Timestamp},
 };
 
@@ -36,12 +36,12 @@ pub async fn tell_service_manager(board: StatusBoard, shutdown: Shutdown) {
 
 /// The daemon runs, and this is what it does.
 pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    tell(&[NotifyState::Ready, NotifyState::Status(&escaped(status))]);
 }
 
-/// What the daemon does now, in words.
+/// What the daemon does now, in words. A line end in it would begin another message.
 pub fn say(status: &str) {
-    tell(&[NotifyState::Status(status)]);
+    tell(&[NotifyState::Status(&escaped(status))]);
 }
 
 /// A host that is not a member yet waits for this since then.

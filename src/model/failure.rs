@@ -1,9 +1,12 @@
 use std::{borrow::Cow, fmt};
 
-use super::{Code, Exit};
+use super::{
+    Code, Exit,
+    printable::{escaped, escaped_lines},
+};
 
 /// What an operator is told when something did not work: a stable code, what was met, and
-/// what to do about it.
+/// what to do about it. All of it is plain text, whoever said it first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     code: Cow<'static, str>,
@@ -17,28 +20,32 @@ impl Failure {
         Self {
             code: code.name().into(),
             exit: code.exit(),
-            message: message.into(),
+            message: escaped(&message.into()).into_owned(),
             fix: code.fix().into(),
         }
     }
 
+    /// With a message of several lines, whose ends this program has put there.
+    pub fn in_lines(code: Code, message: &str) -> Self {
+        Self { message: escaped_lines(message), ..Self::new(code, "") }
+    }
+
     /// With a fix that knows more than the code's own.
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Cow::Owned(fix.into());
+        self.fix = Cow::Owned(escaped(&fix.into()).into_owned());
         self
     }
 
     /// What a coordinator said, whose code may be one that only a newer version knows.
     pub fn from_wire(code: &str, message: impl Into<String>, fix: Option<String>) -> Self {
-        let message = message.into();
         match (Code::from_name(code), fix) {
             (Some(code), None) => Self::new(code, message),
             (Some(code), Some(fix)) => Self::new(code, message).with_fix(fix),
             (None, fix) => Self {
-                code: code.to_owned().into(),
+                code: escaped(code).into_owned().into(),
                 exit: Exit::Refused,
-                message,
-                fix: fix.unwrap_or_else(|| "see the coordinator's log".into()).into(),
+                ..Self::new(Code::Internal, message)
+                    .with_fix(fix.unwrap_or_else(|| "see the coordinator's log".into()))
             },
         }
     }

@@ -6,6 +6,7 @@ mod code;
 mod failure;
 mod fingerprint;
 mod ids;
+pub mod printable;
 mod roles;
 mod secret;
 mod tags;

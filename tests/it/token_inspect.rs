@@ -45,3 +45,33 @@ fn what_is_not_a_token_is_refused_with_its_code() {
         Finished::of(&mut agent(["token", "inspect", "--json", text])).refused(10, code);
     }
 }
+
+/// What an attacker has put into the claims of a token reaches no terminal as it is.
+#[test]
+fn what_a_token_says_of_itself_is_shown_as_plain_text_and_not_at_any_length() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let issuer =
+        format!("\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\nuses  none\u{feff}{}", "x".repeat(6_000));
+    let claims = serde_json::json!({
+        "sub": "46977b7d-a3e6-4605-b70d-1723129af8e4",
+        "roles": ["\u{1b}[8m", "proxy"],
+        "iss": issuer,
+        "exp": 1_493_646_213,
+    });
+    let header = part(serde_json::json!({ "typ": "JWT", "alg": "HS256" }));
+    let token = format!("{header}.{}.{}", part(claims), URL_SAFE_NO_PAD.encode([0; 32]));
+    let shown = Finished::of(&mut agent(["token", "inspect", &token])).expect(0).stdout;
+    assert!(
+        shown.contains("\\u{1b}]0;owned\\u{7}\\u{9b}2J\\u{202e}\\u{a}uses  none\\u{feff}"),
+        "{shown}"
+    );
+    assert_eq!(shown.lines().count(), 7, "{shown}");
+    assert!(shown.len() < 2_000 && shown.contains('…'), "{shown}");
+    let odd = |c: char| c.is_control() && c != '\n' || "\u{202e}\u{feff}".contains(c);
+    assert!(!shown.contains(odd), "{shown:?}");
+
+    let json = Finished::of(&mut agent(["token", "inspect", "--json", &token]));
+    assert!(!json.stdout.contains(odd), "{:?}", json.stdout);
+    assert_eq!(json.json()["issuer"], issuer);
+}

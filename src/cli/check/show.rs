@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::preflight::{Outcome, Severity};
 
 /// A line for each check, and one for the fix where there is something to fix.
-pub fn in_words(outcomes: &[Outcome]) -> String {
+pub fn in_words(outcomes: &[Outcome]) -> Vec<String> {
     let mut lines = Vec::new();
     for it in outcomes {
         let needed = match (&*it.needed, it.severity) {
@@ -16,7 +16,7 @@ pub fn in_words(outcomes: &[Outcome]) -> String {
             lines.push(format!("{:<8} {:<30} fix: {}", "", "", it.fix));
         }
     }
-    lines.join("\n")
+    lines
 }
 
 pub fn as_json(outcomes: &[Outcome]) -> Vec<Value> {

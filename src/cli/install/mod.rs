@@ -291,5 +291,5 @@ fn ended(child: &mut Child, state: &StateDir) -> Option<Failure> {
     let last = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  ");
     let message = format!("the daemon ended at once ({status}); its log ends with\n  {last}");
     let fix = format!("See {}, then repeat the command.", state.log().display());
-    Some(Failure::new(Code::DaemonNotStarted, message).with_fix(fix))
+    Some(Failure::in_lines(Code::DaemonNotStarted, &message).with_fix(fix))
 }

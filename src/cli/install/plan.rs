@@ -59,7 +59,7 @@ impl Installation {
             let event = json!({ "checks": show::as_json(&outcomes), "would": plan });
             self.output.event("plan", event);
         } else {
-            self.output.line(&show::in_words(&outcomes));
+            self.output.lines(show::in_words(&outcomes));
             for line in &plan {
                 self.output.line(&format!("would {line}"));
             }

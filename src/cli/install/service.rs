@@ -61,7 +61,7 @@ impl Layout {
 }
 
 pub fn service_failed(error: &CommandError) -> Failure {
-    Failure::new(Code::ServiceFailed, error.to_string())
+    Failure::in_lines(Code::ServiceFailed, &error.to_string())
 }
 
 fn not_made(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Failure {
@@ -256,8 +256,9 @@ pub fn copy_binary(from: &Path, target: &Path) -> io::Result<()> {
 }
 
 fn place_user() -> Result<Owner, Failure> {
-    let find =
-        || service_user().map_err(|error| Failure::new(Code::ServiceFailed, error.to_string()));
+    let find = || {
+        service_user().map_err(|error| Failure::in_lines(Code::ServiceFailed, &error.to_string()))
+    };
     if let Some(user) = find()? {
         return Ok(user);
     }
@@ -338,7 +339,7 @@ fn place_unit(settings: &HostSettings) -> Result<String, Failure> {
 fn start_service() -> Result<String, Failure> {
     let with_log = |error: CommandError| {
         let message = format!("{error}\n  {}", unit_log(QUOTED_LINES).replace('\n', "\n  "));
-        Failure::new(Code::ServiceFailed, message)
+        Failure::in_lines(Code::ServiceFailed, &message)
     };
     systemctl(["--quiet", "enable", "ece-agent"]).map_err(with_log)?;
     // Whatever made it fail before does not count any more.
@@ -358,7 +359,7 @@ fn failed_unit() -> impl FnMut() -> Option<Failure> {
         (unit_state() == "failed").then(|| {
             let log = unit_log(QUOTED_LINES).replace('\n', "\n  ");
             let message = format!("the service ece-agent has failed; its log ends with\n  {log}");
-            Failure::new(Code::ServiceFailed, message)
+            Failure::in_lines(Code::ServiceFailed, &message)
         })
     }
 }
