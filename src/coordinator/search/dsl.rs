@@ -4,7 +4,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
-use super::{BadQuery, Pattern, Query, Range, query_from_text};
+use super::{
+    BadQuery, Pattern, Query, Range,
+    bounds::{MOST_CLAUSES, MOST_FIELDS, check_field, too_many_clauses},
+    pattern::Word,
+    query_string::{query_of_field, value},
+};
 
 /// No query that a tool makes is nested so deeply.
 const DEEPEST: usize = 32;
@@ -73,13 +78,10 @@ fn query(kind: &str, json: &Json, at: &str, depth: usize) -> Result<Query, BadQu
             let fields = object(json, at)?;
             let all = operator_is_and(fields, "default_operator", at)?;
             let query = text(fields, "query", at)?;
-            match fields.get("default_field").and_then(Json::as_str) {
-                Some(field) if !matches!(field, "" | "*") => {
-                    query_from_text(&format!("{field}:({query})"), all)
-                }
-                _ => query_from_text(&query, all),
-            }
-            .map_err(|error| BadQuery::new(format!("{at}.query, {}", error.at), error.reason))
+            let field = fields.get("default_field").and_then(Json::as_str);
+            let field = field.filter(|field| !matches!(*field, "" | "*"));
+            query_of_field(field, &query, all)
+                .map_err(|error| BadQuery::new(format!("{at}.query, {}", error.at), error.reason))
         }
         "simple_query_string" => simple(object(json, at)?, at),
         "nested" => {
@@ -131,7 +133,10 @@ fn one_field(
 fn the_field<'a>(json: &'a Json, at: &str) -> Result<(String, &'a Json), BadQuery> {
     let fields = object(json, at)?;
     match (fields.len(), fields.iter().next()) {
-        (1, Some((field, inner))) => Ok((field.clone(), inner)),
+        (1, Some((field, inner))) => {
+            check_field(field, at)?;
+            Ok((field.clone(), inner))
+        }
         _ => Err(BadQuery::new(at, "exactly one field is expected")),
     }
 }
@@ -155,7 +160,8 @@ fn matched(json: &Json, at: &str) -> Result<Query, BadQuery> {
         }
         other => (scalar(other, &at)?, false),
     };
-    let words = value.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    // One more than is allowed is enough to be refused.
+    let words = value.split_whitespace().take(MOST_CLAUSES + 1).map(str::to_lowercase).collect();
     Ok(Query::Is(Some(field), Pattern::Words(words, all)))
 }
 
@@ -209,6 +215,9 @@ fn simple(fields: &Fields, at: &str) -> Result<Query, BadQuery> {
     let query = text(fields, "query", at)?;
     let names: Vec<String> = match fields.get("fields") {
         None | Some(Json::Null) => Vec::new(),
+        Some(Json::Array(names)) if names.len() > MOST_FIELDS => {
+            return Err(BadQuery::new(at, format!("it names more than {MOST_FIELDS} fields")));
+        }
         Some(Json::Array(names)) => {
             names.iter().map(|name| scalar(name, at)).collect::<Result<_, _>>()?
         }
@@ -229,15 +238,16 @@ fn simple(fields: &Fields, at: &str) -> Result<Query, BadQuery> {
                 if word.is_empty() {
                     continue;
                 }
+                if clauses.len() == MOST_CLAUSES {
+                    return Err(too_many_clauses());
+                }
                 let clause = match (names.is_empty(), word.split_once(':')) {
-                    (true, Some((field, value))) if !value.is_empty() => {
-                        super::query_string::value(Some(field), value.to_owned(), false)
+                    (true, Some((field, text))) if !text.is_empty() => {
+                        value(Some(field), Word::parse(text), false)
                     }
-                    (true, _) => super::query_string::value(None, word.to_owned(), false),
+                    (true, _) => value(None, Word::parse(word), false),
                     (false, _) => {
-                        let one = |name: &&str| {
-                            super::query_string::value(Some(name), word.to_owned(), false)
-                        };
+                        let one = |name: &&str| value(Some(name), Word::parse(word), false);
                         Query::Some(1, names.iter().map(one).collect())
                     }
                 };

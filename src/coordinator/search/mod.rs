@@ -1,16 +1,20 @@
 //! Searching: queries as ECE's tools send them, held against fields of what is listed.
 //!
-//! - `dsl` reads the query objects of `_search`, `query_string` the text of `q`.
+//! - `dsl` reads the query objects of `_search`, `query_string` the text of `q`; `bounds` says how
+//!   much they may ask for.
 //! - A [`Document`] gives the values of its fields by their dotted names.
 
+mod bounds;
 mod dsl;
 mod order;
+mod pattern;
 mod query_string;
 
 use std::{borrow::Cow, cmp::Ordering};
 
 pub use dsl::{SearchRequest, query_from_json};
 pub use order::{Order, page};
+pub use pattern::Pattern;
 pub use query_string::query_from_text;
 
 /// Something that can be searched.
@@ -30,6 +34,9 @@ pub enum Value<'a> {
     Flag(bool),
 }
 
+/// Characters of a request that are told back.
+const LONGEST_TOLD: usize = 120;
+
 /// Why a query is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the query cannot be read at {at}: {reason}")]
@@ -40,7 +47,11 @@ pub struct BadQuery {
 
 impl BadQuery {
     fn new(at: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { at: at.into(), reason: reason.into() }
+        let short = |text: String| match text.char_indices().nth(LONGEST_TOLD) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        };
+        Self { at: short(at.into()), reason: short(reason.into()) }
     }
 }
 
@@ -60,17 +71,6 @@ pub enum Query {
     Range(String, Range),
 }
 
-/// What a value may be like.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Pattern {
-    Exact(String),
-    Prefix(String),
-    /// With `*` for any text and `?` for any character.
-    Wildcard(String),
-    /// Any of these words, in any case.
-    Words(Vec<String>, bool),
-}
-
 /// Bounds of a value; numbers are compared as numbers, all else as text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Range {
@@ -80,28 +80,7 @@ pub struct Range {
     pub to: Option<String>,
 }
 
-/// Clauses that a query may have: each is held against every document.
-const MOST_CLAUSES: usize = 256;
-
 impl Query {
-    fn clauses(&self) -> usize {
-        match self {
-            Query::Not(inner) => inner.clauses(),
-            Query::And(all) | Query::Some(_, all) => all.iter().map(Query::clauses).sum(),
-            _ => 1,
-        }
-    }
-
-    /// The query itself, if it does not ask for too much.
-    fn within_bounds(self) -> Result<Self, BadQuery> {
-        match self.clauses() {
-            0..=MOST_CLAUSES => Ok(self),
-            _ => {
-                Err(BadQuery::new("the whole", format!("it has more than {MOST_CLAUSES} clauses")))
-            }
-        }
-    }
-
     pub fn matches(&self, document: &dyn Document) -> bool {
         match self {
             Query::All => true,
@@ -131,6 +110,14 @@ impl Value<'_> {
         Value::Text(text.into())
     }
 
+    fn owned(self) -> Value<'static> {
+        match self {
+            Value::Text(text) => Value::Text(text.into_owned().into()),
+            Value::Number(number) => Value::Number(number),
+            Value::Flag(flag) => Value::Flag(flag),
+        }
+    }
+
     fn as_text(&self) -> Cow<'_, str> {
         match self {
             Value::Text(text) => Cow::Borrowed(text),
@@ -148,25 +135,6 @@ impl Value<'_> {
     }
 }
 
-impl Pattern {
-    fn matches(&self, value: &Value<'_>) -> bool {
-        match self {
-            Pattern::Exact(text) => value.compare(text) == Some(Ordering::Equal),
-            Pattern::Prefix(text) => value.as_text().starts_with(text.as_str()),
-            Pattern::Wildcard(pattern) => wildcard(pattern.as_bytes(), value.as_text().as_bytes()),
-            Pattern::Words(words, all) => {
-                let text = value.as_text().to_lowercase();
-                let mut found = words.iter().map(|word| {
-                    value.compare(word) == Some(Ordering::Equal)
-                        || text == *word
-                        || text.split(|c: char| c.is_whitespace()).any(|part| part == word)
-                });
-                if *all { found.all(|it| it) } else { found.any(|it| it) }
-            }
-        }
-    }
-}
-
 impl Range {
     fn holds(&self, value: &Value<'_>) -> bool {
         let check = |bound: &Option<String>, allowed: &[Ordering]| {
@@ -179,33 +147,6 @@ impl Range {
             && check(&self.below, &[Ordering::Less])
             && check(&self.to, &[Ordering::Less, Ordering::Equal])
     }
-}
-
-/// Whether `text` is what `pattern` describes; linear in both, whatever the pattern.
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match &mut star {
-                // What the last star took was too little.
-                Some((at, taken)) => {
-                    *taken += 1;
-                    (p, t) = (*at + 1, *taken);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
-use super::{BadQuery, Document, Value};
+use super::{
+    BadQuery, Document, Value,
+    bounds::{MOST_SORT_KEYS, check_field},
+};
 
 /// By which fields a list is sorted, the most important first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,18 +21,20 @@ impl Order {
     /// `field`, `-field`, `field:desc`, separated by commas.
     pub fn from_text(text: &str) -> Result<Self, BadQuery> {
         let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
-        keys.map(key_from_text).collect::<Result<_, _>>().map(Self)
+        // One more than is allowed is enough to be refused.
+        Self(keys.take(MOST_SORT_KEYS + 1).map(key_from_text).collect::<Result<_, _>>()?)
+            .within_bounds()
     }
 
     /// A list of names, or of `{"field": {"order": "desc"}}` or `{"field": "desc"}`.
     pub fn from_json(items: &[Json]) -> Result<Self, BadQuery> {
         let mut keys = Vec::new();
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.iter().take(MOST_SORT_KEYS + 1).enumerate() {
             let at = format!("sort[{index}]");
             match item {
                 Json::String(text) => keys.push(key_from_text(text)?),
                 Json::Object(fields) => {
-                    for (field, order) in fields {
+                    for (field, order) in fields.iter().take(MOST_SORT_KEYS + 1) {
                         let order = order.get("order").unwrap_or(order);
                         let order = order.as_str().ok_or_else(|| bad(&at))?;
                         keys.push((field.clone(), direction(order, &at)?));
@@ -38,18 +43,31 @@ impl Order {
                 _ => return Err(bad(&at)),
             }
         }
-        Ok(Self(keys))
+        Self(keys).within_bounds()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn within_bounds(self) -> Result<Self, BadQuery> {
+        if self.0.len() > MOST_SORT_KEYS {
+            return Err(BadQuery::new("sort", format!("it has more than {MOST_SORT_KEYS} keys")));
+        }
+        self.0.iter().try_for_each(|(field, _)| check_field(field, "sort"))?;
+        Ok(self)
+    }
+
+    pub fn keys(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The values that a document is sorted by.
+    fn of(&self, document: &dyn Document) -> Vec<Option<Value<'static>>> {
+        let first = |field: &String| document.values(field).into_iter().next().map(Value::owned);
+        self.0.iter().map(|(field, _)| first(field)).collect()
     }
 
     /// What has no value for a key comes last.
-    pub fn compare(&self, one: &dyn Document, other: &dyn Document) -> Ordering {
-        for (field, direction) in &self.0 {
-            let (one, other) = (one.values(field), other.values(field));
-            let order = match (one.first(), other.first()) {
+    fn compare(&self, one: &[Option<Value<'_>>], other: &[Option<Value<'_>>]) -> Ordering {
+        for ((_, direction), values) in self.0.iter().zip(one.iter().zip(other)) {
+            let order = match values {
                 (None, None) => Ordering::Equal,
                 (None, Some(_)) => return Ordering::Greater,
                 (Some(_), None) => return Ordering::Less,
@@ -96,14 +114,14 @@ fn compare(one: &Value<'_>, other: &Value<'_>) -> Ordering {
 }
 
 /// The documents that a page of a sorted list shows.
-pub fn page<D: Document>(
-    mut found: Vec<D>,
-    order: &Order,
-    from: usize,
-    size: usize,
-) -> impl Iterator<Item = D> {
-    if !order.is_empty() {
-        found.sort_by(|one, other| order.compare(one, other));
+pub fn page<D: Document>(found: Vec<D>, order: &Order, from: usize, size: usize) -> Vec<D> {
+    let mut found = found;
+    if order.keys() > 0 {
+        // Each document is asked once, not with each comparison.
+        let mut keyed: Vec<_> =
+            found.into_iter().map(|document| (order.of(&document), document)).collect();
+        keyed.sort_by(|(one, _), (other, _)| order.compare(one, other));
+        found = keyed.into_iter().map(|(_, document)| document).collect();
     }
-    found.into_iter().skip(from).take(size)
+    found.into_iter().skip(from).take(size).collect()
 }

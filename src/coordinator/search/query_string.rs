@@ -1,7 +1,7 @@
 //! The text form of queries, as Lucene has it: `field:value`, `AND`, `OR`, `NOT`, grouping,
 //! wildcards, ranges, `_exists_:field`.
 
-use super::{BadQuery, Pattern, Query, Range};
+use super::{BadQuery, Pattern, Query, Range, pattern::Word};
 
 /// Nothing that people write is deeper or longer.
 const DEEPEST: usize = 64;
@@ -10,7 +10,7 @@ const LONGEST: usize = 16 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 enum Token {
     /// A word, and whether it was in quotes.
-    Word(String, bool),
+    Word(Word, bool),
     Colon,
     Open,
     Close,
@@ -25,6 +25,15 @@ enum Token {
 
 /// Reads a query. Words beside each other are all asked for if `all`, else any of them.
 pub fn query_from_text(text: &str, all: bool) -> Result<Query, BadQuery> {
+    query_of_field(None, text, all)
+}
+
+/// The same where words without a field are looked for in `field`.
+pub(super) fn query_of_field(
+    field: Option<&str>,
+    text: &str,
+    all: bool,
+) -> Result<Query, BadQuery> {
     if text.len() > LONGEST {
         return Err(BadQuery::new("the beginning", "it is longer than 16384 bytes"));
     }
@@ -33,7 +42,7 @@ pub fn query_from_text(text: &str, all: bool) -> Result<Query, BadQuery> {
         return Ok(Query::All);
     }
     let mut parser = Parser { tokens, at: 0, all };
-    let query = parser.alternatives(None, 0)?;
+    let query = parser.alternatives(field, 0)?;
     match parser.tokens.get(parser.at) {
         None => query.within_bounds(),
         Some((place, _)) => Err(BadQuery::new(format!("character {place}"), "a ')' too many")),
@@ -87,18 +96,20 @@ fn compare(chars: &[char], at: usize) -> (Token, usize) {
 }
 
 fn quoted(chars: &[char], at: usize) -> Result<(Token, usize), BadQuery> {
-    let mut text = String::new();
+    let mut word = Word::default();
     let mut rest = chars[at + 1..].iter();
     let mut used = 1;
     while let Some(c) = rest.next() {
         used += 1;
         match c {
-            '"' => return Ok((Token::Word(text, true), used)),
+            '"' => return Ok((Token::Word(word, true), used)),
             '\\' => {
                 used += 1;
-                text.extend(rest.next());
+                if let Some(c) = rest.next() {
+                    word.push_literal(*c);
+                }
             }
-            c => text.push(*c),
+            c => word.push_literal(*c),
         }
     }
     Err(BadQuery::new(format!("character {}", at + 1), "the quotes are not closed"))
@@ -128,24 +139,21 @@ fn range(chars: &[char], at: usize) -> Result<(Token, usize), BadQuery> {
 }
 
 fn word(chars: &[char], at: usize) -> Result<(Token, usize), BadQuery> {
-    let mut text = String::new();
-    let mut used = 0;
+    let mut word = Word::default();
+    let (mut used, mut escapes) = (0, false);
     while let Some(c) = chars.get(at + used) {
         match c {
             '\\' => {
                 let escaped = chars.get(at + used + 1).ok_or_else(|| {
                     BadQuery::new(format!("character {}", at + used + 1), "a '\\' at the end")
                 })?;
-                // An escaped wildcard is itself; the pattern keeps the escape.
-                if matches!(escaped, '*' | '?') {
-                    text.push('\\');
-                }
-                text.push(*escaped);
+                word.push_literal(*escaped);
+                escapes = true;
                 used += 2;
             }
             c if c.is_whitespace() || "():\"[]{}".contains(*c) => break,
             c => {
-                text.push(*c);
+                word.push(*c);
                 used += 1;
             }
         }
@@ -156,11 +164,11 @@ fn word(chars: &[char], at: usize) -> Result<(Token, usize), BadQuery> {
             format!("{:?} is not expected here", chars[at]),
         ));
     }
-    let token = match &text[..] {
-        "AND" => Token::And,
-        "OR" => Token::Or,
-        "NOT" => Token::Not,
-        _ => Token::Word(text, false),
+    let token = match &word.text()[..] {
+        "AND" if !escapes => Token::And,
+        "OR" if !escapes => Token::Or,
+        "NOT" if !escapes => Token::Not,
+        _ => Token::Word(word, false),
     };
     Ok((token, used))
 }
@@ -249,6 +257,9 @@ impl Parser {
     }
 
     fn clause(&mut self, field: Option<&str>, depth: usize) -> Result<Query, BadQuery> {
+        if depth > DEEPEST {
+            return Err(self.bad("it is nested too deeply"));
+        }
         let Some((_, token)) = self.tokens.get(self.at).cloned() else {
             return Err(self.bad("something is missing"));
         };
@@ -261,21 +272,21 @@ impl Parser {
                     false => Err(self.bad("a ')' is missing")),
                 }
             }
-            Token::Word(name, false) if self.take(&Token::Colon) => match &name[..] {
+            Token::Word(name, false) if self.take(&Token::Colon) => match &name.text()[..] {
                 "_exists_" => match self.tokens.get(self.at).cloned() {
                     Some((_, Token::Word(field, _))) => {
                         self.at += 1;
-                        Ok(Query::Exists(field))
+                        Ok(Query::Exists(field.text()))
                     }
                     _ => Err(self.bad("_exists_ is followed by the name of a field")),
                 },
-                "*" if self.peek() == Some(&Token::Word("*".into(), false)) => {
+                "*" if self.peek() == Some(&Token::Word(Word::parse("*"), false)) => {
                     self.at += 1;
                     Ok(Query::All)
                 }
                 name => self.clause(Some(name), depth + 1),
             },
-            Token::Word(text, quoted) => Ok(value(field, text, quoted)),
+            Token::Word(word, quoted) => Ok(value(field, word, quoted)),
             Token::Range(range) => match field {
                 Some(field) => Ok(Query::Range(field.to_owned(), range)),
                 None => Err(self.bad("a range needs a field")),
@@ -289,9 +300,10 @@ impl Parser {
     }
 
     fn comparison(&mut self, field: Option<&str>, operator: &str) -> Result<Query, BadQuery> {
-        let Some((_, Token::Word(text, _))) = self.tokens.get(self.at).cloned() else {
+        let Some((_, Token::Word(word, _))) = self.tokens.get(self.at) else {
             return Err(self.bad("a comparison needs a value"));
         };
+        let text = word.text();
         self.at += 1;
         let field = field.ok_or_else(|| self.bad("a comparison needs a field"))?;
         let mut range = Range::default();
@@ -306,21 +318,19 @@ impl Parser {
 }
 
 /// A value, of a field or of any.
-pub(super) fn value(field: Option<&str>, text: String, quoted: bool) -> Query {
-    if text == "*" && !quoted {
+pub(super) fn value(field: Option<&str>, word: Word, quoted: bool) -> Query {
+    if word.is_only_any() && !quoted {
         return match field {
             Some(field) => Query::Exists(field.to_owned()),
             None => Query::All,
         };
     }
-    let plain = || text.replace("\\*", "*").replace("\\?", "?");
-    let without_escapes = text.replace("\\*", "").replace("\\?", "");
-    let pattern = if !quoted && without_escapes.contains(['*', '?']) {
-        Pattern::Wildcard(text)
+    let pattern = if word.has_wildcards() {
+        word.into_wildcard()
     } else if field.is_some() {
-        Pattern::Exact(plain())
+        Pattern::Exact(word.text())
     } else {
-        Pattern::Words(vec![plain().to_lowercase()], true)
+        Pattern::Words(vec![word.text().to_lowercase()], true)
     };
     Query::Is(field.map(str::to_owned), pattern)
 }

@@ -31,10 +31,15 @@ impl Listing {
         };
         let number = |name, text: Option<&str>, default| match text {
             None | Some("") => Ok(default),
-            Some(text) => text.parse::<usize>().map_err(|_| ApiError::InvalidParameter {
-                name,
-                reason: "it is not a whole number from 0 on".into(),
-            }),
+            // The contract has both in 32 bits.
+            Some(text) => {
+                text.parse::<i32>().ok().and_then(|number| usize::try_from(number).ok()).ok_or_else(
+                    || ApiError::InvalidParameter {
+                        name,
+                        reason: "it is not a whole number from 0 to 2147483647".into(),
+                    },
+                )
+            }
         };
         Ok(Self {
             query: query_from_text(q.unwrap_or_default(), false).map_err(bad("q"))?,

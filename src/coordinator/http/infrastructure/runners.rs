@@ -54,7 +54,7 @@ fn overview(app: &App, listing: &Listing) -> RunnerOverview {
         .collect();
     let Page { from, size } = listing.page;
     let page = search::page(found, &listing.order, from, size);
-    RunnerOverview { runners: page.map(|it| it.info()).collect() }
+    RunnerOverview { runners: page.iter().map(|it| it.info()).collect() }
 }
 
 /// List the hosts
