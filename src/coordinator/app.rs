@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::{
     cluster::Cluster,
     failures::Failures,
-    liveness::Liveness,
+    lists::Lists,
+    liveness::{HostState, Liveness},
     passwords::Passwords,
     records::HostRecord,
     registry::Registry,
@@ -12,7 +13,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    model::{Fingerprint, Role},
+    model::{Code, Fingerprint, Role},
     rt::{Clock, Shutdown},
     store::SharedStore,
     wire::hosts::KnownCoordinator,
@@ -25,6 +26,7 @@ pub struct App {
     pub liveness: Arc<Liveness>,
     pub passwords: Passwords,
     pub sessions: Sessions,
+    pub lists: Lists,
     pub failures: Failures,
     pub audit_growth: AuditGrowth,
     pub host_allowances: HostAllowances,
@@ -38,7 +40,35 @@ pub struct App {
     pub addresses: Vec<crate::model::CoordinatorAddress>,
 }
 
+/// A host as it was at one moment.
+#[derive(Clone)]
+pub struct HostNow {
+    pub record: Arc<HostRecord>,
+    pub state: HostState,
+    /// What is not as it should be with it.
+    pub problem: Option<Code>,
+}
+
 impl App {
+    /// All hosts as they are now: to be looked at without any lock.
+    pub fn hosts_now(&self) -> Vec<HostNow> {
+        let records = self.registry.hosts();
+        let states = self.liveness.states(&records, self.clock.now());
+        let both = records.into_iter().zip(states);
+        both.map(|(record, state)| HostNow { problem: self.problem(&record), record, state })
+            .collect()
+    }
+
+    pub fn now(&self, record: Arc<HostRecord>) -> HostNow {
+        let state = self.liveness.state(&record, self.clock.now());
+        HostNow { problem: self.problem(&record), record, state }
+    }
+
+    fn problem(&self, host: &HostRecord) -> Option<Code> {
+        let too_often = self.host_allowances.facts_wait(&host.runner_id);
+        too_often.then_some(Code::HostFactsTooOften)
+    }
+
     /// The member with this runner id that has `role`, if one is asked for.
     pub fn member(&self, id: &str, role: Option<Role>) -> Option<Arc<HostRecord>> {
         let host = self.registry.view().host(&id.parse().ok()?)?;

@@ -19,7 +19,10 @@ use metrics::{counter, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tower::util::BoxCloneSyncService;
 
-use super::{app::App, http::Service};
+use super::{
+    app::{App, HostNow},
+    http::Service,
+};
 use crate::{host::process::own_process, model::Role};
 
 pub const METRICS_PORT: u16 = 12346;
@@ -90,11 +93,21 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let looks = app.registry.count_hosts();
+    let of = app.clone();
+    // The coordinator's own place in the queue is named like no user.
+    let Ok(text) = app.lists.make("", looks, move || page(&of)).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "busy\n").into_response();
+    };
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn page(app: &App) -> String {
     let handle = recorder();
     handle.run_upkeep();
     let mut text = handle.render();
-    looked_up(&app, &mut text);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    looked_up(app, &mut text);
+    text
 }
 
 /// A label's value as the text format wants it.
@@ -105,18 +118,15 @@ fn escaped(text: &str) -> String {
 fn looked_up(app: &App, text: &mut String) {
     let mut hosts: BTreeMap<(&str, String, bool), u64> = BTreeMap::new();
     let (mut connected_hosts, mut in_maintenance) = (0u64, 0u64);
-    {
-        let view = app.registry.view();
-        for host in view.hosts() {
-            let connected = app.liveness.is_connected(&host.runner_id);
-            connected_hosts += u64::from(connected);
-            in_maintenance += u64::from(host.allocator.maintenance_since.is_some());
-            let zone = host.facts.zone.to_string();
-            let names: Vec<&str> = host.roles.iter().map(Role::name).collect();
-            let names = if names.is_empty() { vec!["none"] } else { names };
-            for name in names {
-                *hosts.entry((name, zone.clone(), connected)).or_default() += 1;
-            }
+    for HostNow { record: host, state, .. } in app.hosts_now() {
+        let connected = state.connected;
+        connected_hosts += u64::from(connected);
+        in_maintenance += u64::from(host.allocator.maintenance_since.is_some());
+        let zone = host.facts.zone.to_string();
+        let names: Vec<&str> = host.roles.iter().map(Role::name).collect();
+        let names = if names.is_empty() { vec!["none"] } else { names };
+        for name in names {
+            *hosts.entry((name, zone.clone(), connected)).or_default() += 1;
         }
     }
     gauge(text, "ece_agent_hosts", "Hosts by role, zone and whether they are connected");

@@ -3,6 +3,7 @@
 //! - `http/` has the paths, permissions and errors; its handlers are thin.
 //! - `services/` does what they ask for, one operation a file, each a commit with preconditions.
 //! - `records/` is what is stored; `registry` is the same in memory, kept current by the watch.
+//! - `lists` does what looks at all of them, beside everything else.
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
 //! - `server/` has the sockets; `bootstrap` makes the cluster with its first host.
 
@@ -14,6 +15,7 @@ mod cluster;
 mod failures;
 mod generations;
 mod http;
+mod lists;
 mod liveness;
 mod metrics;
 mod owners;

@@ -36,21 +36,17 @@ struct Entry<T> {
     value: Arc<T>,
 }
 
+fn values<K, T>(map: &BTreeMap<K, Entry<T>>) -> Vec<Arc<T>> {
+    map.values().map(|entry| entry.value.clone()).collect()
+}
+
 impl View {
     pub fn host(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
         self.hosts.get(runner).map(|entry| entry.value.clone())
     }
 
-    pub fn hosts(&self) -> impl Iterator<Item = &Arc<HostRecord>> {
-        self.hosts.values().map(|entry| &entry.value)
-    }
-
     pub fn key(&self, key: &KeyId) -> Option<Arc<KeyRecord>> {
         self.keys.get(key).map(|entry| entry.value.clone())
-    }
-
-    pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
-        self.tokens.values().map(|entry| &entry.value)
     }
 
     pub fn token(&self, id: TokenId) -> Option<Arc<TokenRecord>> {
@@ -61,16 +57,8 @@ impl View {
         self.users.get(name).map(|entry| entry.value.clone())
     }
 
-    pub fn users(&self) -> impl Iterator<Item = &Arc<UserRecord>> {
-        self.users.values().map(|entry| &entry.value)
-    }
-
     pub fn api_key(&self, id: &str) -> Option<Arc<ApiKeyRecord>> {
         self.api_keys.get(id).map(|entry| entry.value.clone())
-    }
-
-    pub fn api_keys(&self) -> impl Iterator<Item = &Arc<ApiKeyRecord>> {
-        self.api_keys.values().map(|entry| &entry.value)
     }
 
     /// Takes one change in, unless a later one is known; the host it concerns.
@@ -134,6 +122,28 @@ impl Registry {
 
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
         self.view.read().expect("no panic while held")
+    }
+
+    /// All hosts. What there are many of is taken out and looked at without the lock: whoever
+    /// changes something waits for it, and everybody else for them.
+    pub fn hosts(&self) -> Vec<Arc<HostRecord>> {
+        values(&self.view().hosts)
+    }
+
+    pub fn count_hosts(&self) -> usize {
+        self.view().hosts.len()
+    }
+
+    pub fn tokens(&self) -> Vec<Arc<TokenRecord>> {
+        values(&self.view().tokens)
+    }
+
+    pub fn users(&self) -> Vec<Arc<UserRecord>> {
+        values(&self.view().users)
+    }
+
+    pub fn api_keys(&self) -> Vec<Arc<ApiKeyRecord>> {
+        values(&self.view().api_keys)
     }
 
     /// Waits until the commit of this revision can be seen here.

@@ -121,6 +121,7 @@ impl CoordinatorConfig {
             liveness: liveness.clone(),
             passwords: Passwords::new(),
             sessions: Default::default(),
+            lists: Default::default(),
             failures: Default::default(),
             audit_growth: Default::default(),
             host_allowances: Default::default(),

@@ -99,6 +99,7 @@ impl TestCluster {
             liveness,
             passwords: Passwords::new(),
             sessions: Default::default(),
+            lists: Default::default(),
             failures: Default::default(),
             audit_growth: Default::default(),
             host_allowances: Default::default(),

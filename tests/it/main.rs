@@ -24,6 +24,7 @@ mod people;
 mod repetition;
 mod roles;
 mod root;
+mod search;
 mod secrets;
 mod structure;
 mod support;

@@ -25,6 +25,8 @@ pub enum ApiError {
     Forbidden,
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
+    #[error("too many lists are being made; try again in a moment")]
+    TooManyLists,
     #[error("this client asks too often; try again in a second")]
     TooOften,
     #[error("there is nothing at this path")]
@@ -98,6 +100,7 @@ impl ApiError {
             Self::Unauthenticated => row(StatusCode::UNAUTHORIZED, "root.unauthenticated"),
             Self::Forbidden => row(StatusCode::FORBIDDEN, "root.unauthorized.rbac"),
             Self::Busy => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
+            Self::TooManyLists => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::TooOften => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::NoSuchPath => row(StatusCode::NOT_FOUND, "root.resource_not_found"),
             Self::MethodNotAllowed => {

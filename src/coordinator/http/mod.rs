@@ -9,6 +9,7 @@ mod extract;
 mod hosts;
 mod infrastructure;
 mod limits;
+mod listed;
 mod platform;
 mod routes;
 mod users;

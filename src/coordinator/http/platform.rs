@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 use super::{
     auth::{Permit, ReadHosts},
@@ -12,9 +12,10 @@ use super::{
         proxies::{Health, all_proxies, settings},
         shown::{REGION, int32},
     },
+    listed::{Listed, listed_hosts},
 };
 use crate::{
-    coordinator::app::App,
+    coordinator::app::{App, HostNow},
     model::Role,
     wire::platform::{
         AllocatorsSummary, AllocatorsZoneSummary, ContainerSetsSummary, PlatformInfo,
@@ -23,21 +24,23 @@ use crate::{
     },
 };
 
-fn allocators(app: &App) -> AllocatorsSummary {
+/// Values of each host that are looked at.
+const LOOKS: usize = 10;
+
+fn allocators(hosts: &[HostNow]) -> AllocatorsSummary {
     let mut zones: BTreeMap<String, AllocatorsZoneSummary> = BTreeMap::new();
-    let view = app.registry.view();
-    for host in view.hosts().filter(|host| host.has(Role::Allocator)) {
+    let all = hosts.iter().filter(|host| host.record.has(Role::Allocator));
+    for HostNow { record: host, state, .. } in all {
         let zone_id = host.facts.zone.to_string();
         let zone = zones
             .entry(zone_id.clone())
             .or_insert_with(|| AllocatorsZoneSummary { zone_id, ..Default::default() });
-        let connected = app.liveness.is_connected(&host.runner_id);
-        let healthy = app.liveness.is_healthy(&host.runner_id, Some(Role::Allocator));
+        let healthy = state.is_healthy(Some(Role::Allocator));
         let capacity = int32(host.capacity_mb().0);
         zone.total_allocators += 1;
         zone.healthy_allocators += i32::from(healthy);
         zone.in_maintenance_allocators += i32::from(host.allocator.maintenance_since.is_some());
-        if connected {
+        if state.connected {
             zone.connected_allocators += 1;
             zone.connected_capacity = zone.connected_capacity.saturating_add(capacity);
             zone.max_available_capacity = zone.max_available_capacity.max(capacity);
@@ -50,8 +53,7 @@ fn allocators(app: &App) -> AllocatorsSummary {
     AllocatorsSummary { healthy, zone_summaries }
 }
 
-fn runners(app: &App) -> RunnersSummary {
-    let view = app.registry.view();
+fn runners(hosts: &[HostNow]) -> RunnersSummary {
     let mut summary = RunnersSummary {
         healthy: true,
         total_runners: 0,
@@ -61,12 +63,12 @@ fn runners(app: &App) -> RunnersSummary {
         max_available_capacity: 0,
         containers_count: 0,
     };
-    for host in view.hosts() {
-        let healthy = app.liveness.is_healthy(&host.runner_id, None);
+    for HostNow { record: host, state, .. } in hosts {
+        let healthy = state.is_healthy(None);
         summary.total_runners += 1;
         summary.healthy_runners += i32::from(healthy);
         summary.healthy &= healthy;
-        if app.liveness.is_connected(&host.runner_id) {
+        if state.connected {
             let memory = int32(host.facts.memory_bytes >> 20);
             summary.connected_runners += 1;
             summary.connected_capacity = summary.connected_capacity.saturating_add(memory);
@@ -84,29 +86,33 @@ fn runners(app: &App) -> RunnersSummary {
     responses((status = 200, description = "The platform", body = PlatformInfo))
 )]
 pub async fn get(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
-) -> Result<Json<PlatformInfo>, ApiError> {
-    let proxies = all_proxies(&app);
+) -> Result<Listed, ApiError> {
     let expected = match settings(&app, false).await {
         // How many there should be cannot be read: that is not well, and hides nothing else.
         Err(ApiError::Unreadable(_)) => None,
         settings => Some(settings?.expected_proxies_count),
     };
+    listed_hosts(&app, &permit, LOOKS, move |hosts| platform(&hosts, expected)).await
+}
+
+fn platform(hosts: &[HostNow], expected: Option<i32>) -> PlatformInfo {
+    let proxies = all_proxies(hosts);
     let healthy_proxies = proxies.iter().filter(|proxy| proxy.healthy).count();
     let summary = |proxy: &crate::wire::proxies::ProxyInfo| ProxySummary {
         proxy_id: proxy.proxy_id.clone(),
         healthy: proxy.healthy,
     };
-    let coordinators = all_coordinators(&app);
+    let coordinators = all_coordinators(hosts);
     let node = |id: &str| ZookeeperNodeInfo { id: id.to_owned(), state: "connected".into() };
     let region = RegionInfo {
         region_id: REGION.to_owned(),
         zookeeper_states: ZookeeperSummary {
             states: coordinators.coordinators.iter().map(|it| node(&it.name)).collect(),
         },
-        allocators: allocators(&app),
-        runners: runners(&app),
+        allocators: allocators(hosts),
+        runners: runners(hosts),
         proxies: ProxiesSummary {
             healthy: expected
                 .is_some_and(|expected| Health::of(healthy_proxies, expected) == Health::Green),
@@ -120,7 +126,7 @@ pub async fn get(
             unhealthy_container_sets_count: 0,
             unhealthy_container_sets: Vec::new(),
         },
-        constructors: all_constructors(&app),
+        constructors: all_constructors(hosts),
         coordinators,
         resources: PlatformResourcesSummary {
             healthy: true,
@@ -131,12 +137,12 @@ pub async fn get(
             account_count: 0,
         },
     };
-    Ok(Json(PlatformInfo {
+    PlatformInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         services: Vec::new(),
         phone_home_enabled: false,
         eula_accepted: true,
         regions: vec![region],
         unreachable_regions: Vec::new(),
-    }))
+    }
 }

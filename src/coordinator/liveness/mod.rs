@@ -1,4 +1,5 @@
 mod rivals;
+mod states;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,6 +18,7 @@ use tokio::{
 use uuid::Uuid;
 
 pub use rivals::{Challenge, Holder, Rival};
+pub use states::HostState;
 
 use crate::{
     model::{KeyId, Role, RunnerId, SessionId},
@@ -229,19 +231,6 @@ impl Liveness {
 
     pub fn is_connected(&self, runner: &RunnerId) -> bool {
         self.lock().contains_key(runner)
-    }
-
-    /// What the kernel of the host's machine calls its boot.
-    pub fn boot_id(&self, runner: &RunnerId) -> Option<Uuid> {
-        self.lock().get(runner)?.source?.boot_id
-    }
-
-    /// What the host said of its roles. One that has not said anything yet is taken for well.
-    pub fn is_healthy(&self, runner: &RunnerId, role: Option<Role>) -> bool {
-        self.lock().get(runner).is_some_and(|presence| match role {
-            Some(role) => presence.health.get(&role).is_none_or(|health| health.healthy),
-            None => presence.health.values().all(|health| health.healthy),
-        })
     }
 
     /// How long to hold a poll, so that all hosts together do not poll too often.

@@ -55,6 +55,12 @@ pub(super) struct Rivals {
 }
 
 impl Rivals {
+    /// The machines that are kept apart, and were heard of lately.
+    pub(super) fn known(&mut self, now: Timestamp) -> &[Rival] {
+        self.known.retain(|rival| rival.seen_at.plus(REMEMBERED) >= now);
+        &self.known
+    }
+
     /// The holder gave its sign of life: whoever waited for that is a rival.
     pub(super) fn answered_by(mut self: Box<Self>, holder: &Source) -> Box<Self> {
         let holder = Holder { address: holder.address, boot_id: holder.boot_id };
@@ -114,10 +120,7 @@ impl Liveness {
     /// The machines that are kept apart from this host.
     pub fn rivals(&self, runner: &RunnerId, now: Timestamp) -> Vec<Rival> {
         let mut hosts = self.lock();
-        let Some(rivals) = hosts.get_mut(runner).and_then(|it| it.rivals.as_mut()) else {
-            return Vec::new();
-        };
-        rivals.known.retain(|rival| rival.seen_at.plus(REMEMBERED) >= now);
-        rivals.known.clone()
+        let rivals = hosts.get_mut(runner).and_then(|it| it.rivals.as_mut());
+        rivals.map(|rivals| rivals.known(now).to_vec()).unwrap_or_default()
     }
 }

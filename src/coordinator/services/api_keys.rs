@@ -109,7 +109,7 @@ pub async fn delete_key(
 }
 
 pub fn keys_of(app: &App, user: &str) -> Vec<std::sync::Arc<ApiKeyRecord>> {
-    app.registry.view().api_keys().filter(|key| key.user == user).cloned().collect()
+    app.registry.api_keys().into_iter().filter(|key| key.user == user).collect()
 }
 
 /// The user who has this key, if it is still good.

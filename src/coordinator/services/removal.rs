@@ -88,11 +88,8 @@ pub async fn evict_hosts_of(
     token: TokenId,
 ) -> Result<Vec<RunnerId>, StoreError> {
     let came_with_it = |host: &HostRecord| host.joined.token == Some(token);
-    let hosts: Vec<RunnerId> = {
-        let view = app.registry.view();
-        let found = view.hosts().filter(|host| came_with_it(host));
-        found.map(|host| host.runner_id.clone()).collect()
-    };
+    let hosts = app.registry.hosts().into_iter().filter(|host| came_with_it(host));
+    let hosts: Vec<RunnerId> = hosts.map(|host| host.runner_id.clone()).collect();
     let mut evicted = Vec::new();
     for runner in hosts {
         // Somebody else may have taken the name since.

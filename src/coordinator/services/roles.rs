@@ -133,10 +133,13 @@ fn check_change(app: &App, before: &HostRecord, roles: &RoleSet) -> Result<(), S
     // These roles are only ever given to the first host, so the registry cannot be outrun by a
     // change elsewhere.
     let lost = roles_of_the_first_host(&before.roles.beyond(roles));
-    let view = app.registry.view();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let hosts = app.registry.hosts();
     for role in lost.iter() {
         let elsewhere =
-            view.hosts().any(|host| host.runner_id != before.runner_id && host.has(role));
+            hosts.iter().any(|host| host.runner_id != before.runner_id && host.has(role));
         if !elsewhere {
             return Err(SetRolesError::LastOfItsKind { runner: before.runner_id.clone(), role });
         }

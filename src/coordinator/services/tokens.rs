@@ -1,4 +1,4 @@
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -228,13 +228,9 @@ pub async fn uses_of(app: &App, token: TokenId) -> Result<Vec<UseRecord>, StoreE
 }
 
 /// The tokens that a list shows: persistent ones that are still good.
-pub fn list_tokens(app: &App) -> Vec<std::sync::Arc<TokenRecord>> {
-    app.registry
-        .view()
-        .tokens()
-        .filter(|token| token.is_persistent() && token.revoked.is_none())
-        .cloned()
-        .collect()
+pub fn list_tokens(app: &App) -> Vec<Arc<TokenRecord>> {
+    let shown = |token: &Arc<TokenRecord>| token.is_persistent() && token.revoked.is_none();
+    app.registry.tokens().into_iter().filter(shown).collect()
 }
 
 /// A token in the audit log: everything but what could identify its text.

@@ -13,6 +13,7 @@ use crate::{
             auth::{ManageTokens, Permit},
             error::ApiError,
             extract::{Path, Query},
+            listed::{Listed, listed},
         },
         records::TokenRecord,
         services::{
@@ -60,16 +61,19 @@ async fn shown(app: &App, token: &TokenRecord) -> Result<LedgerToken, StoreError
     responses((status = 200, description = "The tokens, without their texts", body = TokenLedger))
 )]
 pub async fn list(
-    _permit: Permit<ManageTokens>,
+    permit: Permit<ManageTokens>,
     State(app): State<Arc<App>>,
-) -> Result<Json<TokenLedger>, ApiError> {
-    let all: Vec<Arc<TokenRecord>> = app.registry.view().tokens().cloned().collect();
+) -> Result<Listed, ApiError> {
+    let all = app.registry.tokens();
     let mut tokens = Vec::new();
     for token in &all {
         tokens.push(shown(&app, token).await?);
     }
-    tokens.sort_by(|one, other| other.created_at.cmp(&one.created_at));
-    Ok(Json(TokenLedger { tokens }))
+    listed(&app, &permit, tokens.len(), move || {
+        tokens.sort_by(|one, other| other.created_at.cmp(&one.created_at));
+        TokenLedger { tokens }
+    })
+    .await
 }
 
 fn find(app: &App, id: &str) -> Result<Arc<TokenRecord>, ApiError> {

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     coordinator::{
-        app::App,
+        app::{App, HostNow},
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{OptionalBody, Path, Query},
+            listed::{Listed, listed_hosts},
         },
         records::HostRecord,
         search::{self, SearchRequest},
@@ -51,17 +52,13 @@ pub fn the_allocator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     found.ok_or_else(|| ApiError::NoSuchAllocator(id.to_owned()))
 }
 
-fn overview(app: &App, listing: &Listing) -> AllocatorOverview {
-    let view = app.registry.view();
-    let all = view.hosts().filter(|host| host.has(Role::Allocator));
-    let found: Vec<AllocatorView<'_>> = all
-        .map(|host| AllocatorView { app, host })
-        .filter(|it| search::Query::matches(&listing.query, it))
-        .collect();
+fn overview(hosts: &[HostNow], listing: &Listing) -> AllocatorOverview {
+    let all = hosts.iter().filter(|host| host.record.has(Role::Allocator)).map(AllocatorView);
+    let found = all.filter(|it| listing.query.matches(it)).collect();
     let Page { from, size } = listing.page;
     let mut zones: BTreeMap<String, Vec<AllocatorInfo>> = BTreeMap::new();
     for it in search::page(found, &listing.order, from, size) {
-        zones.entry(it.host.facts.zone.to_string()).or_default().push(it.info());
+        zones.entry(it.0.record.facts.zone.to_string()).or_default().push(it.info());
     }
     let zone = |(zone_id, allocators)| AllocatorZoneInfo { zone_id, allocators };
     AllocatorOverview { zones: zones.into_iter().map(zone).collect() }
@@ -79,17 +76,18 @@ fn overview(app: &App, listing: &Listing) -> AllocatorOverview {
     )
 )]
 pub async fn list(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     Query(given): Query<ListParameters>,
-) -> Result<Json<AllocatorOverview>, ApiError> {
+) -> Result<Listed, ApiError> {
     let listing = Listing::from_parameters(
         given.q.as_deref(),
         given.sort.as_deref(),
         given.from.as_deref(),
         given.size.as_deref(),
     )?;
-    Ok(Json(overview(&app, &listing)))
+    let looks = listing.looks();
+    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
 }
 
 /// Search the allocators
@@ -104,12 +102,13 @@ pub async fn list(
     )
 )]
 pub async fn search_all(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     body: Result<OptionalBody<SearchRequest>, ApiError>,
-) -> Result<Json<AllocatorOverview>, ApiError> {
+) -> Result<Listed, ApiError> {
     let listing = Listing::from_body("allocators.search_failed", body)?;
-    Ok(Json(overview(&app, &listing)))
+    let looks = listing.looks();
+    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
 }
 
 /// Show an allocator
@@ -129,7 +128,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<AllocatorInfo>, ApiError> {
     let host = the_allocator(&app, &id)?;
-    Ok(Json(AllocatorView { app: &app, host: &host }.info()))
+    Ok(Json(AllocatorView(&app.now(host)).info()))
 }
 
 /// Take the allocator role from a host that is not connected

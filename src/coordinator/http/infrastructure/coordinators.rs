@@ -7,11 +7,12 @@ use axum::{Json, extract::State, http::StatusCode};
 use super::shown::public_hostname;
 use crate::{
     coordinator::{
-        app::App,
+        app::{App, HostNow},
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::Path,
+            listed::{Listed, listed_hosts},
         },
         records::HostRecord,
         services::roles::remove_role,
@@ -43,26 +44,27 @@ fn shown(host: &HostRecord) -> CoordinatorSummary {
     }
 }
 
-fn constructor(app: &App, host: &HostRecord) -> ConstructorInfo {
+fn constructor(host: &HostNow) -> ConstructorInfo {
     ConstructorInfo {
-        constructor_id: host.runner_id.to_string(),
+        constructor_id: host.record.runner_id.to_string(),
         status: ConstructorHealthStatus {
-            connected: app.liveness.is_connected(&host.runner_id),
+            connected: host.state.connected,
             maintenance_mode: false,
         },
     }
 }
 
-pub fn all_coordinators(app: &App) -> CoordinatorsSummary {
-    let view = app.registry.view();
-    let found = view.hosts().filter(|host| host.has(Role::Coordinator));
-    CoordinatorsSummary { coordinators: found.map(|host| shown(host)).collect() }
+fn coordinators(hosts: &[HostNow]) -> impl Iterator<Item = &HostNow> {
+    hosts.iter().filter(|host| host.record.has(Role::Coordinator))
 }
 
-pub fn all_constructors(app: &App) -> ConstructorOverview {
-    let view = app.registry.view();
-    let found = view.hosts().filter(|host| host.has(Role::Coordinator));
-    ConstructorOverview { constructors: found.map(|host| constructor(app, host)).collect() }
+pub fn all_coordinators(hosts: &[HostNow]) -> CoordinatorsSummary {
+    let all = coordinators(hosts).map(|host| shown(&host.record));
+    CoordinatorsSummary { coordinators: all.collect() }
+}
+
+pub fn all_constructors(hosts: &[HostNow]) -> ConstructorOverview {
+    ConstructorOverview { constructors: coordinators(hosts).map(constructor).collect() }
 }
 
 fn the_coordinator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
@@ -86,10 +88,10 @@ fn the_constructor(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     responses((status = 200, description = "All coordinators", body = CoordinatorsSummary))
 )]
 pub async fn list(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
-) -> Json<CoordinatorsSummary> {
-    Json(all_coordinators(&app))
+) -> Result<Listed, ApiError> {
+    listed_hosts(&app, &permit, 1, |hosts| all_coordinators(&hosts)).await
 }
 
 /// Show a coordinator
@@ -202,10 +204,10 @@ pub async fn promote_candidate(_permit: Permit<ChangeHosts>, Path(id): Path<Stri
     responses((status = 200, description = "All constructors", body = ConstructorOverview))
 )]
 pub async fn list_constructors(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
-) -> Json<ConstructorOverview> {
-    Json(all_constructors(&app))
+) -> Result<Listed, ApiError> {
+    listed_hosts(&app, &permit, 1, |hosts| all_constructors(&hosts)).await
 }
 
 /// Show a constructor
@@ -224,7 +226,7 @@ pub async fn get_constructor(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<ConstructorInfo>, ApiError> {
-    Ok(Json(constructor(&app, &*the_constructor(&app, &id)?)))
+    Ok(Json(constructor(&app.now(the_constructor(&app, &id)?))))
 }
 
 /// Bring the index of constructors in step

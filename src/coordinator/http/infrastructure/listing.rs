@@ -18,7 +18,15 @@ pub struct Page {
     pub size: usize,
 }
 
+/// What it takes to show a host, in values that are looked at.
+const SHOWN: usize = 10;
+
 impl Listing {
+    /// Values of each host that are looked at.
+    pub fn looks(&self) -> usize {
+        self.query.clauses() + self.order.keys() + SHOWN
+    }
+
     /// As parameters of a `GET` say it; an empty one says nothing.
     pub fn from_parameters(
         q: Option<&str>,

@@ -11,14 +11,14 @@ use super::{
 };
 use crate::{
     coordinator::{
-        app::App,
+        app::{App, HostNow},
         http::{
             auth::{ChangeHosts, Permission, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, Path, Query},
+            listed::{Listed, listed_hosts, of_hosts},
             version::{VersionParameter, VersionedReply, with_version, with_version_of},
         },
-        records::HostRecord,
         services::{
             document_secrets::without_secrets,
             documents::{self, Before, DocumentError, Expect, Versioned},
@@ -35,7 +35,11 @@ use crate::{
 const KIND: &str = "proxies";
 const SETTINGS: &str = "settings";
 
-pub fn shown(app: &App, host: &HostRecord) -> ProxyInfo {
+/// Values that are looked at to show a proxy.
+pub const LOOKS: usize = 10;
+
+pub fn shown(host: &HostNow) -> ProxyInfo {
+    let HostNow { record: host, state, .. } = host;
     let tags = &host.facts.proxy_tags.0;
     ProxyInfo {
         proxy_id: host.runner_id.to_string(),
@@ -43,15 +47,14 @@ pub fn shown(app: &App, host: &HostRecord) -> ProxyInfo {
         host_ip: host.facts.host_ip.to_string(),
         public_hostname: public_hostname(host),
         metadata: BTreeMap::clone(tags),
-        healthy: app.liveness.is_healthy(&host.runner_id, Some(Role::Proxy)),
+        healthy: state.is_healthy(Some(Role::Proxy)),
         zone: host.facts.zone.to_string(),
         allocations: Vec::new(),
     }
 }
 
-pub fn all_proxies(app: &App) -> Vec<ProxyInfo> {
-    let view = app.registry.view();
-    view.hosts().filter(|host| host.has(Role::Proxy)).map(|host| shown(app, host)).collect()
+pub fn all_proxies(hosts: &[HostNow]) -> Vec<ProxyInfo> {
+    hosts.iter().filter(|host| host.record.has(Role::Proxy)).map(shown).collect()
 }
 
 async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {
@@ -94,15 +97,18 @@ fn versioned(
 pub async fn list(
     permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
-) -> Result<Json<ProxyOverview>, ApiError> {
+) -> Result<Listed, ApiError> {
     let settings = match settings(&app, ChangeHosts::allows(permit.user.role)).await {
         // Settings that cannot be read do not hide the proxies; whoever asks for them is told.
         Err(ApiError::Unreadable(_)) => ProxiesSettings::default(),
         settings => settings?,
     };
-    let proxies = all_proxies(&app);
-    let proxies_count = int32(proxies.len());
-    Ok(Json(ProxyOverview { proxies_count, settings, proxies }))
+    listed_hosts(&app, &permit, LOOKS, move |hosts| {
+        let proxies = all_proxies(&hosts);
+        let proxies_count = int32(proxies.len());
+        ProxyOverview { proxies_count, settings, proxies }
+    })
+    .await
 }
 
 /// Show a proxy
@@ -122,7 +128,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<ProxyInfo>, ApiError> {
     let host = app.member(&id, Some(Role::Proxy)).ok_or(ApiError::NoSuchProxy(id))?;
-    Ok(Json(shown(&app, &host)))
+    Ok(Json(shown(&app.now(host))))
 }
 
 /// Show the settings of all proxies
@@ -294,14 +300,19 @@ impl HealthParameters {
     )
 )]
 pub async fn health(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     Query(given): Query<HealthParameters>,
 ) -> Result<(StatusCode, Json<ProxiesHealth>), ApiError> {
-    let proxies = all_proxies(&app);
-    let observed = proxies.iter().filter(|proxy| proxy.healthy).count();
     let expected = settings(&app, false).await?.expected_proxies_count;
-    let groups = proxy_groups::healths(&app, &proxies).await?;
+    let groups = proxy_groups::all(&app).await?;
+    let looks = LOOKS + groups.len();
+    let (observed, groups) = of_hosts(&app, &permit, looks, move |hosts| {
+        let proxies = all_proxies(&hosts);
+        let healthy = proxies.iter().filter(|proxy| proxy.healthy).count();
+        (healthy, proxy_groups::healths(groups, &proxies))
+    })
+    .await?;
     let own = Health::of(observed, expected);
     let worst = groups.iter().map(|(_, health)| *health).min().map_or(own, |group| group.min(own));
     let reply = ProxiesHealth {

@@ -6,16 +6,17 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 
 use super::{
-    proxies::{Health, HealthParameters, all_proxies},
+    proxies::{Health, HealthParameters, LOOKS, all_proxies},
     shown::int32,
 };
 use crate::{
     coordinator::{
-        app::App,
+        app::{App, HostNow},
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, Path, Query},
+            listed::of_hosts,
             version::{VersionParameter, VersionedReply, with_version_of},
         },
         services::documents::{self, DocumentError, Expect, Versioned},
@@ -83,18 +84,18 @@ fn health_of(
     (shown, health)
 }
 
-pub async fn healths(
-    app: &App,
+pub async fn all(app: &App) -> Result<Vec<ProxiesFilteredGroup>, ApiError> {
+    let stored = documents::list(app, KIND).await?;
+    // One that cannot be read does not hide the others.
+    let groups = stored.iter().map(|it| ProxiesFilteredGroup::deserialize(&it.document.value));
+    Ok(groups.filter_map(Result::ok).collect())
+}
+
+pub fn healths(
+    groups: Vec<ProxiesFilteredGroup>,
     proxies: &[ProxyInfo],
-) -> Result<Vec<(ProxiesFilteredGroupHealth, Health)>, ApiError> {
-    let mut healths = Vec::new();
-    for versioned in documents::list(app, KIND).await? {
-        // One that cannot be read does not hide the others.
-        if let Ok(group) = ProxiesFilteredGroup::deserialize(&versioned.document.value) {
-            healths.push(health_of(group, proxies));
-        }
-    }
-    Ok(healths)
+) -> Vec<(ProxiesFilteredGroupHealth, Health)> {
+    groups.into_iter().map(|group| health_of(group, proxies)).collect()
 }
 
 async fn write(
@@ -231,12 +232,13 @@ pub async fn delete(
     )
 )]
 pub async fn health(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Query(given): Query<HealthParameters>,
 ) -> Result<(StatusCode, Json<ProxiesFilteredGroupHealth>), ApiError> {
     let (_, Json(group)) = read(&id, find(&app, &id).await?)?;
-    let (shown, health) = health_of(group, &all_proxies(&app));
+    let work = move |hosts: Vec<HostNow>| health_of(group, &all_proxies(&hosts));
+    let (shown, health) = of_hosts(&app, &permit, LOOKS, work).await?;
     Ok((given.status(health)?, Json(shown)))
 }

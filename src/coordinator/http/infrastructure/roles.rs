@@ -16,6 +16,7 @@ use crate::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, Path, Query},
+            listed::{Listed, listed_hosts},
             version::VersionParameter,
         },
         records::HostRecord,
@@ -71,7 +72,11 @@ fn has(host: &HostRecord, id: &str) -> bool {
     host.roles.iter().any(|role| role.name() == id) || host.other_roles.contains(id)
 }
 
-fn aggregate(app: &App, id: &str, stored: Option<Versioned>) -> RoleAggregate {
+fn aggregate<'a>(
+    hosts: impl Iterator<Item = &'a Arc<HostRecord>>,
+    id: &str,
+    stored: Option<Versioned>,
+) -> RoleAggregate {
     let meta = match &stored {
         Some(Versioned { document, version }) => Metadata {
             created_time: document.created_at.rfc3339(),
@@ -85,8 +90,7 @@ fn aggregate(app: &App, id: &str, stored: Option<Versioned>) -> RoleAggregate {
         },
     };
     let kept = stored.and_then(|it| serde_json::from_value(it.document.value).ok());
-    let view = app.registry.view();
-    let blessed = view.hosts().filter(|host| has(host, id));
+    let blessed = hosts.filter(|host| has(host, id));
     let blessing = |host: &Arc<HostRecord>| (host.runner_id.to_string(), Blessing { value: true });
     RoleAggregate {
         id: id.to_owned(),
@@ -120,7 +124,8 @@ async fn exists(app: &App, id: &str) -> Result<(), ApiError> {
 }
 
 async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
-    Ok(aggregate(app, id, stored(app, id).await?))
+    let stored = stored(app, id).await?;
+    Ok(aggregate(app.registry.hosts().iter(), id, stored))
 }
 
 /// List the roles and who has them
@@ -131,17 +136,23 @@ async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
     responses((status = 200, description = "All roles", body = RoleAggregates))
 )]
 pub async fn list(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
-) -> Result<Json<RoleAggregates>, ApiError> {
+) -> Result<Listed, ApiError> {
     let mut all: BTreeMap<String, Option<Versioned>> =
         RoleSet::all().iter().map(|role| (role.name().to_owned(), None)).collect();
     for stored in documents::list(&app, KIND).await? {
         let id = stored.document.value["id"].as_str().unwrap_or_default().to_owned();
         all.insert(id, Some(stored));
     }
-    let values = all.into_iter().map(|(id, stored)| aggregate(&app, &id, stored)).collect();
-    Ok(Json(RoleAggregates { values }))
+    let looks = all.len();
+    listed_hosts(&app, &permit, looks, move |hosts| {
+        let one = |(id, stored): (String, _)| {
+            aggregate(hosts.iter().map(|host| &host.record), &id, stored)
+        };
+        RoleAggregates { values: all.into_iter().map(one).collect() }
+    })
+    .await
 }
 
 /// Show a role and who has it
@@ -156,11 +167,15 @@ pub async fn list(
     )
 )]
 pub async fn get(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-) -> Result<Json<RoleAggregate>, ApiError> {
-    find(&app, &id).await.map(Json)
+) -> Result<Listed, ApiError> {
+    let stored = stored(&app, &id).await?;
+    listed_hosts(&app, &permit, 1, move |hosts| {
+        aggregate(hosts.iter().map(|host| &host.record), &id, stored)
+    })
+    .await
 }
 
 /// Define a role
@@ -257,7 +272,7 @@ pub async fn delete(
     Query(given): Query<DeleteParameters>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
     exists(&app, &id).await?;
-    let in_use = app.registry.view().hosts().any(|host| has(host, &id));
+    let in_use = app.registry.hosts().iter().any(|host| has(host, &id));
     if built_in(&id) || (in_use && given.skip_validations != Some(true)) {
         let message = format!("the role {id} is one that hosts have, or can always have");
         return Err(ApiError::contract(StatusCode::BAD_REQUEST, "roles.in_use", message));
@@ -285,8 +300,8 @@ async fn bless(
         changes.push((host.runner_id.clone(), blessing.value));
     }
     if all {
-        let view = app.registry.view();
-        let others = view.hosts().filter(|host| !wanted.contains_key(host.runner_id.as_str()));
+        let hosts = app.registry.hosts();
+        let others = hosts.iter().filter(|host| !wanted.contains_key(host.runner_id.as_str()));
         changes.extend(others.map(|host| (host.runner_id.clone(), false)));
     }
     for (runner, blessed) in changes {

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     coordinator::{
-        app::App,
+        app::{App, HostNow},
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, OptionalBody, Path, Query},
+            listed::{Listed, listed_hosts},
         },
         records::HostRecord,
         search::{self, SearchRequest},
@@ -45,16 +46,11 @@ pub fn the_runner(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     app.member(id, None).ok_or_else(|| ApiError::NoSuchRunner(id.to_owned()))
 }
 
-fn overview(app: &App, listing: &Listing) -> RunnerOverview {
-    let view = app.registry.view();
-    let found: Vec<RunnerView<'_>> = view
-        .hosts()
-        .map(|host| RunnerView { app, host })
-        .filter(|it| search::Query::matches(&listing.query, it))
-        .collect();
+fn overview(hosts: &[HostNow], listing: &Listing) -> RunnerOverview {
+    let found = hosts.iter().map(RunnerView).filter(|it| listing.query.matches(it)).collect();
     let Page { from, size } = listing.page;
     let page = search::page(found, &listing.order, from, size);
-    RunnerOverview { runners: page.iter().map(|it| it.info()).collect() }
+    RunnerOverview { runners: page.iter().map(RunnerView::info).collect() }
 }
 
 /// List the hosts
@@ -69,12 +65,13 @@ fn overview(app: &App, listing: &Listing) -> RunnerOverview {
     )
 )]
 pub async fn list(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     Query(given): Query<ListParameters>,
-) -> Result<Json<RunnerOverview>, ApiError> {
+) -> Result<Listed, ApiError> {
     let listing = Listing::from_parameters(given.q.as_deref(), None, None, None)?;
-    Ok(Json(overview(&app, &listing)))
+    let looks = listing.looks();
+    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
 }
 
 /// Search the hosts
@@ -89,12 +86,13 @@ pub async fn list(
     )
 )]
 pub async fn search_all(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     body: Result<OptionalBody<SearchRequest>, ApiError>,
-) -> Result<Json<RunnerOverview>, ApiError> {
+) -> Result<Listed, ApiError> {
     let listing = Listing::from_body("runners.search_failed", body)?;
-    Ok(Json(overview(&app, &listing)))
+    let looks = listing.looks();
+    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
 }
 
 /// Show a host
@@ -114,7 +112,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<RunnerInfo>, ApiError> {
     let host = the_runner(&app, &id)?;
-    Ok(Json(RunnerView { app: &app, host: &host }.info()))
+    Ok(Json(RunnerView(&app.now(host)).info()))
 }
 
 /// Remove a host that is not connected

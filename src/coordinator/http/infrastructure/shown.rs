@@ -2,7 +2,7 @@
 
 use crate::{
     coordinator::{
-        app::App,
+        app::HostNow,
         liveness::Rival,
         records::HostRecord,
         search::{Document, Value},
@@ -21,16 +21,10 @@ use crate::{
 pub const REGION: &str = "ece-region";
 
 /// A host as an allocator.
-pub struct AllocatorView<'a> {
-    pub app: &'a App,
-    pub host: &'a HostRecord,
-}
+pub struct AllocatorView<'a>(pub &'a HostNow);
 
 /// A host as a runner.
-pub struct RunnerView<'a> {
-    pub app: &'a App,
-    pub host: &'a HostRecord,
-}
+pub struct RunnerView<'a>(pub &'a HostNow);
 
 /// As the contract counts: in 32 bits.
 pub fn int32(number: impl TryInto<i32>) -> i32 {
@@ -50,7 +44,7 @@ pub fn settings(host: &HostRecord) -> AllocatorSettings {
 
 impl AllocatorView<'_> {
     pub fn info(&self) -> AllocatorInfo {
-        let Self { app, host } = self;
+        let HostNow { record: host, state, .. } = self.0;
         let (capacity_mb, source) = host.capacity_mb();
         let since = host.allocator.maintenance_since;
         AllocatorInfo {
@@ -69,8 +63,8 @@ impl AllocatorView<'_> {
             instances: Vec::new(),
             metadata: metadata(host),
             status: AllocatorHealthStatus {
-                connected: app.liveness.is_connected(&host.runner_id),
-                healthy: app.liveness.is_healthy(&host.runner_id, Some(Role::Allocator)),
+                connected: state.connected,
+                healthy: state.is_healthy(Some(Role::Allocator)),
                 maintenance_mode: since.is_some(),
                 maintenance_mode_timestamp: since.map(Timestamp::rfc3339),
             },
@@ -84,14 +78,12 @@ impl AllocatorView<'_> {
 
 impl Document for AllocatorView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let Self { app, host } = self;
+        let HostNow { record: host, state, .. } = self.0;
         let one = |value| vec![value];
         match field {
             "allocator_id" => one(Value::text(host.runner_id.as_str())),
-            "status.healthy" => {
-                one(Value::Flag(app.liveness.is_healthy(&host.runner_id, Some(Role::Allocator))))
-            }
-            "status.connected" => one(Value::Flag(app.liveness.is_connected(&host.runner_id))),
+            "status.healthy" => one(Value::Flag(state.is_healthy(Some(Role::Allocator)))),
+            "status.connected" => one(Value::Flag(state.connected)),
             "status.maintenance_mode" => {
                 one(Value::Flag(host.allocator.maintenance_since.is_some()))
             }
@@ -139,10 +131,9 @@ fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
 
 impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
-        let Self { app, host } = self;
+        let HostNow { record: host, state, problem } = self.0;
         let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
         let names = host.roles.iter().map(|known| role(known.name()));
-        let rivals = app.liveness.rivals(&host.runner_id, app.clock.now());
         RunnerInfo {
             runner_id: host.runner_id.to_string(),
             zone: host.facts.zone.to_string(),
@@ -152,8 +143,8 @@ impl RunnerView<'_> {
             public_hostname: public_hostname(host),
             containers: Vec::new(),
             roles: names.chain(host.other_roles.iter().map(|name| role(name))).collect(),
-            connected: app.liveness.is_connected(&host.runner_id),
-            healthy: app.liveness.is_healthy(&host.runner_id, None),
+            connected: state.connected,
+            healthy: state.is_healthy(None),
             region: REGION.to_owned(),
             joined: JoinedWith {
                 at: host.joined.at.rfc3339(),
@@ -161,24 +152,15 @@ impl RunnerView<'_> {
                 source_address: host.joined.source_address,
                 overridden_checks: host.joined.overridden.clone(),
             },
-            boot_id: app.liveness.boot_id(&host.runner_id).map(|id| id.to_string()),
-            clones: rivals.iter().map(clone_shown).collect(),
-            problems: problems(app, host),
+            boot_id: state.boot_id.map(|id| id.to_string()),
+            clones: state.rivals.iter().map(clone_shown).collect(),
+            problems: problem.iter().map(|code| problem_shown(*code)).collect(),
         }
     }
 }
 
-fn problems(app: &App, host: &HostRecord) -> Vec<RunnerProblem> {
-    let too_often = app.host_allowances.facts_wait(&host.runner_id);
-    let codes = too_often.then_some(Code::HostFactsTooOften);
-    codes
-        .into_iter()
-        .map(|code| RunnerProblem {
-            code: code.name().into(),
-            message: code.cause().into(),
-            fix: code.fix().into(),
-        })
-        .collect()
+fn problem_shown(code: Code) -> RunnerProblem {
+    RunnerProblem { code: code.name().into(), message: code.cause().into(), fix: code.fix().into() }
 }
 
 fn clone_shown(rival: &Rival) -> RunnerClone {
@@ -191,11 +173,11 @@ fn clone_shown(rival: &Rival) -> RunnerClone {
 
 impl Document for RunnerView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let Self { app, host } = self;
+        let HostNow { record: host, state, .. } = self.0;
         match field {
             "runner_id" => vec![Value::text(host.runner_id.as_str())],
-            "connected" => vec![Value::Flag(app.liveness.is_connected(&host.runner_id))],
-            "healthy" => vec![Value::Flag(app.liveness.is_healthy(&host.runner_id, None))],
+            "connected" => vec![Value::Flag(state.connected)],
+            "healthy" => vec![Value::Flag(state.is_healthy(None))],
             "roles" | "roles.role_name" => host
                 .roles
                 .iter()

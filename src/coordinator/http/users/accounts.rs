@@ -118,7 +118,7 @@ async fn change_own<P: Permission>(
     responses((status = 200, description = "All users", body = UserList))
 )]
 pub async fn list(_permit: Permit<OwnAccount>, State(app): State<Arc<App>>) -> Json<UserList> {
-    Json(UserList { users: app.registry.view().users().map(|user| shown(user)).collect() })
+    Json(UserList { users: app.registry.users().iter().map(|user| shown(user)).collect() })
 }
 
 /// Show a user

@@ -9,6 +9,7 @@ use crate::{
             auth::{ManageUsers, OwnAccount, Permit},
             error::ApiError,
             extract::{Body, Path},
+            listed::{Listed, listed},
         },
         records::ApiKeyRecord,
         services::api_keys::{ApiKeyError, create_key, delete_key, keys_of},
@@ -183,10 +184,13 @@ pub async fn delete(
     responses((status = 200, description = "Without the keys' texts", body = ApiKeysResponse))
 )]
 pub async fn list_all(
-    _permit: Permit<ManageUsers>,
+    permit: Permit<ManageUsers>,
     State(app): State<Arc<App>>,
-) -> Json<ApiKeysResponse> {
-    Json(ApiKeysResponse { keys: app.registry.view().api_keys().map(|key| shown(key)).collect() })
+) -> Result<Listed, ApiError> {
+    let keys = app.registry.api_keys();
+    let count = keys.len();
+    let make = move || ApiKeysResponse { keys: keys.iter().map(|key| shown(key)).collect() };
+    listed(&app, &permit, count, make).await
 }
 
 /// Delete API keys of any users

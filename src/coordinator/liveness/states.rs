@@ -1,0 +1,64 @@
+//! What is known of many hosts, taken out at once: whoever looks at all of them holds no lock.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Liveness, Presence, Rival};
+use crate::{coordinator::records::HostRecord, model::Role, rt::Timestamp};
+
+/// Hosts that are looked up before others get the lock.
+const AT_A_TIME: usize = 256;
+
+/// What is known of a host at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct HostState {
+    pub connected: bool,
+    unhealthy: Vec<Role>,
+    /// What the kernel of the host's machine calls its boot.
+    pub boot_id: Option<Uuid>,
+    /// Other machines with the host's key.
+    pub rivals: Vec<Rival>,
+}
+
+impl HostState {
+    /// What the host said of its roles. One that has not said anything yet is taken for well.
+    pub fn is_healthy(&self, role: Option<Role>) -> bool {
+        self.connected
+            && match role {
+                Some(role) => !self.unhealthy.contains(&role),
+                None => self.unhealthy.is_empty(),
+            }
+    }
+}
+
+impl Presence {
+    fn state(&mut self, now: Timestamp) -> HostState {
+        let unhealthy = self.health.iter().filter(|(_, health)| !health.healthy);
+        HostState {
+            connected: true,
+            unhealthy: unhealthy.map(|(role, _)| *role).collect(),
+            boot_id: self.source.and_then(|source| source.boot_id),
+            rivals: self.rivals.as_mut().map(|it| it.known(now).to_vec()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Liveness {
+    pub fn state(&self, host: &HostRecord, now: Timestamp) -> HostState {
+        let mut hosts = self.lock();
+        hosts.get_mut(&host.runner_id).map(|it| it.state(now)).unwrap_or_default()
+    }
+
+    /// The states of these hosts, in the same order.
+    pub fn states(&self, of: &[Arc<HostRecord>], now: Timestamp) -> Vec<HostState> {
+        let mut states = Vec::with_capacity(of.len());
+        for some in of.chunks(AT_A_TIME) {
+            let mut hosts = self.lock();
+            states.extend(some.iter().map(|host| {
+                hosts.get_mut(&host.runner_id).map(|it| it.state(now)).unwrap_or_default()
+            }));
+        }
+        states
+    }
+}
