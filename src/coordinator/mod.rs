@@ -19,6 +19,7 @@ mod lists;
 mod liveness;
 mod metrics;
 mod owners;
+mod pace;
 mod passwords;
 mod records;
 mod registry;

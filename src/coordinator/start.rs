@@ -17,6 +17,7 @@ use super::{
     liveness::Liveness,
     metrics::metrics_router,
     owners::Owners,
+    pace::Pace,
     passwords::Passwords,
     records::{Actor, ClusterRecord, decode},
     registry::Registry,
@@ -115,6 +116,7 @@ impl CoordinatorConfig {
         let owners = Owners::load(self.store.clone(), self.runner_id.clone(), &liveness).await?;
         let registry = Arc::new(Registry::load(&self.store, liveness.clone()).await?);
         let own_address = self.addresses.first().cloned().ok_or(StartError::NoCluster)?;
+        let pace = Arc::new(Pace::new());
         let app = Arc::new(App {
             store: self.store.clone(),
             registry: registry.clone(),
@@ -122,6 +124,7 @@ impl CoordinatorConfig {
             passwords: Passwords::new(),
             sessions: Default::default(),
             lists: Default::default(),
+            pace: pace.clone(),
             failures: Default::default(),
             audit_growth: Default::default(),
             host_allowances: Default::default(),
@@ -134,29 +137,39 @@ impl CoordinatorConfig {
         });
 
         let mut tasks = JoinSet::new();
+        tasks.spawn(watch_pace(pace.clone(), shutdown.clone()));
         let store = self.store.clone();
         tasks.spawn(async move { registry.follow(&store, watch).await });
         tasks.spawn(owners.follow(transitions));
         tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
         tasks.spawn(forget(app.clone(), shutdown.clone()));
         tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
-        let metrics = self.metrics.map(|listener| (listener, None, metrics_router(app.clone())));
+        let metrics =
+            self.metrics.map(|listener| (listener, None, metrics_router(app.clone()), None));
         let ports = [
             (
                 self.listeners.api,
                 Some(Arc::new(api_server_config(identity.clone())?)),
                 api_router(app.clone()),
+                None,
             ),
             (
                 self.listeners.hosts,
                 Some(Arc::new(hosts_server_config(identity)?)),
                 hosts_router(app.clone()),
+                Some(pace),
             ),
-            (self.listeners.redirect, None, redirect_router(own_address, API_PORT)),
+            (self.listeners.redirect, None, redirect_router(own_address, API_PORT), None),
         ];
-        for (listener, tls, service) in ports.into_iter().chain(metrics) {
-            let port =
-                Port { listener, tls, service, door: Arc::default(), liveness: liveness.clone() };
+        for (listener, tls, service, pace) in ports.into_iter().chain(metrics) {
+            let port = Port {
+                listener,
+                tls,
+                service,
+                door: Arc::default(),
+                liveness: liveness.clone(),
+                pace,
+            };
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 serve_port(port, shutdown).await;
@@ -228,6 +241,11 @@ async fn sweep(liveness: Arc<Liveness>, shutdown: Shutdown) -> Result<(), StoreE
             () = shutdown.wait() => return Ok(()),
         }
     }
+}
+
+async fn watch_pace(pace: Arc<Pace>, shutdown: Shutdown) -> Result<(), StoreError> {
+    pace.watch(shutdown).await;
+    Ok(())
 }
 
 /// Once a day, and after much was written, what is too old or too much is forgotten.

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod clock;
+mod cpu;
 pub mod disk;
 pub mod files;
 mod lock;
@@ -11,5 +12,6 @@ pub mod unix_socket;
 
 pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};
+pub use cpu::thread_cpu_time;
 pub use lock::{FileLock, LockHeld};
 pub use shutdown::{Shutdown, ShutdownTrigger};

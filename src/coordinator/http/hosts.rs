@@ -364,7 +364,7 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
             maintenance: host.allocator.maintenance_since.is_some(),
         },
         hold_ms: app.liveness.hold().as_millis() as u64,
-        return_window_ms: app.liveness.return_window().as_millis() as u64,
+        return_window_ms: app.pace.return_window(app.liveness.count()).as_millis() as u64,
         send_facts,
         coordinators: app.known_coordinators(),
         notices: notices(app, host),

@@ -32,9 +32,6 @@ const SHORTEST_HOLD: Duration = Duration::from_secs(4);
 /// Polls a second that all hosts together may make.
 const POLLS_PER_SECOND: usize = 400;
 
-/// Hosts that may come back in a second after a coordinator was away.
-const RETURNS_PER_SECOND: usize = 500;
-
 /// A host that was not heard of for this many holds is gone.
 const HOLDS_UNTIL_LOST: u32 = 3;
 
@@ -244,9 +241,9 @@ impl Liveness {
         self.hold().min(told)
     }
 
-    /// Over which time hosts spread their return after this coordinator was away.
-    pub fn return_window(&self) -> Duration {
-        Duration::from_millis((self.lock().len() * 1000 / RETURNS_PER_SECOND) as u64)
+    /// How many hosts are connected.
+    pub fn count(&self) -> usize {
+        self.lock().len()
     }
 
     /// There may be something new for this host.

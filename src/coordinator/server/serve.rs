@@ -29,6 +29,7 @@ use crate::{
     coordinator::{
         http::{ConnectionContext, Service, SharedContext},
         liveness::Liveness,
+        pace::Pace,
     },
     rt::Shutdown,
     tls::fingerprint_of_certificate,
@@ -51,6 +52,8 @@ pub struct Port {
     pub service: Service,
     pub door: Arc<Door>,
     pub liveness: Arc<Liveness>,
+    /// How fast hosts may come; `None` for a port that is not theirs.
+    pub pace: Option<Arc<Pace>>,
 }
 
 /// Serves until `shutdown`, then lets requests that are under way end.
@@ -122,7 +125,9 @@ async fn connection(
     let Some(tls) = port.tls.clone() else {
         return Box::pin(requests(stream, port.service.clone(), context(None), shutdown)).await;
     };
-    let Some(stream) = Box::pin(handshake(tls, stream, peer)).await else { return };
+    let Some(stream) = Box::pin(handshake(tls, stream, peer, port.pace.clone())).await else {
+        return;
+    };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let key = certificate.and_then(|leaf| fingerprint_of_certificate(leaf).ok());
     let context = context(key);
@@ -134,8 +139,16 @@ async fn handshake(
     tls: Arc<ServerConfig>,
     stream: TcpStream,
     peer: SocketAddr,
+    pace: Option<Arc<Pace>>,
 ) -> Option<Box<TlsStream<TcpStream>>> {
-    match timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
+    let accepted = async {
+        let Some(pace) = pace else { return TlsAcceptor::from(tls).accept(stream).await };
+        // Whoever says nothing takes nobody's turn.
+        stream.readable().await?;
+        pace.turn().await?;
+        pace.handshake(TlsAcceptor::from(tls).accept(stream)).await
+    };
+    match timeout(HANDSHAKE_TIMEOUT, accepted).await {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%peer, "no TLS handshake in time"),
