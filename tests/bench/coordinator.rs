@@ -15,24 +15,29 @@ pub struct Coordinator {
     agent: PathBuf,
     pub dir: TempDir,
     child: Child,
+    level: &'static str,
 }
 
 impl Coordinator {
     pub fn start(agent: &Path) -> Self {
+        Self::start_with_log(agent, "warn")
+    }
+
+    pub fn start_with_log(agent: &Path, level: &'static str) -> Self {
         let dir = TempDir::new().unwrap();
         let state = dir.path().join("state");
         let mut install = Command::new(agent);
         install.args(["install", "--foreground", "--host-ip", ADDRESS, "--state-dir"]).arg(&state);
         install.arg("--host-storage-path").arg(dir.path().join("storage"));
-        let child = Self::spawn(&dir, &mut install);
-        let coordinator = Self { agent: agent.to_owned(), dir, child };
+        let child = Self::spawn(&dir, &mut install, level);
+        let coordinator = Self { agent: agent.to_owned(), dir, child, level };
         coordinator.wait();
         coordinator
     }
 
-    fn spawn(dir: &TempDir, command: &mut Command) -> Child {
+    fn spawn(dir: &TempDir, command: &mut Command, level: &str) -> Child {
         let log = File::options().create(true).append(true).open(dir.path().join("log")).unwrap();
-        command.env("ECE_AGENT_LOG", "warn").stdin(Stdio::null());
+        command.env("ECE_AGENT_LOG", level).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
@@ -48,7 +53,7 @@ impl Coordinator {
         self.child.wait().unwrap();
         let mut run = Command::new(&self.agent);
         run.args(["run", "--state-dir"]).arg(self.dir.path().join("state"));
-        self.child = Self::spawn(&self.dir, &mut run);
+        self.child = Self::spawn(&self.dir, &mut run, self.level);
         self.wait();
     }
 
@@ -57,9 +62,13 @@ impl Coordinator {
     }
 
     pub fn admin(&self) -> String {
+        format!("admin:{}", self.secret("adminconsole_root_password"))
+    }
+
+    pub fn secret(&self, name: &str) -> String {
         let file = self.dir.path().join("storage/bootstrap-state/bootstrap-secrets.json");
         let secrets: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        format!("admin:{}", secrets["adminconsole_root_password"].as_str().unwrap())
+        secrets[name].as_str().unwrap().to_owned()
     }
 
     fn curl(&self, arguments: &[&str], path: &str) -> String {

@@ -12,6 +12,7 @@ use super::{
     api::{self, ApiFigure},
     coordinator::{ADDRESS, Coordinator},
     fleet::Fleet,
+    floods::{self, FloodFigure},
     process::{cpu_percent, memory_kib, own_memory_kib, quantile},
 };
 
@@ -38,6 +39,7 @@ pub struct Figures {
     pub fleets: Vec<FleetFigures>,
     /// The API with the largest fleet.
     pub api: Vec<ApiFigure>,
+    pub floods: Vec<FloodFigure>,
 }
 
 /// What was seen with so many hosts.
@@ -103,6 +105,8 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
         });
         eprintln!("{:?}", fleets.last());
     }
+    drop((fleet, coordinator));
+    let floods = floods::measure(agent);
     Figures {
         join_p50: quantile(&mut joins, 0.5),
         join_p99: quantile(&mut joins, 0.99),
@@ -114,6 +118,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
         agent_cpu,
         fleets,
         api,
+        floods,
     }
 }
 

@@ -7,6 +7,8 @@ mod api;
 mod coordinator;
 mod figures;
 mod fleet;
+mod flood_kinds;
+mod floods;
 mod process;
 mod report;
 mod simulated;
@@ -20,10 +22,12 @@ fn main() {
             simulated::run(address, first.parse().unwrap(), count.parse().unwrap(), dir.as_ref())
         }
         ["api"] => api::run(),
+        ["flood", kind, dir] => flood_kinds::run(kind, dir.as_ref()),
+        ["floods", agent] => println!("{}", report::floods(&floods::measure(agent.as_ref()))),
         [agent, sizes] => {
             let sizes = sizes.split(',').map(|size| size.parse().unwrap()).collect();
             report::write(&figures::measure(agent.as_ref(), sizes))
         }
-        _ => eprintln!("usage: ./scripts/bench [SIZE,SIZE,…]"),
+        _ => eprintln!("usage: ./scripts/bench [SIZE,SIZE,… | floods]"),
     }
 }

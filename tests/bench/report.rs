@@ -5,6 +5,7 @@ use std::{fmt::Write, fs, path::Path, thread};
 use super::{
     api::goal,
     figures::{Figures, FleetFigures},
+    floods::FloodFigure,
 };
 
 const PAGE: &str = "docs/performance.md";
@@ -116,7 +117,36 @@ fn table(figures: &Figures) -> String {
         )
         .unwrap();
     }
+    text.push_str(&floods(&figures.floods));
     text.push_str("\n![growth with the number of hosts](growth.svg)\n");
+    text
+}
+
+/// What each flood costs everybody else.
+pub fn floods(figures: &[FloodFigure]) -> String {
+    let mut text = String::from(
+        "\nWhat a flood of five seconds from a process of its own costs everybody else, on the same two cores:\n\n\
+         | flood | `GET /user` p50, p99 | failed | login | host stays connected | role change | store | log | open files |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    let ms = |ms: Option<f64>| ms.map_or("not in 10 s".to_owned(), |ms| format!("{ms:.0} ms"));
+    for figure in figures {
+        writeln!(
+            text,
+            "| {} | {:.1} ms, {:.1} ms | {} | {} | {} | {} | {:.0} KiB | {:.0} KiB | {} |",
+            figure.title,
+            figure.user_p50_ms,
+            figure.user_p99_ms,
+            figure.user_failed,
+            ms(figure.login_ms),
+            if figure.stayed_connected { "yes" } else { "no" },
+            ms(figure.role_ms),
+            figure.disk_kib,
+            figure.log_kib,
+            figure.descriptors,
+        )
+        .unwrap();
+    }
     text
 }
 

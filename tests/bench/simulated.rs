@@ -29,11 +29,12 @@ use uuid::Uuid;
 /// Joins under way at a time.
 const AT_ONCE: usize = 64;
 
-struct Joined {
-    identity: Identity,
+/// A host that is a member, and does not run yet.
+pub struct Joined {
+    pub identity: Identity,
     state: StateDir,
-    verifier: Arc<PinVerifier>,
-    dialler: Arc<Dialler>,
+    pub verifier: Arc<PinVerifier>,
+    pub dialler: Arc<Dialler>,
 }
 
 pub fn run(address: &str, first: usize, count: usize, dir: &Path) {
@@ -83,17 +84,19 @@ async fn join_all(
         let state = StateDir::new(dir.join("hosts").join(number.to_string()));
         tasks.spawn(async move {
             let _place = room.acquire().await.unwrap();
-            join(number, &address, state, &token).await
+            let key = PrivateKey::generate().unwrap();
+            join(number, &address, state, &token, &key).await
         });
     }
     tasks.join_all().await
 }
 
-async fn join(
+pub async fn join(
     number: usize,
     address: &CoordinatorAddress,
     state: StateDir,
     token: &UnverifiedToken,
+    key: &PrivateKey,
 ) -> Joined {
     std::fs::create_dir_all(state.path()).unwrap();
     let host_ip = IpAddr::from(Ipv4Addr::from(0x0a00_0000 + number as u32 + 1));
@@ -110,10 +113,9 @@ async fn join(
     };
     let facts = gather_facts(&settings, &FakeMachine::default(), HostIp(host_ip)).unwrap();
     let roles: RoleSet = "allocator".parse().unwrap();
-    let key = PrivateKey::generate().unwrap();
     let pins = token.claims().pins.clone();
     let verifier = Arc::new(PinVerifier::new(pins.clone(), []));
-    let dialler = Arc::new(Dialler::new(verifier.clone(), Some(&key)).unwrap());
+    let dialler = Arc::new(Dialler::new(verifier.clone(), Some(key)).unwrap());
     let request = EnrolRequest {
         protocol: PROTOCOL,
         runner_id: runner_id.clone(),
@@ -147,7 +149,7 @@ async fn join(
     Joined { identity, state, verifier, dialler }
 }
 
-fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
+pub fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
     let Joined { identity, state, verifier, dialler } = host;
     let id = SessionId(Uuid::new_v4());
     let board = StatusBoard::new(Status::at_start(&identity, id, Clock::system().now()));
