@@ -187,6 +187,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_owner_that_cannot_be_read_is_forgotten_and_makes_way() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        let value = b"damaged".to_vec();
+        let op = Op::Create { path: OwnerRecord::path(&runner()), value, lease: None };
+        store.commit(vec![op]).await.expect("committed");
+        let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
+        let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+        let mut owners = Owners::load(store.clone(), coordinator, &liveness).await.expect("loaded");
+        assert!(!liveness.is_connected(&runner()));
+        let latest = owners.latest([began(1)].into_iter());
+        owners.write(latest).await.expect("written");
+        let record = store.get(&OwnerRecord::path(&runner())).await.expect("read");
+        assert!(decode::<OwnerRecord>(&record.expect("there")).is_ok());
+    }
+
+    #[tokio::test]
     async fn the_end_of_a_session_deletes_the_owner_of_no_other_one() {
         let second = Some(SessionId(Uuid::from_u128(2)));
         assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(1)]]).await, second);

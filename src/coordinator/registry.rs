@@ -227,6 +227,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_record_that_cannot_be_read_hides_no_other_one() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        create(&store, "good").await;
+        let damaged = |name| crate::store::Op::Create {
+            path: UserRecord::path(name),
+            value: b"{\"schema\":1,".to_vec(),
+            lease: None,
+        };
+        store.commit(vec![damaged("bad")]).await.expect("committed");
+        let watch = store.watch();
+        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
+        let registry = Arc::new(Registry::load(&store, liveness).await.expect("loaded"));
+        let followed = (registry.clone(), store.clone());
+        let task = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
+        store.commit(vec![damaged("worse")]).await.expect("committed");
+        registry.caught_up(create(&store, "later").await).await;
+        let names: Vec<String> = registry.view().users().map(|user| user.name.clone()).collect();
+        assert_eq!(names, ["good", "later"]);
+        task.abort();
+    }
+
+    #[tokio::test]
     async fn it_follows_the_store_and_survives_a_reset_of_the_watch() {
         let store: SharedStore = Arc::new(MemoryStore::new());
         create(&store, "before").await;

@@ -75,3 +75,13 @@ fn what_a_token_says_of_itself_is_shown_as_plain_text_and_not_at_any_length() {
     assert!(!json.stdout.contains(odd), "{:?}", json.stdout);
     assert_eq!(json.json()["issuer"], issuer);
 }
+
+#[test]
+fn an_error_is_told_as_plain_text_on_lines_of_the_program_alone() {
+    let dir = "/nowhere\u{1b}[2J\n  fix: believe this";
+    let refused = Finished::of(&mut agent(["status", "--state-dir", dir]));
+    let lines: Vec<&str> = refused.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{refused:#?}");
+    assert!(lines[0].contains(r"/nowhere\u{1b}[2J\u{a}  fix: believe this ["), "{refused:#?}");
+    assert!(lines[1].starts_with("  fix: "), "{refused:#?}");
+}
