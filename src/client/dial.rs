@@ -4,6 +4,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::{
     model::{Code, CoordinatorAddress, Failure},
+    rt,
     tls::{KeyError, PinVerifier, PrivateKey, TrustError, client_config},
 };
 
@@ -56,6 +57,10 @@ impl Dialler {
             .dns_resolver(NamedErrors)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .tcp_keepalive(rt::KEEPALIVE_IDLE)
+            .tcp_keepalive_interval(rt::KEEPALIVE_INTERVAL)
+            .tcp_keepalive_retries(rt::KEEPALIVE_PROBES)
+            .tcp_user_timeout(rt::UNACKNOWLEDGED)
             // A token must go to the one who was checked, and nowhere else.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

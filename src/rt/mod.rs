@@ -6,6 +6,7 @@ mod cpu;
 pub mod disk;
 pub mod files;
 mod lock;
+mod net;
 pub mod reexec;
 mod shutdown;
 pub mod unix_socket;
@@ -14,4 +15,7 @@ pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};
 pub use cpu::thread_cpu_time;
 pub use lock::{FileLock, LockHeld};
+pub use net::{
+    KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED, notice_dead_peers,
+};
 pub use shutdown::{Shutdown, ShutdownTrigger};

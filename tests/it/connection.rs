@@ -6,11 +6,12 @@ use std::{
     net::TcpStream,
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::json;
 
-use crate::support::{Cluster, Finished, Reply};
+use crate::support::{Cluster, Finished, Reply, within};
 
 /// A key and a certificate around it, made by nobody.
 fn some_key(cluster: &Cluster) -> (String, String) {
@@ -139,4 +140,47 @@ fn whoever_shows_a_members_certificate_without_its_key_is_cut_off() {
     let opened = poll(&PrivateKey::from_pem(&members_key).unwrap()).unwrap();
     assert!(opened.starts_with("HTTP/1.1 405"), "{opened}");
     assert_eq!(poll(&PrivateKey::generate().unwrap()), None);
+}
+
+/// For established connections between `from` and `to`, as seen from `from`: whether the kernel's
+/// timer for the next sign of life runs, and for how many hundredths of a second at most.
+fn keepalive_timers(from: (&str, Option<u16>), to: (&str, Option<u16>)) -> Vec<Option<u64>> {
+    let is = |shown: &str, (address, port): (&str, Option<u16>)| {
+        let (shown_address, shown_port) = shown.split_once(':').unwrap();
+        let octets = address.parse::<std::net::Ipv4Addr>().unwrap().octets();
+        shown_address.ends_with(&format!("{:08X}", u32::from_le_bytes(octets)))
+            && port.is_none_or(|port| shown_port == format!("{port:04X}"))
+    };
+    let all = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| fs::read_to_string(file).unwrap());
+    let lines = all.iter().flat_map(|text| text.lines().skip(1));
+    let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields
+        .filter(|it| it[3] == "01" && is(it[1], from) && is(it[2], to))
+        .map(|it| {
+            let (timer, left) = it[5].split_once(':').unwrap();
+            (timer == "02").then(|| u64::from_str_radix(left, 16).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_kernel_watches_over_a_session_from_both_ends() {
+    let cluster = Cluster::start();
+    let host = cluster.joined(2, "");
+    // Where a host dials from is up to the system: the first host's own sessions look the same.
+    let coordinator = (cluster.first.address.as_str(), Some(12343));
+    let peers = ["127.0.0.1", &host.address, &cluster.first.address];
+    let within_ten_seconds = |timers: &[Option<u64>]| {
+        !timers.is_empty() && timers.iter().all(|it| it.is_some_and(|left| left <= 1000))
+    };
+    let ends = |from_coordinator: bool| -> Vec<Option<u64>> {
+        let timers = peers.iter().flat_map(|peer| match from_coordinator {
+            true => keepalive_timers(coordinator, (peer, None)),
+            false => keepalive_timers((peer, None), coordinator),
+        });
+        timers.collect()
+    };
+    let both_ends = || within_ten_seconds(&ends(true)) && within_ten_seconds(&ends(false));
+    let watched = within(Duration::from_secs(10), both_ends);
+    assert!(watched, "{:?} and {:?}", ends(true), ends(false));
 }

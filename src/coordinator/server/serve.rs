@@ -31,7 +31,7 @@ use crate::{
         liveness::Liveness,
         pace::Pace,
     },
-    rt::Shutdown,
+    rt::{Shutdown, notice_dead_peers},
     tls::fingerprint_of_certificate,
 };
 
@@ -60,6 +60,9 @@ pub struct Port {
 pub async fn serve_port(port: Port, shutdown: Shutdown) {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let port = Arc::new(port);
+    if let Err(error) = notice_dead_peers(&port.listener) {
+        tracing::warn!(%error, "dead peers are noticed by their silence only: {error}");
+    }
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
