@@ -21,6 +21,7 @@ mod metrics;
 mod owners;
 mod pace;
 mod passwords;
+mod quiet;
 mod records;
 mod registry;
 mod seal;

@@ -22,13 +22,14 @@ use super::{
     records::{Actor, ClusterRecord, decode},
     registry::Registry,
     seal::{MasterKey, SealError},
-    server::{API_PORT, Listeners, Port, serve_port},
+    server::{API_PORT, Audience, Bounds, Door, Listeners, Port, serve_port},
     services::{
         audit::{MOST_BYTES, forget_old_audit},
         users::set_password,
     },
 };
 use crate::{
+    host::process::most_open_files,
     model::{CoordinatorAddress, RunnerId, Secret},
     rt::{Clock, Shutdown, files},
     store::{SharedStore, StoreError},
@@ -144,32 +145,34 @@ impl CoordinatorConfig {
         tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
         tasks.spawn(forget(app.clone(), shutdown.clone()));
         tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
-        let metrics =
-            self.metrics.map(|listener| (listener, None, metrics_router(app.clone()), None));
+        let metrics = self
+            .metrics
+            .map(|listener| (listener, None, metrics_router(app.clone()), Audience::Anybody));
         let ports = [
             (
                 self.listeners.api,
                 Some(Arc::new(api_server_config(identity.clone())?)),
                 api_router(app.clone()),
-                None,
+                Audience::Users,
             ),
             (
                 self.listeners.hosts,
                 Some(Arc::new(hosts_server_config(identity)?)),
                 hosts_router(app.clone()),
-                Some(pace),
+                Audience::Hosts,
             ),
-            (self.listeners.redirect, None, redirect_router(own_address, API_PORT), None),
+            (
+                self.listeners.redirect,
+                None,
+                redirect_router(own_address, API_PORT),
+                Audience::Anybody,
+            ),
         ];
-        for (listener, tls, service, pace) in ports.into_iter().chain(metrics) {
-            let port = Port {
-                listener,
-                tls,
-                service,
-                door: Arc::default(),
-                liveness: liveness.clone(),
-                pace,
-            };
+        let open_files = most_open_files();
+        for (listener, tls, service, audience) in ports.into_iter().chain(metrics) {
+            let pace = matches!(audience, Audience::Hosts).then(|| pace.clone());
+            let door = Arc::new(Door::new(Bounds::of(audience, open_files)));
+            let port = Port { listener, tls, service, door, liveness: liveness.clone(), pace };
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 serve_port(port, shutdown).await;

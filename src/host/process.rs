@@ -98,3 +98,11 @@ pub fn raise_open_files() {
         tracing::warn!(%error, soft, hard, "the limit of open files stays as it was");
     }
 }
+
+/// How many files this process may have open.
+pub fn most_open_files() -> usize {
+    /// What Linux gives to a process if nobody says otherwise.
+    const USUAL: usize = 1024;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
+    limit.map_or(USUAL, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX))
+}

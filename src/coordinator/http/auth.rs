@@ -68,10 +68,10 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
             parts.extensions.get::<SharedContext>().cloned().ok_or(ApiError::Internal)?;
         let credentials = Credentials::of(parts).ok_or(ApiError::Unauthenticated)?;
         let user = credentials.user(app, connection.address()).await?;
+        connection.admission.belongs_to_user(&user.name);
         if !P::allows(user.role) {
             return Err(ApiError::Forbidden);
         }
-        connection.vouch();
         let RequestId(request_id) =
             RequestId::from_request_parts(parts, app).await.unwrap_or_else(|never| match never {});
         Ok(Self {

@@ -1,6 +1,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
 };
 
 use axum::{
@@ -26,18 +26,13 @@ pub struct ConnectionContext {
     pub key: Option<KeyId>,
     /// The host whose session runs over it.
     pub session_of: OnceLock<RunnerId>,
-    /// The place that the connection takes up among those that nobody vouches for.
-    pub admission: Mutex<Option<Admission>>,
+    /// The place that the connection takes up.
+    pub admission: Admission,
 }
 
 impl ConnectionContext {
     pub fn address(&self) -> IpAddr {
         self.peer.ip().to_canonical()
-    }
-
-    /// Somebody who is known uses it: it no longer counts against strangers.
-    pub fn vouch(&self) {
-        self.admission.lock().expect("no panic while held").take();
     }
 }
 

@@ -156,7 +156,7 @@ pub async fn enrol_host(
     let host = enrolled.inspect_err(|error| {
         tracing::warn!(%runner, from = %caller.address, request_id = %caller.request_id, %error, "host was not let in");
     })?;
-    connection.vouch();
+    connection.admission.belongs_to_key(caller.key);
     Ok(Json(EnrolReply {
         protocol: PROTOCOL,
         cluster_id: app.cluster.id.clone(),
@@ -201,7 +201,7 @@ async fn begin(
 ) -> Result<Begun, HostError> {
     check_protocol(request.protocol)?;
     let host = member(app, &caller)?;
-    connection.vouch();
+    connection.admission.belongs_to_key(caller.key);
     // Another key on the same connection is not possible, so the first runner stays right.
     let runner = connection.session_of.get_or_init(|| host.runner_id.clone()).clone();
     if let Some(wait) = app.host_allowances.poll(&runner) {

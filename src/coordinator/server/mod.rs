@@ -1,6 +1,9 @@
 //! Sockets: who gets in, and how long they may take.
 
+mod bounds;
 mod door;
+mod places;
+mod requests;
 mod serve;
 
 use std::{
@@ -10,6 +13,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket};
 
+pub use bounds::{Audience, Bounds};
 pub use door::{Admission, Door};
 pub use serve::{Port, serve_port};
 

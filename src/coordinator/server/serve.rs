@@ -1,35 +1,36 @@
 use std::{
-    net::SocketAddr,
+    future::poll_fn,
+    io,
+    net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Notify,
     task::JoinSet,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tower::ServiceExt;
 
-use super::{Admission, Door};
+use super::{
+    Admission, Door,
+    requests::{MOST_UNWANTED, answer},
+};
 use crate::{
     coordinator::{
         http::{ConnectionContext, Service, SharedContext},
         liveness::Liveness,
         pace::Pace,
+        quiet::Quiet,
     },
     rt::{Shutdown, notice_dead_peers},
     tls::fingerprint_of_certificate,
@@ -38,6 +39,10 @@ use crate::{
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection that is over waits for its peer to see that.
+const LINGER: Duration = Duration::from_secs(2);
+
 const READ_BUFFER: usize = 8 * 1024;
 
 /// How long to wait after the system could not accept a connection, for example because all
@@ -74,7 +79,10 @@ pub async fn serve_port(port: Port, shutdown: Shutdown) {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                static SAID: Quiet = Quiet::new();
+                if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+                    tracing::warn!(%error, left_out, "cannot accept a connection: {error}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -97,12 +105,12 @@ pub async fn serve_port(port: Port, shutdown: Shutdown) {
 
 async fn until_evicted(
     connection: Pin<Box<dyn Future<Output = ()> + Send>>,
-    evicted: Arc<Notify>,
+    evicted: impl Future<Output = ()>,
     peer: SocketAddr,
 ) {
     tokio::select! {
         () = connection => {}
-        () = evicted.notified() => tracing::debug!(%peer, "turned out: too many strangers"),
+        () = evicted => tracing::debug!(%peer, "turned out: too many connections"),
     }
 }
 
@@ -116,15 +124,8 @@ async fn connection(
 ) {
     // Small answers must not wait for more to send.
     let _ = stream.set_nodelay(true);
-    let context = |key| {
-        Arc::new(ConnectionContext {
-            id,
-            peer,
-            key,
-            session_of: OnceLock::new(),
-            admission: Mutex::new(Some(admission)),
-        })
-    };
+    let context =
+        |key| Arc::new(ConnectionContext { id, peer, key, session_of: OnceLock::new(), admission });
     let Some(tls) = port.tls.clone() else {
         return Box::pin(requests(stream, port.service.clone(), context(None), shutdown)).await;
     };
@@ -180,26 +181,37 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     shutdown: Shutdown,
 ) {
     let peer = context.peer;
-    let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(context.clone());
-        request
-    });
-    let mut connection = Box::pin(
+    let service = service_fn(move |request| answer(service.clone(), &context, request));
+    let mut connection = Box::new(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(READ_BUFFER)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)),
+            .serve_connection(TokioIo::new(stream), service),
     );
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => ended,
         () = shutdown.wait() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut *connection).graceful_shutdown();
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = &ended {
         tracing::trace!(%peer, %error, "connection ended");
     }
+    // Whoever sent nothing has nothing to miss.
+    if !ended.is_err_and(|error| error.is_timeout()) {
+        let stream = connection.into_parts().io.into_inner();
+        let _gone_anyway = timeout(LINGER, Box::pin(take_leave(stream))).await;
+    }
+}
+
+/// Says that no more will come, and reads on until the peer says so too: what is not read when a
+/// socket is closed resets the connection, and with it goes the answer.
+async fn take_leave<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = stream.take(MOST_UNWANTED);
+    let mut unread = [0; 2048];
+    while rest.read(&mut unread).await? > 0 {}
+    Ok(())
 }

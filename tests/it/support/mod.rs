@@ -3,6 +3,7 @@ mod cluster;
 mod command;
 mod disk;
 mod lab;
+mod raw;
 mod schema;
 
 pub use api::Reply;
@@ -10,6 +11,7 @@ pub use cluster::{Cluster, Host};
 pub use command::{Finished, agent, agent_path, sync_failure_library};
 pub use disk::SmallDisk;
 pub use lab::{Lab, Machine, PROVIDED};
+pub use raw::{Caller, Raw, answer, request};
 pub use schema::Contract;
 
 use std::time::{Duration, Instant};

@@ -81,7 +81,7 @@ pub async fn login(
 ) -> Result<Json<TokenResponse>, ApiError> {
     let from = connection.address();
     let user = check_password(&app, &request.username, &request.password.0, from).await?;
-    connection.vouch();
+    connection.admission.belongs_to_user(&user.name);
     Ok(opened(&app, &user))
 }
 

@@ -1,0 +1,78 @@
+//! Those who are known and want more than their share: others are served, and descriptors stay.
+
+use std::{fs, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ece_agent::tls::PrivateKey;
+use serde_json::json;
+
+use crate::support::{Caller, Cluster, Host, Raw, answer, request, within};
+
+fn open_files(host: &Host) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", host.pid())).unwrap().count()
+}
+
+fn poll() -> String {
+    let body = json!({
+        "protocol": 1,
+        "session": "46977b7d-a3e6-4605-b70d-1723129af8e4",
+        "facts_hash": "x",
+        "applied_revision": 0,
+    });
+    let headers = "Content-Type: application/json\r\n";
+    request("POST /agent/v1/session", headers, &body.to_string())
+}
+
+fn ask(stream: &mut dyn Raw, request: &str) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes())?;
+    stream.flush()?;
+    answer(stream).map(|(head, _)| head)
+}
+
+#[test]
+fn a_member_has_a_handful_of_connections_however_many_it_opens() {
+    let cluster = Cluster::start();
+    let other = cluster.joined(2, "allocator");
+    let mut member = cluster.joined(3, "");
+    member.kill();
+    let key = fs::read_to_string(member.state.join("host.key")).unwrap();
+    let caller = Caller::new(&cluster, Some(&PrivateKey::from_pem(&key).unwrap()));
+    let before = open_files(&cluster.first);
+    let mut held: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = caller.connect(12343);
+            let head = ask(&mut *stream, &poll()).unwrap();
+            assert!(head.starts_with("http/1.1 200"), "{head}");
+            stream
+        })
+        .collect();
+    let bounded = within(Duration::from_secs(2), || open_files(&cluster.first) <= before + 20);
+    assert!(bounded, "{} open files, and {before} before", open_files(&cluster.first));
+    let latest = ask(&mut **held.last_mut().unwrap(), &poll()).unwrap();
+    assert!(latest.starts_with("http/1.1 200"), "{latest}");
+    assert!(ask(&mut *held[0], &poll()).is_err(), "the oldest is still there");
+    assert_eq!(other.status_json()["connected"], true);
+    assert!(cluster.is_connected(&other.address));
+}
+
+#[test]
+fn a_user_has_a_bounded_number_of_connections_from_one_address() {
+    let cluster = Cluster::start();
+    let caller = Caller::new(&cluster, None);
+    let credentials = STANDARD.encode(cluster.readonly());
+    let headers = format!("Authorization: Basic {credentials}\r\n");
+    let read = request("GET /api/v1/platform", &headers, "");
+    let before = open_files(&cluster.first);
+    let mut held: Vec<_> = (0..400)
+        .map(|_| {
+            let mut stream = caller.connect(12443);
+            let head = ask(&mut *stream, &read).unwrap();
+            assert!(head.starts_with("http/1.1 200"), "{head}");
+            stream
+        })
+        .collect();
+    let now = || open_files(&cluster.first);
+    assert!(within(Duration::from_secs(2), || now() <= before + 270), "{} from {before}", now());
+    assert!(ask(&mut **held.last_mut().unwrap(), &read).is_ok());
+    cluster.api("GET", "/platform", None).expect(200);
+}
