@@ -1,6 +1,6 @@
 //! Those who are known and want more than their share: others are served, and descriptors stay.
 
-use std::{fs, time::Duration};
+use std::{fs, io::Write, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ece_agent::tls::PrivateKey;
@@ -75,4 +75,23 @@ fn a_user_has_a_bounded_number_of_connections_from_one_address() {
     assert!(within(Duration::from_secs(2), || now() <= before + 270), "{} from {before}", now());
     assert!(ask(&mut **held.last_mut().unwrap(), &read).is_ok());
     cluster.api("GET", "/platform", None).expect(200);
+}
+
+#[test]
+fn a_client_that_never_reads_its_answer_is_cut_off() {
+    let cluster = Cluster::start();
+    let caller = Caller::new(&cluster, None);
+    let before = open_files(&cluster.first);
+    let unread: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = caller.connect(12443);
+            let download = request("GET /downloads/ece-agent", "", "");
+            stream.write_all(download.as_bytes()).unwrap();
+            stream.flush().unwrap();
+            stream
+        })
+        .collect();
+    assert!(within(Duration::from_secs(10), || open_files(&cluster.first) >= before + 20));
+    assert!(within(Duration::from_secs(60), || open_files(&cluster.first) < before + 10));
+    drop(unread);
 }

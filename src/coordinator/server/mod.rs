@@ -2,6 +2,7 @@
 
 mod bounds;
 mod door;
+mod patience;
 mod places;
 mod requests;
 mod serve;
@@ -58,8 +59,12 @@ fn bind(only: Option<IpAddr>, port: u16) -> Result<TcpListener, (SocketAddr, io:
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     const BACKLOG: u32 = 4096;
+    // Of what a peer does not read, the kernel keeps little; and whoever reads slowly is seen to.
+    const SEND_BUFFER: u32 = 128 * 1024;
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
+    // What is set here holds for each connection that is accepted.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

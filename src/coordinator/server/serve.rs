@@ -23,6 +23,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     Admission, Door,
+    patience::Patience,
     requests::{MOST_UNWANTED, answer},
 };
 use crate::{
@@ -124,6 +125,7 @@ async fn connection(
 ) {
     // Small answers must not wait for more to send.
     let _ = stream.set_nodelay(true);
+    let stream = Patience::new(stream);
     let context =
         |key| Arc::new(ConnectionContext { id, peer, key, session_of: OnceLock::new(), admission });
     let Some(tls) = port.tls.clone() else {
@@ -141,14 +143,14 @@ async fn connection(
 
 async fn handshake(
     tls: Arc<ServerConfig>,
-    stream: TcpStream,
+    stream: Patience<TcpStream>,
     peer: SocketAddr,
     pace: Option<Arc<Pace>>,
-) -> Option<Box<TlsStream<TcpStream>>> {
+) -> Option<Box<TlsStream<Patience<TcpStream>>>> {
     let accepted = async {
         let Some(pace) = pace else { return TlsAcceptor::from(tls).accept(stream).await };
         // Whoever says nothing takes nobody's turn.
-        stream.readable().await?;
+        stream.get_ref().readable().await?;
         pace.turn().await?;
         pace.handshake(TlsAcceptor::from(tls).accept(stream)).await
     };
