@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Cluster, Reply, within};
+use serde_json::json;
+
+use crate::support::{Caller, Cluster, Reply, answer, request, within};
 
 #[test]
 fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() {
@@ -82,4 +84,31 @@ fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
     }
     post("\u{0}\u{1}").failed(400, "enrollment_tokens.invalid_token_request");
     cluster.api("GET", "/platform/infrastructure/runners", None).expect(200);
+}
+
+#[test]
+fn refusals_that_a_stranger_causes_at_will_are_all_counted_and_few_are_logged() {
+    let cluster = Cluster::start();
+    let key = ece_agent::tls::PrivateKey::generate().unwrap();
+    let mut stream = Caller::new(&cluster, Some(&key)).connect(12343);
+    let enrol = json!({
+        "protocol": 1, "runner_id": "a", "roles": [], "token": "x", "facts_hash": "",
+        "facts": {
+            "host_ip": "10.0.0.1", "hostname": "h", "cpus": 1, "memory_bytes": 1,
+            "memory_source": "physical", "capacity_flag_mb": null, "storage_bytes": 1,
+            "zone": "z", "version": "0",
+        },
+    });
+    let json = "Content-Type: application/json\r\n";
+    let text = request("POST /agent/v1/enrol", json, &enrol.to_string());
+    for _ in 0..300 {
+        stream.write_all(text.as_bytes()).unwrap();
+        stream.flush().unwrap();
+        let (head, _) = answer(&mut *stream).unwrap();
+        assert!(head.starts_with("http/1.1 403"), "{head}");
+    }
+    let metrics = Reply::to(&[&format!("http://{}:12346/metrics", cluster.first.address)]).body;
+    assert!(metrics.contains("ece_agent_joins_total{outcome=\"token.invalid\"} 300"), "{metrics}");
+    let lines = cluster.first.log().matches("host was not let in").count();
+    assert!((5..20).contains(&lines), "{lines} lines");
 }

@@ -4,6 +4,7 @@
 
 use std::{
     fs, io,
+    net::Ipv4Addr,
     sync::{Arc, Weak},
 };
 
@@ -20,7 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::error::ApiError;
 use crate::{
-    coordinator::{app::App, server::API_PORT},
+    coordinator::{app::App, quiet::Quiet, server::API_PORT},
     model::{CoordinatorAddress, Fingerprint},
     wire::downloads::DownloadInfo,
 };
@@ -52,7 +53,10 @@ async fn read_binary() -> Result<Bytes, ApiError> {
     let read = tokio::task::spawn_blocking(|| fs::read(OWN_BINARY)).await;
     let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
     let binary = Arc::new(read.map_err(|error| {
-        tracing::error!(%error, "this program's own file cannot be read");
+        static SAID: Quiet = Quiet::new();
+        if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+            tracing::error!(%error, left_out, "this program's own file cannot be read");
+        }
         ApiError::Internal
     })?);
     *kept = Arc::downgrade(&binary);

@@ -20,6 +20,7 @@ use crate::{
         app::App,
         liveness::{Challenge, Holder, Poll, Source},
         metrics::joined,
+        quiet::Quiet,
         records::{HostRecord, KeyRecord},
         services::{
             enrolment::{Caller, EnrolError, enrol},
@@ -153,9 +154,7 @@ pub async fn enrol_host(
     let runner = request.runner_id.clone();
     let enrolled = enrol(&app, caller, request).await;
     joined(enrolled.as_ref().map_or_else(EnrolError::code, |_| "ok"));
-    let host = enrolled.inspect_err(|error| {
-        tracing::warn!(%runner, from = %caller.address, request_id = %caller.request_id, %error, "host was not let in");
-    })?;
+    let host = enrolled.inspect_err(|error| refused(&runner, &caller, error))?;
     connection.admission.belongs_to_key(caller.key);
     Ok(Json(EnrolReply {
         protocol: PROTOCOL,
@@ -166,6 +165,14 @@ pub async fn enrol_host(
         pins: app.cluster.pins.clone(),
         ca_certificate: app.cluster.ca_certificate.clone(),
     }))
+}
+
+/// Logs a refusal, which anybody with any key can cause.
+fn refused(runner: &RunnerId, caller: &Caller, error: &EnrolError) {
+    static SAID: Quiet = Quiet::new();
+    if let Some(left_out) = SAID.may_tell(caller.address) {
+        tracing::warn!(%runner, from = %caller.address, request_id = %caller.request_id, %error, left_out, "host was not let in");
+    }
 }
 
 pub async fn session(
@@ -272,7 +279,10 @@ async fn stand_against_rivals(
         },
     };
     let own = Holder { address: source.address, boot_id: source.boot_id };
-    tracing::warn!(%runner, holder = machine(&holder), newcomer = machine(&own), "two machines have this host's key");
+    static SAID: Quiet = Quiet::new();
+    if let Some(left_out) = SAID.may_tell(source.address) {
+        tracing::warn!(%runner, holder = machine(&holder), newcomer = machine(&own), left_out, "two machines have this host's key");
+    }
     let message = format!(
         "another machine with the key of {runner} is connected: {}; this one is {}",
         machine(&holder),
