@@ -1,6 +1,11 @@
 //! Those who are known and want more than their share: others are served, and descriptors stay.
 
-use std::{fs, io::Write, time::Duration};
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ece_agent::tls::PrivateKey;
@@ -94,4 +99,18 @@ fn a_client_that_never_reads_its_answer_is_cut_off() {
     assert!(within(Duration::from_secs(10), || open_files(&cluster.first) >= before + 20));
     assert!(within(Duration::from_secs(60), || open_files(&cluster.first) < before + 10));
     drop(unread);
+}
+
+#[test]
+fn a_client_that_asks_without_end_and_reads_nothing_is_cut_off() {
+    let cluster = Cluster::start();
+    let mut greedy = TcpStream::connect((cluster.first.address.as_str(), 12400)).unwrap();
+    greedy.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let requests = request("GET /", "", "").repeat(1000);
+    let mut refused = None;
+    assert!(within(Duration::from_secs(60), || {
+        refused = greedy.write_all(requests.as_bytes()).err().map(|error| error.kind());
+        !matches!(refused, None | Some(ErrorKind::WouldBlock))
+    }));
+    assert!(matches!(refused, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)));
 }

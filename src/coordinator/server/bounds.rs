@@ -1,3 +1,6 @@
+/// The redirect, and the metrics.
+const PORTS_FOR_ANYBODY: usize = 2;
+
 /// For whom a port is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
@@ -24,19 +27,21 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The port's share of the descriptors that this process may have. All ports together leave a
-    /// sixteenth for the datastore and everything else.
+    /// The port's share of the descriptors that this process may have. Hosts get what others leave;
+    /// some are kept back for the datastore and everything else.
     pub fn of(audience: Audience, open_files: usize) -> Self {
+        let for_users = (open_files / 4).min(2560.max(open_files / 8));
+        let for_anybody = (open_files / 32).min(256);
+        let kept_back = (open_files / 16).min(640);
         let share = match audience {
-            Audience::Hosts => open_files / 8 * 5,
-            Audience::Users => open_files / 4,
-            Audience::Anybody => open_files / 32,
+            Audience::Hosts => open_files - for_users - PORTS_FOR_ANYBODY * for_anybody - kept_back,
+            Audience::Users => for_users,
+            Audience::Anybody => for_anybody,
         };
         let strangers = match audience {
             Audience::Anybody => share,
-            Audience::Hosts | Audience::Users => share / 4,
+            Audience::Hosts | Audience::Users => (share / 4).min(1024),
         };
-        let strangers = strangers.min(1024);
         let known = share - strangers;
         Self {
             strangers,
@@ -62,7 +67,8 @@ mod tests {
                 .map(|bounds| bounds.strangers + bounds.known)
                 .iter()
                 .sum();
-            assert!(taken <= open_files / 16 * 15, "{taken} of {open_files}");
+            let left = open_files - taken;
+            assert!(left >= 640.min(open_files / 16), "{left} of {open_files}");
         }
     }
 
@@ -71,5 +77,10 @@ mod tests {
         let bounds = Bounds::of(Audience::Users, 100_000);
         assert_eq!((bounds.strangers, bounds.strangers_at), (1024, 256));
         assert_eq!((bounds.of_a_user, bounds.of_a_user_at), (1024, 256));
+    }
+
+    #[test]
+    fn a_fleet_of_fifteen_thousand_needs_twenty_thousand_descriptors() {
+        assert!(Bounds::of(Audience::Hosts, 20_000).known >= 15_000);
     }
 }

@@ -50,14 +50,24 @@ pub fn answer(
     // Boxed, so that a held request keeps no room for what came with it.
     let answered = Box::pin(service.oneshot(Request::from_parts(parts, body)));
     Box::pin(async move {
-        let mut response = answered.await?;
-        if let Some(rest) = lent.unread(waits)
-            && !Box::pin(ends_soon(rest)).await
-        {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
+        let response = answered.await?;
+        let response = match lent.unread(waits) {
+            None => response,
+            Some(rest) => Box::pin(once_read(rest, response)).await,
+        };
         Ok(response.map(|body| Reply { body, under_way }))
     })
+}
+
+/// The answer, after what was left of the request; it says so if that was too much.
+async fn once_read(
+    rest: Unread,
+    mut response: axum::response::Response,
+) -> axum::response::Response {
+    if !ends_soon(rest).await {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Reads a body to its end; whether it is near enough.
