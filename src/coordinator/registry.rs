@@ -243,7 +243,7 @@ mod tests {
         let task = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
         store.commit(vec![damaged("worse")]).await.expect("committed");
         registry.caught_up(create(&store, "later").await).await;
-        let names: Vec<String> = registry.view().users().map(|user| user.name.clone()).collect();
+        let names: Vec<String> = registry.users().iter().map(|user| user.name.clone()).collect();
         assert_eq!(names, ["good", "later"]);
         task.abort();
     }
