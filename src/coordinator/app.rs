@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use super::{
     cluster::Cluster,
-    failures::Failures,
     lists::Lists,
     liveness::{HostState, Liveness},
+    own_changes::OwnChanges,
     pace::Pace,
     passwords::Passwords,
     records::HostRecord,
@@ -27,9 +27,9 @@ pub struct App {
     pub liveness: Arc<Liveness>,
     pub passwords: Passwords,
     pub sessions: Sessions,
+    pub own_changes: OwnChanges,
     pub lists: Lists,
     pub pace: Arc<Pace>,
-    pub failures: Failures,
     pub audit_growth: AuditGrowth,
     pub host_allowances: HostAllowances,
     pub cluster: Cluster,

@@ -34,6 +34,11 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         }
     }
 
+    pub fn remove(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
     fn add(&mut self, key: K, value: V) -> &mut V {
         if self.young.len() >= self.each {
             self.old = mem::take(&mut self.young);
@@ -56,5 +61,7 @@ mod tests {
             assert!(table.young.len() + table.old.len() <= 10);
         }
         assert!(table.get(&1).is_none());
+        table.remove(&0);
+        assert!(table.get(&0).is_none());
     }
 }

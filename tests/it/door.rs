@@ -1,9 +1,10 @@
 //! Strangers at the coordinator's door, while those who are known go about their business.
 
 use std::{
+    fs::File,
     io::{Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -50,6 +51,63 @@ fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() 
         stop.store(true, Ordering::SeqCst);
     });
     drop(idle);
+}
+
+/// Somebody at `address` who tries one password after another over so many connections.
+struct Guesser(Child);
+
+impl Guesser {
+    fn start(cluster: &Cluster, address: &str, connections: usize) -> Self {
+        let file = cluster.first.state.with_extension(format!("guesses-{address}"));
+        let guess = |number: usize| {
+            format!(
+                "url = {}\ninsecure\nsilent\noutput = /dev/null\ninterface = {address}\n\
+                 user = \"admin:guess-{number}\"\nwrite-out = \"%{{http_code}} \"\n",
+                cluster.url("/user")
+            )
+        };
+        let guesses: Vec<String> = (0..50_000).map(guess).collect();
+        std::fs::write(&file, guesses.join("next\n")).unwrap();
+        let mut curl = Command::new("curl");
+        curl.args(["--parallel", "--parallel-max", &connections.to_string(), "--config"]);
+        let answers = file.with_extension(format!("answers-{address}"));
+        curl.arg(file).stdout(File::create(&answers).unwrap()).stderr(Stdio::null());
+        let child = curl.spawn().unwrap();
+        let guesses = || std::fs::read_to_string(&answers).unwrap().contains("429 ");
+        assert!(within(Duration::from_secs(20), guesses), "nobody guesses");
+        Self(child)
+    }
+
+    fn goes_on(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Guesser {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_admin_logs_in_at_the_first_try_while_somebody_guesses_over_300_connections() {
+    let cluster = Cluster::start();
+    let mut guesser = Guesser::start(&cluster, "127.0.0.9", 300);
+    cluster.login();
+    assert!(guesser.goes_on());
+}
+
+#[test]
+fn whoever_shares_an_address_with_a_guesser_gets_in_by_another_name() {
+    let cluster = Cluster::start();
+    let mut guesser = Guesser::start(&cluster, "127.0.0.11", 30);
+    let readonly = cluster.readonly();
+    let arguments = ["--interface", "127.0.0.11", "-u", &readonly, &cluster.url("/user")];
+    assert!(within(Duration::from_secs(15), || Reply::to(&arguments).status == 200));
+    // From then on the password is remembered.
+    Reply::to(&arguments).expect(200);
+    assert!(guesser.goes_on());
 }
 
 #[test]

@@ -1,8 +1,8 @@
-use std::{marker::PhantomData, net::IpAddr, sync::Arc};
+use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -11,9 +11,9 @@ use crate::{
     coordinator::{
         app::App,
         change::Origin,
-        passwords::PasswordError,
         records::{Actor, UserRecord, UserRole},
         services::api_keys::user_of_key,
+        source::Source,
     },
     model::Secret,
 };
@@ -66,8 +66,19 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let connection =
             parts.extensions.get::<SharedContext>().cloned().ok_or(ApiError::Internal)?;
-        let credentials = Credentials::of(parts).ok_or(ApiError::Unauthenticated)?;
-        let user = credentials.user(app, connection.address()).await?;
+        let user = match parts.extensions.get::<Known>() {
+            Some(Known(user)) => user.clone(),
+            None => match Credentials::of(&parts.headers) {
+                Some(Credentials::Basic(name, password)) => {
+                    let user = app.registry.view().user(&name);
+                    let from = Source::of(connection.address());
+                    app.passwords.check(from, &name, user, &password).await?
+                }
+                Some(Credentials::Bearer(_) | Credentials::ApiKey(_)) | None => {
+                    return Err(ApiError::Unauthenticated);
+                }
+            },
+        };
         connection.admission.belongs_to_user(&user.name);
         if !P::allows(user.role) {
             return Err(ApiError::Forbidden);
@@ -81,10 +92,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
                 request_id,
             },
             user,
-            bearer: match credentials {
-                Credentials::Bearer(text) => Some(text),
-                Credentials::Basic(..) | Credentials::ApiKey(_) => None,
-            },
+            bearer: bearer(&parts.headers),
             permission: PhantomData,
         })
     }
@@ -98,8 +106,8 @@ enum Credentials {
 }
 
 impl Credentials {
-    fn of(parts: &Parts) -> Option<Self> {
-        let header = parts.headers.get(header::AUTHORIZATION)?.as_bytes();
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let header = headers.get(header::AUTHORIZATION)?.as_bytes();
         let secret =
             |text: &[u8]| std::str::from_utf8(text).ok().map(|text| Secret::new(text.trim()));
         if let Some((name, password)) = basic(header) {
@@ -110,14 +118,27 @@ impl Credentials {
         }
         secret(after_scheme(header, b"apikey ")?).map(Self::ApiKey)
     }
+}
 
-    async fn user(&self, app: &App, from: IpAddr) -> Result<Arc<UserRecord>, ApiError> {
-        match self {
-            Self::Basic(name, password) => check_password(app, name, password, from).await,
-            Self::Bearer(text) => user_of_session(app, text).ok_or(ApiError::Unauthenticated),
-            Self::ApiKey(text) => user_of_key(app, text.expose()).ok_or(ApiError::Unauthenticated),
+/// Whose a request is, if its credentials were found good without any work: a lookup, or a
+/// password that was right a short while ago. Bearer tokens and keys are good only if they are here.
+#[derive(Clone)]
+pub struct Known(pub Arc<UserRecord>);
+
+impl Known {
+    pub fn by(app: &App, headers: &HeaderMap, from: Source) -> Option<Self> {
+        match Credentials::of(headers)? {
+            Credentials::Basic(name, password) => remembered(app, &name, &password, from),
+            Credentials::Bearer(text) => user_of_session(app, &text),
+            Credentials::ApiKey(text) => user_of_key(app, text.expose()),
         }
+        .map(Self)
     }
+}
+
+fn remembered(app: &App, name: &str, password: &Secret, from: Source) -> Option<Arc<UserRecord>> {
+    let user = app.registry.view().user(name)?;
+    app.passwords.remembers(from, &user, password).then_some(user)
 }
 
 /// The user whose session this is, as they are now.
@@ -127,27 +148,23 @@ pub fn user_of_session(app: &App, text: &Secret) -> Option<Arc<UserRecord>> {
     app.sessions.holds(text.expose(), &user).then_some(user)
 }
 
-/// The user with this name and password. Whoever fails often from one address waits for the answer.
+/// The user with this name and password.
 pub async fn check_password(
     app: &App,
     name: &str,
     password: &Secret,
-    from: IpAddr,
+    from: Source,
 ) -> Result<Arc<UserRecord>, ApiError> {
-    let user = app.registry.view().user(name);
-    match app.passwords.check(user, password).await {
-        Ok(user) => Ok(user),
-        Err(PasswordError::Busy) => Err(ApiError::Busy),
-        Err(PasswordError::Wrong) => {
-            tokio::time::sleep(app.failures.failed(from)).await;
-            Err(ApiError::Unauthenticated)
-        }
+    if let Some(user) = remembered(app, name, password, from) {
+        return Ok(user);
     }
+    let user = app.registry.view().user(name);
+    Ok(app.passwords.check(from, name, user, password).await?)
 }
 
 /// The bearer token of a request, whatever it is worth.
-pub fn bearer(parts: &Parts) -> Option<Secret> {
-    match Credentials::of(parts)? {
+pub fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    match Credentials::of(headers)? {
         Credentials::Bearer(text) => Some(text),
         Credentials::Basic(..) | Credentials::ApiKey(_) => None,
     }

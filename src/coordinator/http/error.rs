@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -5,11 +7,14 @@ use axum::{
 };
 
 use crate::{
-    coordinator::services::{
-        documents::ReadError,
-        removal::RemoveError,
-        roles::SetRolesError,
-        tokens::{CreateTokenError, InvalidTokenRequest, RevokeTokenError},
+    coordinator::{
+        passwords::PasswordError,
+        services::{
+            documents::ReadError,
+            removal::RemoveError,
+            roles::SetRolesError,
+            tokens::{CreateTokenError, InvalidTokenRequest, RevokeTokenError},
+        },
     },
     model::Code,
     store::StoreError,
@@ -29,6 +34,8 @@ pub enum ApiError {
     TooManyLists,
     #[error("this client asks too often; try again in a second")]
     TooOften,
+    #[error("this user has changed their account too often; try again in {} s", seconds(*.0))]
+    TooManyChanges(Duration),
     #[error("there is nothing at this path")]
     NoSuchPath,
     #[error("this path does not take that method")]
@@ -85,6 +92,11 @@ pub enum ApiError {
     Internal,
 }
 
+/// Whole seconds, at least one.
+fn seconds(wait: Duration) -> u64 {
+    (wait.as_secs_f64().ceil() as u64).max(1)
+}
+
 struct Row {
     status: StatusCode,
     code: &'static str,
@@ -101,6 +113,7 @@ impl ApiError {
             Self::Forbidden => row(StatusCode::FORBIDDEN, "root.unauthorized.rbac"),
             Self::Busy => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::TooManyLists => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
+            Self::TooManyChanges(_) => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::TooOften => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::NoSuchPath => row(StatusCode::NOT_FOUND, "root.resource_not_found"),
             Self::MethodNotAllowed => {
@@ -178,7 +191,11 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            let wait = match self {
+                Self::TooManyChanges(wait) => wait,
+                _ => Duration::ZERO,
+            };
+            response.headers_mut().insert(header::RETRY_AFTER, seconds(wait).into());
         }
         response
     }
@@ -211,6 +228,15 @@ impl From<ReadError> for ApiError {
         match error {
             ReadError::Unreadable(document) => Self::Unreadable(document),
             ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Wrong => Self::Unauthenticated,
+            PasswordError::Busy => Self::Busy,
         }
     }
 }

@@ -1,102 +1,91 @@
 //! How often one client may ask. Who is over hears so at once, and nobody else feels it.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    net::IpAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use axum::{
     Extension,
     extract::{Request, State},
-    http::header,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::time::Instant;
 
-use super::{context::SharedContext, error::ApiError};
+use super::{auth::Known, context::SharedContext, error::ApiError};
+use crate::coordinator::{allowance::Allowance, app::App, source::Source};
 
-/// Requests a second from one address with one credential: more than any tool needs, and less than
-/// a coordinator can take.
-const WITH_CREDENTIAL: f64 = 50_000.0;
+/// Requests a second of one user: more than any tool needs, and less than a coordinator can take.
+const OF_A_USER: f64 = 50_000.0;
 
-/// And from one address without any.
-const WITHOUT: f64 = 500.0;
+/// And from one address without credentials that are known to be good.
+const OF_STRANGERS: f64 = 500.0;
 
-/// Clients that are remembered at a time.
+/// Addresses, and users, that are remembered at a time.
 const MOST: usize = 100_000;
 
-/// A client that has not asked for this long has all its room again.
-const FORGOTTEN: Duration = Duration::from_secs(2);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Client {
-    address: IpAddr,
-    /// Zero for none. It is not worth anything to whoever learns it.
-    credential: u64,
+/// A second's worth of requests for each user, and for the strangers at each address.
+pub struct Limits {
+    users: Allowance<String>,
+    strangers: Allowance<Source>,
 }
 
-/// A second's worth of requests for each client, refilled all the time.
-#[derive(Default)]
-pub struct Limits(Mutex<HashMap<Client, (f64, Instant)>>);
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            users: Allowance::new(OF_A_USER, OF_A_USER, MOST),
+            strangers: Allowance::new(OF_STRANGERS, OF_STRANGERS, MOST),
+        }
+    }
+}
 
 impl Limits {
-    fn allows(&self, client: Client) -> bool {
-        let rate = if client.credential == 0 { WITHOUT } else { WITH_CREDENTIAL };
-        let now = Instant::now();
-        let mut clients = self.0.lock().expect("no panic while held");
-        if clients.len() >= MOST {
-            clients.retain(|_, (_, at)| now.duration_since(*at) < FORGOTTEN);
+    fn allow(&self, known: Option<&Known>, from: Source) -> bool {
+        match known {
+            Some(Known(user)) => self.users.take(user.name.clone()).is_ok(),
+            None => self.strangers.take(from).is_ok(),
         }
-        let (left, at) = clients.entry(client).or_insert((rate, now));
-        *left = (*left + now.duration_since(*at).as_secs_f64() * rate).min(rate);
-        *at = now;
-        if *left < 1.0 {
-            return false;
-        }
-        *left -= 1.0;
-        true
     }
 }
 
-/// Lets a request pass if its client has not asked too often.
+/// Lets a request pass if its client has not asked too often, and says whose it is. Credentials
+/// that are not good, or need work to know, are at the expense of the address.
 pub async fn within_limits(
-    State(limits): State<Arc<Limits>>,
+    State((app, limits)): State<(Arc<App>, Arc<Limits>)>,
     Extension(connection): Extension<SharedContext>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let credential = request.headers().get(header::AUTHORIZATION).map_or(0, |value| {
-        let mut hasher = DefaultHasher::new();
-        value.as_bytes().hash(&mut hasher);
-        hasher.finish().max(1)
-    });
-    match limits.allows(Client { address: connection.address(), credential }) {
-        true => next.run(request).await,
-        false => ApiError::TooOften.into_response(),
+    let from = Source::of(connection.address());
+    let known = Known::by(&app, request.headers(), from);
+    if !limits.allow(known.as_ref(), from) {
+        return ApiError::TooOften.into_response();
     }
+    if let Some(known) = known {
+        request.extensions_mut().insert(known);
+    }
+    next.run(request).await
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    fn client(last: u8, credential: u64) -> Client {
-        Client { address: [10, 0, 0, last].into(), credential }
-    }
+    use super::*;
+    use crate::coordinator::records::{UserRecord, UserRole};
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_is_over_is_held_back_and_others_are_not() {
+    async fn strangers_that_are_over_are_held_back_and_neither_others_nor_users_are() {
         let limits = Limits::default();
-        let passed = (0..2 * WITHOUT as usize).filter(|_| limits.allows(client(1, 0))).count();
-        assert_eq!(passed, WITHOUT as usize);
-        assert!(limits.allows(client(2, 0)), "another address");
-        assert!(limits.allows(client(1, 7)), "another credential");
+        let [here, there] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|it| Source::of(it.into()));
+        let passed = |many: f64| (0..many as usize).filter(|_| limits.allow(None, here)).count();
+        assert_eq!(passed(2.0 * OF_STRANGERS), OF_STRANGERS as usize);
+        assert!(limits.allow(None, there), "another address");
+        let admin = Known(Arc::new(UserRecord {
+            name: "admin".into(),
+            role: UserRole::Admin,
+            password_hash: String::new(),
+        }));
+        let asks = (0..2 * OF_A_USER as usize).filter(|_| limits.allow(Some(&admin), here));
+        assert_eq!(asks.count(), OF_A_USER as usize, "a user there");
         tokio::time::advance(Duration::from_millis(100)).await;
-        let passed = (0..WITHOUT as usize).filter(|_| limits.allows(client(1, 0))).count();
-        assert_eq!(passed, WITHOUT as usize / 10);
+        assert_eq!(passed(OF_STRANGERS), OF_STRANGERS as usize / 10);
     }
 }

@@ -160,7 +160,10 @@ pub fn api_router(app: Arc<App>) -> Service {
         .route(&below_downloads("/elastic-cloud-enterprise.sh"), get(downloads::installer_script))
         .route(OPENAPI, get(move || async move { document }))
         .layer(middleware::from_fn(no_forgeries))
-        .layer(middleware::from_fn_with_state(Arc::<Limits>::default(), within_limits))
+        .layer(middleware::from_fn_with_state(
+            (app.clone(), Arc::<Limits>::default()),
+            within_limits,
+        ))
         .layer(middleware::from_fn(measure));
     finish(router, app)
 }

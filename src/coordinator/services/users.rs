@@ -5,7 +5,7 @@ use crate::{
     coordinator::{
         app::App,
         change::{Change, Origin},
-        passwords,
+        passwords::{Busy, Party},
         records::{UserRecord, decode, put},
     },
     model::Secret,
@@ -20,6 +20,8 @@ pub enum SetPasswordError {
     NoSuchUser(String),
     #[error("a password has {} to {} bytes", PASSWORD_LENGTHS.start(), PASSWORD_LENGTHS.end())]
     Length,
+    #[error("too many passwords are being worked on; try again in a moment")]
+    Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -37,9 +39,8 @@ pub async fn set_password(
     // What is not known may not even be a name for a record.
     let unknown = || SetPasswordError::NoSuchUser(name.to_owned());
     app.registry.view().user(name).ok_or_else(unknown)?;
-    let clear = password.clone();
-    let hash = tokio::task::spawn_blocking(move || passwords::hash(&clear)).await;
-    let hash = &hash.map_err(|error| StoreError::Failed(error.to_string()))?;
+    let hash = app.passwords.hash(Party::from(&origin.actor), password).await;
+    let hash = &hash.map_err(|Busy| SetPasswordError::Busy)?;
     let path = &UserRecord::path(name);
     carry_out(app, origin, |_| {
         Box::pin(async move {

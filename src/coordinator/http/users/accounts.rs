@@ -96,10 +96,12 @@ async fn change_own<P: Permission>(
         });
     }
     if let Some(password) = security.password {
+        app.own_changes.take(&permit.user.name).map_err(ApiError::TooManyChanges)?;
         set_password(app, &permit.origin, &permit.user.name, &password.0).await.map_err(
             |error| match error {
                 SetPasswordError::Store(error) => error.into(),
                 SetPasswordError::NoSuchUser(name) => ApiError::NoSuchUser(name),
+                SetPasswordError::Busy => ApiError::Busy,
                 SetPasswordError::Length => ApiError::UserNotChanged {
                     code: "user.restricted_field",
                     message: error.to_string(),

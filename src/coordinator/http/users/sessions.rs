@@ -17,6 +17,7 @@ use crate::{
         },
         records::UserRecord,
         sessions::LIFETIME,
+        source::Source,
     },
     model::Secret,
     wire::{
@@ -79,7 +80,7 @@ pub async fn login(
     Extension(connection): Extension<SharedContext>,
     Body(request): Body<LoginRequest>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let from = connection.address();
+    let from = Source::of(connection.address());
     let user = check_password(&app, &request.username, &request.password.0, from).await?;
     connection.admission.belongs_to_user(&user.name);
     Ok(opened(&app, &user))
@@ -95,7 +96,7 @@ impl FromRequestParts<Arc<App>> for Refreshing {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let text = bearer(parts).ok_or(ApiError::NoSession)?;
+        let text = bearer(&parts.headers).ok_or(ApiError::NoSession)?;
         let user = user_of_session(app, &text).ok_or(ApiError::NoSession)?;
         Ok(Self { text, user })
     }

@@ -1,0 +1,255 @@
+//! Who may use the processor next: parties take turns, and each works on one thing at a time.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
+
+use super::failures::Failures;
+use crate::coordinator::{generations::Generations, records::Actor, source::Source};
+
+/// Parties that may wait at a time; as many again of those that have been right before.
+pub(super) const MOST_PARTIES: usize = 1024;
+
+/// Names of users that may be tried from one address at a time.
+const MOST_NAMES: usize = 8;
+
+/// Attempts that may wait for one name at one address.
+pub(super) const MOST_WAITING: usize = 4;
+
+/// Parties that are remembered to have been right.
+const MOST_RIGHT: usize = 8192;
+
+/// Somebody who takes turns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// A stranger there, whoever it says it is.
+    Address(Source),
+    /// Somebody who has said who they are.
+    Known(String),
+}
+
+impl From<&Actor> for Party {
+    fn from(actor: &Actor) -> Self {
+        Self::Known(actor.to_string())
+    }
+}
+
+/// Too much waits already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+pub(super) struct Turns {
+    slots: usize,
+    names: RandomState,
+    state: Mutex<State>,
+}
+
+struct State {
+    running: usize,
+    lines: HashMap<Party, Line>,
+    /// Parties with a line that can go on, in the order of their turns.
+    right_before: VecDeque<Party>,
+    others: VecDeque<Party>,
+    others_next: bool,
+    right: Generations<Party, ()>,
+    failures: Failures,
+}
+
+/// What waits from one party. The names take turns too: whoever shares an address with somebody
+/// who guesses another's password gets in after a few of the guesses. Names are kept as numbers,
+/// known and unknown ones alike.
+#[derive(Default)]
+struct Line {
+    names: VecDeque<(u64, VecDeque<oneshot::Sender<Turn>>)>,
+}
+
+/// One slot, until it is dropped: it goes with the work, not with whoever waits for its result.
+pub(super) struct Turn {
+    turns: Arc<Turns>,
+    party: Party,
+    right: Option<bool>,
+}
+
+impl Turns {
+    pub fn new(slots: usize) -> Arc<Self> {
+        let state = State {
+            running: 0,
+            lines: HashMap::new(),
+            right_before: VecDeque::new(),
+            others: VecDeque::new(),
+            others_next: false,
+            right: Generations::new(MOST_RIGHT),
+            failures: Failures::new(),
+        };
+        Arc::new(Self { slots, names: RandomState::new(), state: Mutex::new(state) })
+    }
+
+    /// Queues up. Whoever drops what this gives has left the queue.
+    pub fn queue(
+        self: &Arc<Self>,
+        party: Party,
+        name: &str,
+    ) -> Result<oneshot::Receiver<Turn>, Busy> {
+        let name = self.names.hash_one(name);
+        let (waiting, turn) = oneshot::channel();
+        let wake = {
+            let mut state = self.lock();
+            if let Some(line) = state.lines.get_mut(&party) {
+                line.add(name, waiting)?;
+                None
+            } else {
+                let preferred = state.was_right(&party);
+                if state.lines.len() >= if preferred { 2 * MOST_PARTIES } else { MOST_PARTIES } {
+                    return Err(Busy);
+                }
+                let mut line = Line::default();
+                line.add(name, waiting)?;
+                state.lines.insert(party.clone(), line);
+                state.line_up(party.clone())
+            }
+        };
+        self.wake(party, wake);
+        self.give();
+        Ok(turn)
+    }
+
+    /// Gives the free slots to those whose turn it is.
+    fn give(self: &Arc<Self>) {
+        loop {
+            let Some((party, waiting)) = self.lock().next(self.slots) else { return };
+            // Whoever has just left drops the turn, which gives it to the next.
+            let _ = waiting.send(Turn { turns: self.clone(), party, right: None });
+        }
+    }
+
+    fn ended(self: &Arc<Self>, party: Party, right: Option<bool>) {
+        let wake = {
+            let mut state = self.lock();
+            state.running -= 1;
+            match right {
+                Some(true) => {
+                    state.right.get_or_insert(party.clone(), || ());
+                }
+                Some(false) => state.failures.failed(party.clone()),
+                None => {}
+            }
+            state.line_up(party.clone())
+        };
+        self.wake(party, wake);
+        self.give();
+    }
+
+    /// Puts a party back in line when its wait is over.
+    fn wake(self: &Arc<Self>, party: Party, at: Option<Instant>) {
+        // Without a runtime the process is ending.
+        let (Some(at), Ok(runtime)) = (at, Handle::try_current()) else { return };
+        let turns = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep_until(at).await;
+            let again = turns.lock().line_up(party.clone());
+            turns.wake(party, again);
+            turns.give();
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while held")
+    }
+}
+
+impl State {
+    fn was_right(&mut self, party: &Party) -> bool {
+        matches!(party, Party::Known(_)) || self.right.get(party).is_some()
+    }
+
+    /// Puts a party at the end of its ring, or says until when it has to wait.
+    fn line_up(&mut self, party: Party) -> Option<Instant> {
+        let line = self.lines.get_mut(&party)?;
+        line.forget_who_left();
+        if line.names.is_empty() {
+            self.lines.remove(&party);
+            return None;
+        }
+        if let Some(until) = self.failures.wait_until(&party) {
+            return Some(until);
+        }
+        match self.was_right(&party) {
+            true => self.right_before.push_back(party),
+            false => self.others.push_back(party),
+        }
+        None
+    }
+
+    /// Whose turn it is. However many strangers there are, every second turn is for those who have
+    /// been right before.
+    fn next(&mut self, slots: usize) -> Option<(Party, oneshot::Sender<Turn>)> {
+        if self.running >= slots {
+            return None;
+        }
+        loop {
+            let (first, second) = match self.others_next {
+                true => (&mut self.others, &mut self.right_before),
+                false => (&mut self.right_before, &mut self.others),
+            };
+            let party = first.pop_front().or_else(|| second.pop_front())?;
+            let Some(line) = self.lines.get_mut(&party) else { continue };
+            let Some(waiting) = line.next() else {
+                self.lines.remove(&party);
+                continue;
+            };
+            self.running += 1;
+            self.others_next = !self.others_next;
+            return Some((party, waiting));
+        }
+    }
+}
+
+impl Line {
+    fn add(&mut self, name: u64, waiting: oneshot::Sender<Turn>) -> Result<(), Busy> {
+        self.forget_who_left();
+        let names = self.names.len();
+        match self.names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, queue)) if queue.len() < MOST_WAITING => queue.push_back(waiting),
+            None if names < MOST_NAMES => self.names.push_back((name, [waiting].into())),
+            Some(_) | None => return Err(Busy),
+        }
+        Ok(())
+    }
+
+    fn forget_who_left(&mut self) {
+        for (_, queue) in &mut self.names {
+            queue.retain(|waiting| !waiting.is_closed());
+        }
+        self.names.retain(|(_, queue)| !queue.is_empty());
+    }
+
+    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        self.forget_who_left();
+        let (name, mut queue) = self.names.pop_front()?;
+        let waiting = queue.pop_front()?;
+        if !queue.is_empty() {
+            self.names.push_back((name, queue));
+        }
+        Some(waiting)
+    }
+}
+
+impl Turn {
+    /// What the work has shown: whether the password was right.
+    pub fn end(mut self, right: bool) {
+        self.right = Some(right);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.ended(self.party.clone(), self.right);
+    }
+}
+
+#[cfg(test)]
+mod tests;
