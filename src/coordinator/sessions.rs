@@ -20,8 +20,9 @@ use crate::model::Secret;
 /// How long a session lasts unless it is renewed.
 pub const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Command-line clients log in for every command and never log out: of too many the oldest ends.
-const MOST: usize = 65_536;
+/// Sessions of one user. Command-line clients log in for every command and never log out: of too
+/// many the user's oldest ends, and nobody else's.
+const MOST_OF_A_USER: usize = 4096;
 
 type Digest = [u8; 32];
 
@@ -32,7 +33,8 @@ pub struct Sessions(Mutex<Open>);
 struct Open {
     next: u64,
     by_digest: HashMap<Digest, Session>,
-    by_age: BTreeMap<u64, Digest>,
+    /// By user, in the order in which they were opened, which is that in which they end.
+    by_age: HashMap<String, BTreeMap<u64, Digest>>,
 }
 
 #[derive(Clone)]
@@ -56,13 +58,10 @@ impl Sessions {
         let text = Secret::new(URL_SAFE_NO_PAD.encode(*bytes));
         let digest = digest_of(text.expose());
         let mut open = self.lock();
-        while open.by_digest.len() >= MOST {
-            let Some((_, oldest)) = open.by_age.pop_first() else { break };
-            open.by_digest.remove(&oldest);
-        }
+        open.make_room(&user.name);
         let number = open.next;
         open.next += 1;
-        open.by_age.insert(number, digest);
+        open.by_age.entry(user.name.clone()).or_default().insert(number, digest);
         let session = Session {
             number,
             user: user.name.clone(),
@@ -109,8 +108,25 @@ impl Sessions {
 
 impl Open {
     fn remove(&mut self, digest: &Digest) {
-        if let Some(session) = self.by_digest.remove(digest) {
-            self.by_age.remove(&session.number);
+        let Some(session) = self.by_digest.remove(digest) else { return };
+        if let Some(of_user) = self.by_age.get_mut(&session.user) {
+            of_user.remove(&session.number);
+            if of_user.is_empty() {
+                self.by_age.remove(&session.user);
+            }
+        }
+    }
+
+    /// Forgets the user's sessions that are over, and the oldest of too many.
+    fn make_room(&mut self, user: &str) {
+        let Some(of_user) = self.by_age.get_mut(user) else { return };
+        let now = Instant::now();
+        while let Some((_, oldest)) = of_user.first_key_value()
+            && (of_user.len() >= MOST_OF_A_USER
+                || self.by_digest.get(oldest).is_none_or(|session| session.until <= now))
+        {
+            self.by_digest.remove(oldest);
+            of_user.pop_first();
         }
     }
 }
@@ -139,15 +155,27 @@ mod tests {
         assert!(sessions.user("not a session").is_none());
     }
 
-    #[tokio::test]
-    async fn of_too_many_the_oldest_ends() {
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_the_users_oldest_ends_and_nobody_elses() {
         let sessions = Sessions::default();
-        let first = sessions.open(&user("a"));
-        let second = sessions.open(&user("a"));
-        for _ in 1..MOST {
-            sessions.open(&user("a"));
+        let readonly =
+            UserRecord { name: "readonly".into(), role: UserRole::Readonly, ..user("a") };
+        let admins = sessions.open(&user("a"));
+        let first = sessions.open(&readonly);
+        let second = sessions.open(&readonly);
+        for _ in 1..MOST_OF_A_USER {
+            sessions.open(&readonly);
         }
         assert!(sessions.user(first.expose()).is_none());
         assert!(sessions.user(second.expose()).is_some());
+        for _ in 0..70_000 {
+            sessions.open(&readonly);
+        }
+        assert!(sessions.user(admins.expose()).is_some());
+        assert_eq!(sessions.count(), MOST_OF_A_USER + 1);
+
+        tokio::time::advance(LIFETIME).await;
+        sessions.open(&readonly);
+        assert_eq!(sessions.count(), 2, "those that are over make room");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::{Request, State},
+    http::HeaderMap,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -37,6 +38,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whose a request is, unless its client has asked too often. Credentials that are not good, or
+    /// need work to know, are at the expense of the address.
+    fn admit(
+        &self,
+        app: &App,
+        headers: &HeaderMap,
+        from: Source,
+    ) -> Result<Option<Known>, ApiError> {
+        let known = Known::by(app, headers, from);
+        self.allow(known.as_ref(), from).then_some(known).ok_or(ApiError::TooOften)
+    }
+
     fn allow(&self, known: Option<&Known>, from: Source) -> bool {
         match known {
             Some(Known(user)) => self.users.take(user.name.clone()).is_ok(),
@@ -45,8 +58,7 @@ impl Limits {
     }
 }
 
-/// Lets a request pass if its client has not asked too often, and says whose it is. Credentials
-/// that are not good, or need work to know, are at the expense of the address.
+/// Lets a request pass if its client has not asked too often, and says whose it is.
 pub async fn within_limits(
     State((app, limits)): State<(Arc<App>, Arc<Limits>)>,
     Extension(connection): Extension<SharedContext>,
@@ -54,12 +66,12 @@ pub async fn within_limits(
     next: Next,
 ) -> Response {
     let from = Source::of(connection.address());
-    let known = Known::by(&app, request.headers(), from);
-    if !limits.allow(known.as_ref(), from) {
-        return ApiError::TooOften.into_response();
-    }
-    if let Some(known) = known {
-        request.extensions_mut().insert(known);
+    match limits.admit(&app, request.headers(), from) {
+        Ok(Some(known)) => {
+            request.extensions_mut().insert(known);
+        }
+        Ok(None) => {}
+        Err(error) => return error.into_response(),
     }
     next.run(request).await
 }
@@ -68,8 +80,33 @@ pub async fn within_limits(
 mod tests {
     use std::time::Duration;
 
+    use axum::http::{HeaderValue, header};
+
     use super::*;
-    use crate::coordinator::records::{UserRecord, UserRole};
+    use crate::coordinator::{
+        records::{UserRecord, UserRole},
+        testing::TestCluster,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn invented_credentials_are_at_the_expense_of_their_address_and_good_ones_are_not() {
+        let cluster = TestCluster::start().await;
+        let (limits, here) = (Limits::default(), Source::of([10, 0, 0, 1].into()));
+        let passes = |authorization: String| {
+            let value = HeaderValue::try_from(authorization).expect("a header");
+            let headers = [(header::AUTHORIZATION, value)].into_iter().collect();
+            limits.admit(&cluster.app, &headers, here).is_ok()
+        };
+        let schemes = ["Bearer", "ApiKey", "Basic", "Anything"];
+        let invented = (0..2 * OF_STRANGERS as usize)
+            .filter(|number| passes(format!("{} {number}", schemes[number % schemes.len()])));
+        assert_eq!(invented.count(), OF_STRANGERS as usize);
+        let admin = cluster.app.registry.view().user("admin").expect("an admin");
+        let bearer = cluster.app.sessions.open(&admin);
+        for _ in 0..2 * OF_STRANGERS as usize {
+            assert!(passes(format!("Bearer {}", bearer.expose())));
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn strangers_that_are_over_are_held_back_and_neither_others_nor_users_are() {
