@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use super::allowance::Allowance;
 
 /// Changes of one's own account at once, which anybody with a password may make.
@@ -14,11 +16,15 @@ const MOST_USERS: usize = 10_000;
 /// What users may change of their own accounts.
 pub struct OwnChanges {
     allowance: Allowance<String>,
+    making_a_key: Mutex<()>,
 }
 
 impl Default for OwnChanges {
     fn default() -> Self {
-        Self { allowance: Allowance::new(AT_ONCE, A_SECOND, MOST_USERS) }
+        Self {
+            allowance: Allowance::new(AT_ONCE, A_SECOND, MOST_USERS),
+            making_a_key: Mutex::default(),
+        }
     }
 }
 
@@ -26,5 +32,10 @@ impl OwnChanges {
     /// Takes one change of the user's; how long to wait for one, if there is none left.
     pub fn take(&self, user: &str) -> Result<(), Duration> {
         self.allowance.take(user.to_owned())
+    }
+
+    /// Whoever holds this counts keys and makes one, and nobody else does.
+    pub async fn making_a_key(&self) -> MutexGuard<'_, ()> {
+        self.making_a_key.lock().await
     }
 }

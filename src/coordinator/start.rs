@@ -24,6 +24,7 @@ use super::{
     seal::{MasterKey, SealError},
     server::{API_PORT, Audience, Bounds, Door, Listeners, Port, serve_port},
     services::{
+        api_keys::forget_keys_that_are_over,
         audit::{MOST_BYTES, forget_old_audit},
         users::set_password,
     },
@@ -255,6 +256,7 @@ async fn watch_pace(pace: Arc<Pace>, shutdown: Shutdown) -> Result<(), StoreErro
 async fn forget(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
         forget_old_audit(&app.store, app.clock.now(), MOST_BYTES).await?;
+        forget_keys_that_are_over(&app.store, app.clock.now()).await?;
         tokio::select! {
             () = tokio::time::sleep(FORGET_INTERVAL) => {}
             () = app.audit_growth.much() => {}

@@ -78,3 +78,34 @@ fn both_prefixes_and_a_doubled_slash_lead_to_the_same() {
     let wrong = Reply::to(&["-X", "PATCH", &cluster.url("/platform/infrastructure/runners")]);
     wrong.failed(405, "root.method_not_allowed");
 }
+
+#[test]
+fn a_user_who_changes_their_account_all_the_time_is_held_back_and_admins_are_not() {
+    let cluster = Cluster::start();
+    let readonly = cluster.readonly();
+    let keys = "/users/auth/keys";
+    let create = |user: &str| {
+        cluster.api_as(user, "POST", keys, Some(json!({ "description": "d".repeat(1024) })))
+    };
+    let mut changes = 0;
+    let held_back = loop {
+        let made = create(&readonly);
+        if made.status == 429 {
+            break made;
+        }
+        let id = made.expect(201).json()["id"].as_str().unwrap().to_owned();
+        cluster.api_as(&readonly, "DELETE", &format!("{keys}/{id}"), None).expect(200);
+        changes += 1;
+        assert!(changes <= 200);
+    };
+    let wait: u64 = held_back.headers["retry-after"].parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    held_back.failed(429, "root.too_many_requests");
+    let password = json!({ "security": { "password": "another-password" } });
+    cluster
+        .api_as(&readonly, "PATCH", "/user", Some(password))
+        .failed(429, "root.too_many_requests");
+    cluster.api_as(&readonly, "GET", "/user", None).expect(200);
+    create(&cluster.admin()).expect(201);
+    cluster.token("allocator");
+}

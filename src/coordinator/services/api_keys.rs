@@ -1,7 +1,9 @@
+use std::{collections::HashMap, time::Duration};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{Attempt, carry_out};
+use super::{Attempt, carry_out, forget};
 use crate::{
     coordinator::{
         app::App,
@@ -11,11 +13,13 @@ use crate::{
     },
     model::Secret,
     rt::Timestamp,
-    store::{Op, Room, StoreError},
+    store::{Op, Room, SharedStore, StoreError},
 };
 
 const MAX_DESCRIPTION: usize = 1024;
-const MOST_PER_USER: usize = 1000;
+
+/// Keys of one user that are good.
+const MOST_PER_USER: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApiKeyError {
@@ -23,6 +27,9 @@ pub enum ApiKeyError {
     Invalid(&'static str),
     #[error("there is no such key")]
     NotFound,
+    /// This user may change their account again after so long.
+    #[error("too many changes")]
+    TooManyChanges(Duration),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -46,8 +53,16 @@ pub async fn create_key(
     if expires_at.is_some_and(|at| at <= app.clock.now()) {
         return Err(ApiKeyError::Invalid("the expiration is in the past"));
     }
-    if keys_of(app, &user.name).len() >= MOST_PER_USER {
-        return Err(ApiKeyError::Invalid("a user has at most 1000 keys"));
+    app.own_changes.take(&user.name).map_err(ApiKeyError::TooManyChanges)?;
+    let _nobody_else = app.own_changes.making_a_key().await;
+    let now = app.clock.now();
+    let (good, over): (Vec<_>, Vec<_>) =
+        keys_of(app, &user.name).into_iter().partition(|key| is_good(key, user, now));
+    if good.len() >= MOST_PER_USER {
+        return Err(ApiKeyError::Invalid("a user has at most 100 keys"));
+    }
+    if !over.is_empty() {
+        forget_keys_that_are_over(&app.store, now).await?;
     }
     let secret = &passwords::generate();
     carry_out(app, origin, |now| {
@@ -119,8 +134,132 @@ pub fn user_of_key(app: &App, text: &str) -> Option<std::sync::Arc<UserRecord>> 
     let view = app.registry.view();
     let key = view.api_key(id)?;
     let user = view.user(&key.user)?;
-    let good = key.secret_digest == ApiKeyRecord::digest(secret)
-        && key.password_digest == ApiKeyRecord::digest(&user.password_hash)
-        && key.expires_at.is_none_or(|at| app.clock.now() < at);
+    let good =
+        key.secret_digest == ApiKeyRecord::digest(secret) && is_good(&key, &user, app.clock.now());
     good.then_some(user)
+}
+
+/// Whether a key can let its user in: it has not expired, and the password is still the same.
+fn is_good(key: &ApiKeyRecord, user: &UserRecord, now: Timestamp) -> bool {
+    key.password_digest == ApiKeyRecord::digest(&user.password_hash)
+        && key.expires_at.is_none_or(|at| now < at)
+}
+
+/// Deletes the keys that let nobody in any more, and never will.
+pub async fn forget_keys_that_are_over(
+    store: &SharedStore,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // The users after the keys: no key can be held against a password older than itself.
+    let keys = store.list(&ApiKeyRecord::root()).await?;
+    let mut users = HashMap::new();
+    for record in store.list(&UserRecord::root()).await? {
+        let user: UserRecord = decode(&record)?;
+        users.insert(user.name.clone(), user);
+    }
+    let mut ops = Vec::new();
+    for record in keys {
+        let key: ApiKeyRecord = decode(&record)?;
+        if !users.get(&key.user).is_some_and(|user| is_good(&key, user, now)) {
+            ops.push(Op::Delete { path: record.path, version: record.version });
+        }
+    }
+    forget(store, &ops).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::{services::users::set_password, testing::TestCluster};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    async fn make(
+        cluster: &TestCluster,
+        user: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<NewApiKey, ApiKeyError> {
+        let user = cluster.app.registry.view().user(user).expect("a user");
+        create_key(&cluster.app, &cluster.origin(), &user, "d", expires_at).await
+    }
+
+    fn held_back<T>(made: &Result<T, ApiKeyError>) -> bool {
+        matches!(made, Err(ApiKeyError::TooManyChanges(_)))
+    }
+
+    async fn stored(cluster: &TestCluster) -> usize {
+        cluster.app.store.list(&ApiKeyRecord::root()).await.expect("listed").len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_who_makes_and_deletes_keys_all_the_time_is_held_back_and_can_still_delete() {
+        let cluster = TestCluster::start().await;
+        let mut made = Vec::new();
+        let refused = loop {
+            match make(&cluster, "readonly", None).await {
+                Ok(key) => made.push(key),
+                Err(error) => break error,
+            }
+            if made.len() > 50 {
+                let key = made.remove(0);
+                delete_key(&cluster.app, &cluster.origin(), "readonly", &key.record.id)
+                    .await
+                    .expect("deleted");
+            }
+            assert!(made.len() < 1000);
+        };
+        let ApiKeyError::TooManyChanges(wait) = refused else { panic!("{refused}") };
+        assert!(make(&cluster, "admin", None).await.is_ok(), "somebody else");
+        for key in &made {
+            delete_key(&cluster.app, &cluster.origin(), "readonly", &key.record.id)
+                .await
+                .expect("deleted");
+        }
+        assert!(held_back(&make(&cluster, "readonly", None).await));
+        tokio::time::advance(wait).await;
+        assert!(make(&cluster, "readonly", None).await.is_ok());
+        assert!(held_back(&make(&cluster, "readonly", None).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_has_at_most_100_good_keys_however_many_are_asked_for_at_once() {
+        let cluster = TestCluster::start().await;
+        for _ in 0..MOST_PER_USER - 5 {
+            make(&cluster, "readonly", None).await.expect("made");
+        }
+        tokio::time::advance(HOUR).await;
+        let mut asked = tokio::task::JoinSet::new();
+        let user = cluster.app.registry.view().user("readonly").expect("a user");
+        for _ in 0..20 {
+            let (app, origin, user) = (cluster.app.clone(), cluster.origin(), user.clone());
+            asked.spawn(
+                async move { create_key(&app, &origin, &user, "d", None).await.map(|_| ()) },
+            );
+        }
+        let made = asked.join_all().await;
+        assert_eq!(made.iter().filter(|it| it.is_ok()).count(), 5);
+        assert!(made.iter().all(|it| matches!(it, Ok(()) | Err(ApiKeyError::Invalid(_)))));
+        assert_eq!(stored(&cluster).await, MOST_PER_USER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_are_over_do_not_count_and_are_forgotten() {
+        let cluster = TestCluster::start().await;
+        let soon = cluster.app.clock.now().plus(HOUR);
+        for _ in 0..10 {
+            make(&cluster, "readonly", Some(soon)).await.expect("made");
+        }
+        let kept = make(&cluster, "readonly", None).await.expect("made");
+        cluster.advance(HOUR);
+        make(&cluster, "readonly", None).await.expect("made");
+        assert_eq!(stored(&cluster).await, 2);
+        make(&cluster, "admin", None).await.expect("made");
+        let password = Secret::new("another-password");
+        set_password(&cluster.app, &cluster.origin(), "admin", &password).await.expect("set");
+        let now = cluster.app.clock.now();
+        forget_keys_that_are_over(&cluster.app.store, now).await.expect("forgotten");
+        assert_eq!(stored(&cluster).await, 2, "the admin's key went with the password");
+        assert!(user_of_key(&cluster.app, kept.text.expose()).is_some());
+    }
 }

@@ -7,13 +7,14 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::{BATCH, forget};
 use crate::{
     coordinator::{
         app::App,
         records::{AuditPlace, AuditRecord, readable},
     },
     rt::Timestamp,
-    store::{CommitError, Op, PageFrom, Room, SharedStore, StoreError, StorePath},
+    store::{Op, PageFrom, SharedStore, StoreError, StorePath},
 };
 
 /// How long a change is remembered, as long as there is room.
@@ -24,9 +25,6 @@ pub const MOST_BYTES: usize = 64 << 20;
 
 /// Bytes after which it is looked whether there are too many.
 const LOOK_AFTER: usize = MOST_BYTES / 16;
-
-/// Records that are read, or deleted, at a time.
-const BATCH: usize = 500;
 
 /// Bytes of records after which a page ends.
 const PAGE_BYTES: usize = 4 << 20;
@@ -136,13 +134,8 @@ pub async fn forget_old_audit(
         if ops.is_empty() {
             return Ok(());
         }
-        match store.commit_within(Room::Reserve, ops).await {
-            Ok(_) => {}
-            // Another coordinator does the same; or there is not even room to make room.
-            Err(CommitError::Conflict { .. } | CommitError::Store(StoreError::Full)) => {
-                return Ok(());
-            }
-            Err(CommitError::Store(error)) => return Err(error),
+        if !forget(store, &ops).await? {
+            return Ok(());
         }
     }
 }

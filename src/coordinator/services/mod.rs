@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     rt::Timestamp,
-    store::{CommitError, StoreError},
+    store::{CommitError, Op, Room, SharedStore, StoreError},
 };
 
 /// How often a change is tried anew after losing a race for a record. Each loss means that
@@ -66,6 +66,24 @@ async fn carry_out<'a, T, E: From<StoreError>>(
         }
     }
     Err(StoreError::Failed("a record changes faster than it can be decided upon".into()).into())
+}
+
+/// Records that are read, or deleted, at a time.
+const BATCH: usize = 500;
+
+/// Deletes what nobody will ask for any more; whether all of it is gone. What has been changed
+/// meanwhile stays, and is for the next time.
+async fn forget(store: &SharedStore, deletions: &[Op]) -> Result<bool, StoreError> {
+    let mut all = true;
+    for batch in deletions.chunks(BATCH) {
+        match store.commit_within(Room::Reserve, batch.to_vec()).await {
+            Ok(_) => {}
+            // Another coordinator does the same; or there is not even room to make room.
+            Err(CommitError::Conflict { .. } | CommitError::Store(StoreError::Full)) => all = false,
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ impl From<ApiKeyError> for ApiError {
         match error {
             ApiKeyError::Invalid(message) => Self::InvalidApiKey(message.into()),
             ApiKeyError::NotFound => Self::NoSuchApiKey,
+            ApiKeyError::TooManyChanges(wait) => Self::TooManyChanges(wait),
             ApiKeyError::Store(error) => error.into(),
         }
     }
