@@ -214,13 +214,14 @@ mod tests {
             };
             entries.map(mode).collect::<std::collections::BTreeMap<_, _>>()
         };
-        let expected =
-            ["store.db", "store.db-shm", "store.db-wal"].map(|it| (it.to_owned(), 0o600));
+        let expected = ["store.db", "store.db-shm", "store.db-wal", "store.reserve"]
+            .map(|it| (it.to_owned(), 0o600));
         let store = SqliteStore::open(&file).expect("opened");
         let op = Op::Create { path: StorePath::root("a"), value: vec![1], lease: None };
         store.commit(vec![op]).await.expect("committed");
         assert_eq!(modes(), expected.clone().into());
-        for (name, _) in &expected {
+        // Nothing is in the reserve.
+        for (name, _) in &expected[..3] {
             let open = std::fs::Permissions::from_mode(0o644);
             std::fs::set_permissions(dir.path().join(name), open).expect("set");
         }
