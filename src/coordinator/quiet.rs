@@ -1,13 +1,10 @@
 //! Log lines that others can cause at will: the first ones of each place in full, then few.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
+
+use super::source::Source;
 
 /// Lines about one place that are all written;
 const FIRST: u32 = 5;
@@ -24,22 +21,11 @@ const MOST_PLACES: usize = 4096;
 /// Lines a second about all places together.
 const MOST_A_SECOND: f64 = 20.0;
 
-/// Where an address belongs: whoever has one address of an IPv6 network of 64 bits has them all.
-pub fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(network).into()
-        }
-        v4 => v4,
-    }
-}
-
 /// Decides which lines about one kind of event are written.
 pub struct Quiet(Mutex<State>);
 
 struct State {
-    places: BTreeMap<IpAddr, Place>,
+    places: BTreeMap<Source, Place>,
     /// Lines that may be written now, and since when; `None` before the first.
     left: Option<(f64, Instant)>,
     /// Lines that were left out and belong to no place that is remembered.
@@ -71,13 +57,14 @@ impl Quiet {
         let now = Instant::now();
         let mut state = self.0.lock().expect("no panic while held");
         let state = &mut *state;
-        let place = state.place(site(address), now);
+        let source = Source::of(address);
+        let place = state.place(source, now);
         let due = place.is_none_or(|place| {
             place.seen_at = now;
             place.told < FIRST || now.duration_since(place.told_at) >= INTERVAL
         });
         let may = due && state.takes_one(now);
-        let Some(place) = state.places.get_mut(&site(address)) else {
+        let Some(place) = state.places.get_mut(&source) else {
             state.lost += u64::from(!may);
             return may.then(|| std::mem::take(&mut state.lost));
         };
@@ -93,14 +80,14 @@ impl Quiet {
 
 impl State {
     /// What is remembered of a place; `None` if there is no room to remember more.
-    fn place(&mut self, site: IpAddr, now: Instant) -> Option<&mut Place> {
-        if self.places.len() >= MOST_PLACES && !self.places.contains_key(&site) {
+    fn place(&mut self, source: Source, now: Instant) -> Option<&mut Place> {
+        if self.places.len() >= MOST_PLACES && !self.places.contains_key(&source) {
             self.forget(now);
             if self.places.len() >= MOST_PLACES {
                 return None;
             }
         }
-        let place = self.places.entry(site).or_insert(Place {
+        let place = self.places.entry(source).or_insert(Place {
             told: 0,
             left_out: 0,
             told_at: now,

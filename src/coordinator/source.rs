@@ -5,7 +5,7 @@ use std::{
 
 /// Where requests come from, as far as it can be told apart: an IPv4 address, or the /64 of an
 /// IPv6 address, which is what one machine can choose its address from (RFC 4291, 2.5.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(IpAddr);
 
 impl Source {

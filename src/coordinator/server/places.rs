@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::Bounds;
-use crate::{coordinator::quiet::site, model::KeyId};
+use crate::{coordinator::source::Source, model::KeyId};
 
 /// Who a connection belongs to, once that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,10 +24,10 @@ pub enum Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Group {
     Strangers,
-    StrangersAt(IpAddr),
+    StrangersAt(Source),
     Key(KeyId),
     User(Arc<str>),
-    UserAt(Arc<str>, IpAddr),
+    UserAt(Arc<str>, Source),
 }
 
 /// The places of a port.
@@ -70,10 +70,10 @@ impl fmt::Display for Owner {
 impl Group {
     fn all_of(owner: Option<&Owner>, address: IpAddr) -> impl Iterator<Item = Self> {
         let (one, other) = match owner {
-            None => (Self::StrangersAt(site(address)), Some(Self::Strangers)),
+            None => (Self::StrangersAt(Source::of(address)), Some(Self::Strangers)),
             Some(Owner::Key(key)) => (Self::Key(*key), None),
             Some(Owner::User(name)) => {
-                (Self::UserAt(name.clone(), site(address)), Some(Self::User(name.clone())))
+                (Self::UserAt(name.clone(), Source::of(address)), Some(Self::User(name.clone())))
             }
         };
         std::iter::once(one).chain(other)
