@@ -100,3 +100,32 @@ fn whoever_waits_to_be_asked_for_a_body_is_not_asked_in_vain() {
     assert!(head.starts_with("http/1.1 400"), "{head}");
     assert!(!head.contains("connection: close"), "{head}");
 }
+
+#[test]
+fn a_body_in_chunks_without_end_is_answered_and_said_to_be_the_last() {
+    let cluster = Cluster::start();
+    let mut stream = caller(&cluster).connect(12400);
+    let text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    let head = told(&mut *stream, text, 1).unwrap();
+    assert!(head.starts_with("http/1.1 308") && head.contains("connection: close"), "{head}");
+    assert_eq!(stream.read(&mut [0; 100]).unwrap(), 0, "it goes on");
+}
+
+#[test]
+fn heads_that_are_too_large_are_told_so_each_time() {
+    let cluster = Cluster::start();
+    let caller = caller(&cluster);
+    let large = format!("X-Large: {}\r\n", "x".repeat(100_000));
+    let many = "X-Many: x\r\n".repeat(500);
+    for headers in [large, many] {
+        let text = request("GET /", &headers, "");
+        for port in [12400, 12443, 12343] {
+            for time in 0..20 {
+                let head = told(&mut *caller.connect(port), &text, 10)
+                    .unwrap_or_else(|error| panic!("{port}, {time}: {error}"));
+                assert!(head.starts_with("http/1.1 431"), "{head}");
+                assert!(head.contains("connection: close"), "{head}");
+            }
+        }
+    }
+}
