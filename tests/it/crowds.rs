@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{ErrorKind, Write},
     net::TcpStream,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -80,6 +81,41 @@ fn a_user_has_a_bounded_number_of_connections_from_one_address() {
     assert!(within(Duration::from_secs(2), || now() <= before + 270), "{} from {before}", now());
     assert!(ask(&mut **held.last_mut().unwrap(), &read).is_ok());
     cluster.api("GET", "/platform", None).expect(200);
+}
+
+#[test]
+fn with_few_descriptors_the_coordinator_keeps_those_that_it_needs() {
+    const LIMIT: usize = 256;
+    let cluster = Cluster::prepare();
+    let install = cluster.first.install_command(&["--foreground"]);
+    let mut limited = Command::new("prlimit");
+    limited.arg(format!("--nofile={LIMIT}:{LIMIT}")).arg(install.get_program());
+    let log = fs::File::create(cluster.first.state.with_extension("log")).unwrap();
+    limited.args(install.get_args()).stdout(Stdio::null()).stderr(log);
+    let mut daemon = limited.spawn().unwrap();
+    cluster.first.wait_connected();
+    let caller = Caller::new(&cluster, Some(&PrivateKey::generate().unwrap()));
+    let credentials = STANDARD.encode(cluster.readonly());
+    let headers = format!("Authorization: Basic {credentials}\r\n");
+    let read = request("GET /api/v1/platform", &headers, "");
+    let address = cluster.first.address.as_str();
+    let mut held: Vec<Box<dyn Raw>> = Vec::new();
+    for _ in 0..100 {
+        for port in [12343, 12400, 12346] {
+            held.push(Box::new(TcpStream::connect((address, port)).unwrap()));
+        }
+        let mut stream = caller.connect(12443);
+        assert!(ask(&mut *stream, &read).unwrap().starts_with("http/1.1 200"));
+        held.push(stream);
+    }
+    let open = fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap().count();
+    assert!(open < LIMIT - 10, "{open} open files");
+    cluster.api("GET", "/platform", None).expect(200);
+    cluster.joined(2, "");
+    let log = cluster.first.log();
+    assert!(!log.contains("cannot accept a connection"), "{log}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
 }
 
 #[test]
