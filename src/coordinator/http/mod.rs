@@ -6,6 +6,7 @@ mod context;
 mod downloads;
 mod error;
 mod extract;
+mod host_error;
 mod hosts;
 mod infrastructure;
 mod limits;
