@@ -32,6 +32,19 @@ impl<K: Eq + Hash> Allowance<K> {
         Ok(())
     }
 
+    /// Takes one from what `key` has left or will have; how long until it has that. Nobody gets so
+    /// far into debt that they would have to wait for longer than `longest`.
+    pub fn take_ahead(&self, key: K, longest: Duration) -> Duration {
+        let now = Instant::now();
+        let mut left = self.left.lock().expect("no panic while held");
+        let (left, at) = left.get_or_insert(key, || (self.at_once, now));
+        let refilled = now.duration_since(*at).as_secs_f64() * self.per_second;
+        let most_debt = longest.as_secs_f64() * self.per_second;
+        *left = ((*left + refilled).min(self.at_once) - 1.0).max(-most_debt);
+        *at = now;
+        Duration::from_secs_f64((-*left).max(0.0) / self.per_second)
+    }
+
     /// Whether `key` would have to wait.
     pub fn is_used_up(&self, key: &K) -> bool {
         let mut left = self.left.lock().expect("no panic while held");
@@ -43,6 +56,16 @@ impl<K: Eq + Hash> Allowance<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_ahead_waits_the_longer_the_more_they_took_but_not_for_ever() {
+        let (allowance, longest) = (Allowance::new(1.0, 10.0, 10), Duration::from_millis(300));
+        let waits: Vec<u128> =
+            (0..6).map(|_| allowance.take_ahead("here", longest).as_millis()).collect();
+        assert_eq!(waits, [0, 100, 200, 300, 300, 300]);
+        tokio::time::advance(Duration::from_millis(400)).await;
+        assert_eq!(allowance.take_ahead("here", longest), Duration::ZERO);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_used_all_waits_for_the_next_and_others_do_not() {

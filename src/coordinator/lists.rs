@@ -118,9 +118,12 @@ mod tests {
     }
 
     async fn until(reached: impl Fn() -> bool) {
-        while !reached() {
-            tokio::task::yield_now().await;
-        }
+        let reaching = async {
+            while !reached() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), reaching).await.expect("reached");
     }
 
     #[tokio::test]
@@ -130,7 +133,7 @@ mod tests {
         until(|| places(&lists, "greedy") == MOST_OF_ONE).await;
         assert_eq!(lists.make("greedy", MUCH, || ()).await, Err(ListError::Busy));
         assert_eq!(lists.make("greedy", LITTLE, || 1).await, Ok(1), "little is done at once");
-        let other = { lists.clone() };
+        let other = lists.clone();
         let other = tokio::spawn(async move { other.make("other", MUCH, || 2).await });
         until(|| places(&lists, "other") == 1).await;
         drop(release);

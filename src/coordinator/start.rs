@@ -143,7 +143,7 @@ impl CoordinatorConfig {
         let store = self.store.clone();
         tasks.spawn(async move { registry.follow(&store, watch).await });
         tasks.spawn(owners.follow(transitions));
-        tasks.spawn(sweep(liveness.clone(), shutdown.clone()));
+        tasks.spawn(sweep(app.clone(), shutdown.clone()));
         tasks.spawn(forget(app.clone(), shutdown.clone()));
         tasks.spawn(renew(identity.clone(), self.clock, shutdown.clone()));
         let metrics = self
@@ -238,10 +238,12 @@ fn load_or_create_key(file: &std::path::Path) -> Result<PrivateKey, StartError> 
     }
 }
 
-async fn sweep(liveness: Arc<Liveness>, shutdown: Shutdown) -> Result<(), StoreError> {
+async fn sweep(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(SWEEP_INTERVAL) => liveness.sweep(),
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {
+                app.liveness.sweep(app.pace.return_window(app.liveness.count()));
+            }
             () = shutdown.wait() => return Ok(()),
         }
     }

@@ -79,6 +79,10 @@ impl TestCluster {
     }
 
     pub async fn start_on(store: SharedStore) -> Self {
+        Self::start_with(store, Passwords::new()).await
+    }
+
+    pub async fn start_with(store: SharedStore, passwords: Passwords) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let master = MasterKey::load_or_create(&dir.path().join("master.key")).expect("a key");
         let now = Arc::new(AtomicI64::new(START));
@@ -98,7 +102,7 @@ impl TestCluster {
             store,
             registry,
             liveness,
-            passwords: Passwords::new(),
+            passwords,
             sessions: Default::default(),
             own_changes: Default::default(),
             lists: Default::default(),

@@ -1,13 +1,13 @@
 //! Room on a disk.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
-use nix::{fcntl::posix_fallocate, sys::statvfs::statvfs};
+use nix::{errno::Errno, fcntl::posix_fallocate, sys::statvfs::statvfs};
 
 /// The size of the file system that holds `path`, in bytes.
 pub fn size_of_disk(path: &Path) -> io::Result<u64> {
@@ -21,9 +21,28 @@ pub fn allocate(file: &Path, bytes: u64) -> io::Result<()> {
     let length = i64::try_from(bytes).map_err(io::Error::other)?;
     let mut options = OpenOptions::new();
     let opened = options.write(true).create(true).truncate(false).mode(0o600).open(file)?;
-    let allocated = posix_fallocate(&opened, 0, length);
+    let taken = opened.metadata()?.blocks() * BLOCK;
+    let found = statvfs(file)?;
+    let free = found.blocks_available() * found.fragment_size();
+    // Where it is known that there is not enough, nobody else's room is taken for a moment.
+    let allocated = match free < bytes.saturating_sub(taken) {
+        true => Err(io::ErrorKind::StorageFull.into()),
+        false => fallocate(&opened, length),
+    };
     if allocated.is_err() {
         fs::remove_file(file)?;
     }
-    Ok(allocated?)
+    allocated
+}
+
+/// What a file's blocks are counted in, whatever its file system (stat(2)).
+const BLOCK: u64 = 512;
+
+fn fallocate(file: &File, length: i64) -> io::Result<()> {
+    loop {
+        match posix_fallocate(file, 0, length) {
+            Err(Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
 }

@@ -99,7 +99,7 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     read_to_limit(file, limit).map(Some)
 }
 
-fn read_to_limit(file: File, limit: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_to_limit(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     ffi::{CString, OsString},
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
+    io::{self, Seek, Write},
     os::{
         fd::{AsRawFd, IntoRawFd, RawFd},
         unix::ffi::OsStringExt,
@@ -14,7 +14,6 @@ use std::{
 };
 
 use nix::{
-    fcntl::{FcntlArg, FdFlag, fcntl},
     sys::memfd::{MFdFlags, memfd_create},
     unistd::{close, execv},
 };
@@ -44,9 +43,6 @@ pub fn hide(arguments: &[OsString], place: &Place, file_flag: &str) -> io::Resul
     let mut memory = File::from(memfd_create(c"ece-agent-secret", MFdFlags::empty())?);
     memory.write_all(secret.as_encoded_bytes())?;
     memory.rewind()?;
-    let flags = FdFlag::from_bits_truncate(fcntl(&memory, FcntlArg::F_GETFD)?);
-    fcntl(&memory, FcntlArg::F_SETFD(flags - FdFlag::FD_CLOEXEC))?;
-
     let path = format!("{OPEN_FILES}{}", memory.as_raw_fd());
     let arguments = replaced
         .into_iter()
@@ -90,11 +86,10 @@ pub fn read_secret(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         return super::files::read_limited(path, limit);
     };
     let memory = OpenOptions::new().read(true).write(true).open(path)?;
-    let mut content = Vec::new();
-    (&memory).take(limit).read_to_end(&mut content)?;
+    let content = super::files::read_to_limit(&memory, limit);
     memory.set_len(0)?;
     close(descriptor)?;
-    Ok(Some(content))
+    content.map(Some)
 }
 
 enum Argument {

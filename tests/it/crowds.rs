@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{ErrorKind, Write},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -86,13 +86,11 @@ fn a_user_has_a_bounded_number_of_connections_from_one_address() {
 #[test]
 fn with_few_descriptors_the_coordinator_keeps_those_that_it_needs() {
     const LIMIT: usize = 256;
-    let cluster = Cluster::prepare();
+    let mut cluster = Cluster::prepare();
     let install = cluster.first.install_command(&["--foreground"]);
     let mut limited = Command::new("prlimit");
     limited.arg(format!("--nofile={LIMIT}:{LIMIT}")).arg(install.get_program());
-    let log = fs::File::create(cluster.first.state.with_extension("log")).unwrap();
-    limited.args(install.get_args()).stdout(Stdio::null()).stderr(log);
-    let mut daemon = limited.spawn().unwrap();
+    cluster.first.spawn(limited.args(install.get_args()));
     cluster.first.wait_connected();
     let caller = Caller::new(&cluster, Some(&PrivateKey::generate().unwrap()));
     let credentials = STANDARD.encode(cluster.readonly());
@@ -108,14 +106,12 @@ fn with_few_descriptors_the_coordinator_keeps_those_that_it_needs() {
         assert!(ask(&mut *stream, &read).unwrap().starts_with("http/1.1 200"));
         held.push(stream);
     }
-    let open = fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap().count();
+    let open = fs::read_dir(format!("/proc/{}/fd", cluster.first.pid())).unwrap().count();
     assert!(open < LIMIT - 10, "{open} open files");
     cluster.api("GET", "/platform", None).expect(200);
     cluster.joined(2, "");
     let log = cluster.first.log();
     assert!(!log.contains("cannot accept a connection"), "{log}");
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
 }
 
 #[test]

@@ -113,6 +113,8 @@ fn on_a_full_disk_hosts_keys_and_tokens_can_still_be_taken_away() {
     });
     assert!(full, "the disk does not get full");
     ordinary().failed(507, "root.datastore_full");
+    // Whatever was refused has given no room to whoever fills the disk.
+    disk.fill();
 
     let ledger = cluster.api("GET", "/platform/configuration/security/token-ledger", None).json();
     let id = ledger["tokens"].as_array().unwrap().iter().find(|it| !it["uses"][1].is_null());

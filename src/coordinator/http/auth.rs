@@ -70,9 +70,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
             Some(Known(user)) => user.clone(),
             None => match Credentials::of(&parts.headers) {
                 Some(Credentials::Basic(name, password)) => {
-                    let user = app.registry.view().user(&name);
-                    let from = Source::of(connection.address());
-                    app.passwords.check(from, &name, user, &password).await?
+                    check_password(app, &name, &password, Source::of(connection.address())).await?
                 }
                 Some(Credentials::Bearer(_) | Credentials::ApiKey(_)) | None => {
                     return Err(ApiError::Unauthenticated);
@@ -159,7 +157,11 @@ pub async fn check_password(
         return Ok(user);
     }
     let user = app.registry.view().user(name);
-    Ok(app.passwords.check(from, name, user, password).await?)
+    let checked = app.passwords.check(from, name, user, password).await?;
+    // Another password may have come while this one waited for its turn.
+    let now = app.registry.view().user(name);
+    let same = now.filter(|now| now.password_hash == checked.password_hash);
+    same.ok_or(ApiError::Unauthenticated)
 }
 
 /// The bearer token of a request, whatever it is worth.
@@ -198,6 +200,37 @@ mod tests {
         for bad in ["", "Basic", "Basic !", "Bearer abc", "Basic YWRtaW4="] {
             assert!(basic(bad.as_bytes()).is_none(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_was_replaced_while_it_was_checked_lets_nobody_in() {
+        use crate::coordinator::{passwords::Passwords, testing::TestCluster};
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let verify = move |_: &Secret, _: &str| {
+            held.lock().expect("no panic").recv().expect("told");
+            true
+        };
+        let passwords = Passwords::with(1, Box::new(verify));
+        let store = Arc::new(crate::store::MemoryStore::new());
+        let cluster = TestCluster::start_with(store, passwords).await;
+        let (app, old) = (cluster.app.clone(), Secret::new("old"));
+        let from = Source::of([10, 0, 0, 9].into());
+        let checking =
+            tokio::spawn(
+                async move { check_password(&app, "admin", &old, from).await.map(|_| ()) },
+            );
+        tokio::task::yield_now().await;
+        let app = &cluster.app;
+        let path = UserRecord::path("admin");
+        let record = app.store.get(&path).await.expect("read").expect("there");
+        let user: UserRecord = crate::coordinator::records::decode(&record).expect("readable");
+        let after = UserRecord { password_hash: "another".into(), ..user };
+        let put = crate::coordinator::records::put(path, &after, record.version);
+        app.registry.caught_up(app.store.commit(vec![put]).await.expect("committed")).await;
+        go_on.send(()).expect("heard");
+        let checked = checking.await.expect("no panic");
+        assert!(matches!(checked, Err(ApiError::Unauthenticated)), "{checked:?}");
     }
 
     proptest! {

@@ -118,8 +118,9 @@ async fn begin(
     connection.admission.belongs_to_key(caller.key);
     // Another key on the same connection is not possible, so the first runner stays right.
     let runner = connection.session_of.get_or_init(|| host.runner_id.clone()).clone();
-    if let Some(wait) = app.host_allowances.poll(&runner) {
-        sleep(wait.min(LONGEST_WAIT)).await;
+    let wait = app.host_allowances.poll(&runner);
+    if !wait.is_zero() {
+        sleep(wait).await;
     }
     if request.closing {
         app.liveness.said_goodbye(&runner, request.session);
@@ -152,9 +153,6 @@ async fn begin(
     let until = Instant::now() + app.liveness.hold_at_most(told);
     Ok(Begun::Held { host, poll, applied_revision: request.applied_revision, until })
 }
-
-/// A host that polls too often waits for each answer, but not so long that it gives up.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What a host says of its roles, of which no more is kept than people would read.
 fn bounded(mut health: BTreeMap<Role, RoleHealth>) -> BTreeMap<Role, RoleHealth> {

@@ -207,13 +207,19 @@ impl Liveness {
         }
     }
 
-    /// Drops the hosts that have been silent for too long.
-    pub fn sweep(&self) {
+    /// Drops the hosts that have been silent for too long. Those who were connected before this
+    /// coordinator started spread their return over `return_window`.
+    pub fn sweep(&self, return_window: Duration) {
         let mut hosts = self.lock();
         let longest_silence = hold_for(hosts.len()) * HOLDS_UNTIL_LOST;
+        let longest_return = longest_silence.max(return_window + SHORTEST_HOLD * HOLDS_UNTIL_LOST);
         let now = Instant::now();
+        let is_lost = |presence: &Presence| {
+            let longest = if presence.source.is_some() { longest_silence } else { longest_return };
+            now.duration_since(presence.last_heard) > longest
+        };
         let lost: Vec<(RunnerId, SessionId)> = hosts
-            .extract_if(|_, presence| now.duration_since(presence.last_heard) > longest_silence)
+            .extract_if(|_, presence| is_lost(presence))
             .map(|(runner, presence)| (runner, presence.session))
             .collect();
         for (runner, session) in &lost {

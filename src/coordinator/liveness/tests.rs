@@ -43,10 +43,10 @@ async fn a_silent_host_is_lost_after_three_holds_and_not_before() {
     advance(SHORTEST_HOLD).await;
     liveness.answered(&runner(), &poll);
     advance(SHORTEST_HOLD * 3).await;
-    liveness.sweep();
+    liveness.sweep(Duration::ZERO);
     assert!(liveness.is_connected(&runner()));
     advance(Duration::from_millis(1)).await;
-    liveness.sweep();
+    liveness.sweep(Duration::ZERO);
     assert!(!liveness.is_connected(&runner()));
 }
 
@@ -165,9 +165,21 @@ async fn a_host_that_was_connected_before_a_restart_gets_time_to_come_back() {
     liveness.expect_back(runner(), session(1));
     assert!(liveness.is_connected(&runner()));
     advance(SHORTEST_HOLD * 4).await;
-    liveness.sweep();
+    liveness.sweep(Duration::ZERO);
     assert!(!liveness.is_connected(&runner()));
     assert_eq!(transitions.try_recv(), Ok(ended(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_that_were_told_to_come_back_later_have_the_time_for_it() {
+    let liveness = liveness();
+    liveness.expect_back(runner(), session(1));
+    advance(Duration::from_secs(60)).await;
+    liveness.sweep(Duration::from_secs(50));
+    assert!(liveness.is_connected(&runner()));
+    advance(Duration::from_secs(3)).await;
+    liveness.sweep(Duration::from_secs(50));
+    assert!(!liveness.is_connected(&runner()));
 }
 
 #[test]

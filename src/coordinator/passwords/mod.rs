@@ -34,7 +34,7 @@ const MOST_SLOTS: usize = 4;
 type Tag = [u8; 32];
 
 /// Whether a password is the one that a hash was made of.
-type Verify = dyn Fn(&Secret, &str) -> bool + Send + Sync;
+pub(super) type Verify = dyn Fn(&Secret, &str) -> bool + Send + Sync;
 
 type Answer = Option<Result<(), PasswordError>>;
 
@@ -103,7 +103,7 @@ impl Passwords {
         Self::with(slots.clamp(1, MOST_SLOTS), Box::new(verifies))
     }
 
-    fn with(slots: usize, verify: Box<Verify>) -> Self {
+    pub(super) fn with(slots: usize, verify: Box<Verify>) -> Self {
         let mut key = [0; 32];
         rand::fill(&mut key).expect("the system's random numbers");
         Self(Arc::new(Inner {
@@ -233,7 +233,11 @@ impl Inner {
         });
         match working.await {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(PasswordError::Wrong),
+            Ok(false) => Err(PasswordError::Wrong),
+            Err(error) => {
+                tracing::error!(%error, "a password was not checked");
+                Err(PasswordError::Busy)
+            }
         }
     }
 

@@ -81,13 +81,9 @@ async fn a_check_whose_client_has_gone_away_holds_its_slot_until_it_is_done() {
     let early = passwords.clone();
     let known = admin.clone();
     let client = tokio::spawn(async move { check(&early, 2, Some(known), "early").await });
-    while passwords.0.lock().len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(&passwords, |checks| checks == 2).await;
     client.abort();
-    while passwords.0.lock().len() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(&passwords, |checks| checks < 2).await;
 
     let mut next = std::pin::pin!(check(&passwords, 2, Some(admin), "right"));
     for _ in 0..100 {
@@ -125,9 +121,7 @@ async fn the_same_attempt_many_times_at_once_is_checked_once() {
             tokio::spawn(async move { check(&passwords, 1, Some(admin), "right").await })
         })
         .collect();
-    while passwords.0.lock().len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(&passwords, |checks| checks == 2).await;
     go_on.send(()).expect("heard");
     for client in clients {
         assert_eq!(client.await.expect("an answer"), Ok(()));
@@ -156,4 +150,14 @@ async fn a_new_password_is_hashed_when_it_is_its_turn() {
     let hash = hashing.await.expect("a hash");
     assert!(verifies(&new, &hash));
     assert!(slow.await.is_ok());
+}
+
+/// Waits until so many checks are under way.
+async fn until(passwords: &Passwords, reached: impl Fn(usize) -> bool) {
+    let reaching = async {
+        while !reached(passwords.0.lock().len()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), reaching).await.expect("reached");
 }

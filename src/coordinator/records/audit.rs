@@ -96,12 +96,15 @@ impl FromStr for AuditPlace {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let plain = |part: &str| {
-            !part.is_empty() && part.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+        let [day, hour, second, id] = text.split('.').collect::<Vec<_>>()[..] else {
+            return Err(());
         };
-        let parts: Vec<&str> = text.split('.').collect();
-        match parts.len() <= 4 && parts.iter().all(|part| plain(part)) {
-            true => Ok(Self(parts.iter().fold(AuditRecord::root(), |path, part| path.child(part)))),
+        let digits = |part: &str, length: usize| {
+            part.len() == length && part.bytes().all(|it| it.is_ascii_hexdigit())
+        };
+        let is_day = day.len() == 10 && day.split('-').all(|part| digits(part, part.len()));
+        match is_day && digits(hour, 2) && digits(second, 4) && digits(id, 32) {
+            true => Ok(Self(AuditRecord::root().child(day).child(hour).child(second).child(id))),
             false => Err(()),
         }
     }
@@ -133,7 +136,7 @@ mod tests {
         assert!(!AuditRecord::is_before(&last, Timestamp::from_unix_millis(1_800_090_000_000)));
         let place = AuditPlace::of(last);
         assert_eq!(place.to_string().parse(), Ok(place));
-        for bad in ["", "a..b", "a/b", "a.b.c.d.e", "\u{e9}"] {
+        for bad in ["", "0", "2026", "a..b", "a/b", "a.b.c.d", "2026-11-26.13.0000.zz", "\u{e9}"] {
             assert_eq!(bad.parse::<AuditPlace>(), Err(()), "{bad}");
         }
     }

@@ -9,7 +9,7 @@ use crate::{
         app::App,
         change::{Change, Origin},
         passwords,
-        records::{ApiKeyRecord, UserRecord, create, decode},
+        records::{ApiKeyRecord, UserRecord, create, decode, readable},
     },
     model::Secret,
     rt::Timestamp,
@@ -154,13 +154,19 @@ pub async fn forget_keys_that_are_over(
     let keys = store.list(&ApiKeyRecord::root()).await?;
     let mut users = HashMap::new();
     for record in store.list(&UserRecord::root()).await? {
-        let user: UserRecord = decode(&record)?;
-        users.insert(user.name.clone(), user);
+        let user = readable::<UserRecord>(&record)?;
+        users.insert(record.path, user);
     }
     let mut ops = Vec::new();
     for record in keys {
-        let key: ApiKeyRecord = decode(&record)?;
-        if !users.get(&key.user).is_some_and(|user| is_good(&key, user, now)) {
+        let Some(key) = readable::<ApiKeyRecord>(&record)? else { continue };
+        let over = match users.get(&UserRecord::path(&key.user)) {
+            Some(Some(user)) => !is_good(&key, user, now),
+            // Of a user who cannot be read nothing is known.
+            Some(None) => false,
+            None => true,
+        };
+        if over {
             ops.push(Op::Delete { path: record.path, version: record.version });
         }
     }

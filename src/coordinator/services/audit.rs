@@ -14,7 +14,7 @@ use crate::{
         records::{AuditPlace, AuditRecord, readable},
     },
     rt::Timestamp,
-    store::{Op, PageFrom, SharedStore, StoreError, StorePath},
+    store::{Op, PageFrom, Record, SharedStore, StoreError, StorePath},
 };
 
 /// How long a change is remembered, as long as there is room.
@@ -30,7 +30,7 @@ const LOOK_AFTER: usize = MOST_BYTES / 16;
 const PAGE_BYTES: usize = 4 << 20;
 
 /// Which changes are asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     pub action: Option<String>,
     pub subject: Option<String>,
@@ -72,11 +72,10 @@ pub async fn read_audit(
         };
         let batch = app.store.page(&AuditRecord::root(), from, BATCH).await?;
         let read_all = batch.len() < BATCH;
-        for record in batch {
+        for (record, wanted) in wanted(filter.clone(), batch).await? {
             if filter.since.is_some_and(|since| AuditRecord::is_before(&record.path, since)) {
                 return Ok(AuditStretch { records, next: None });
             }
-            let wanted = readable(&record)?.filter(|read| filter.wants(read));
             match wanted {
                 Some(_) if skip > 0 => skip -= 1,
                 Some(_) if records.len() == size || bytes > PAGE_BYTES => {
@@ -94,6 +93,21 @@ pub async fn read_audit(
             return Ok(AuditStretch { records, next: None });
         }
     }
+}
+
+/// Records, and what is in those that the filter wants: read off the threads that serve.
+async fn wanted(
+    filter: AuditFilter,
+    batch: Vec<Record>,
+) -> Result<Vec<(Record, Option<AuditRecord>)>, StoreError> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let wanted = |record| {
+            let read = readable(&record)?.filter(|read| filter.wants(read));
+            Ok((record, read))
+        };
+        batch.into_iter().map(wanted).collect()
+    });
+    reading.await.map_err(|error| StoreError::Failed(error.to_string()))?
 }
 
 /// How much the audit has grown since it was last looked at.

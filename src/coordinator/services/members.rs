@@ -21,6 +21,9 @@ use crate::{
 /// Hosts that are remembered for what they did lately; more than a coordinator can have.
 const MOST_HOSTS: usize = 100_000;
 
+/// A host that polls too often waits for each answer, but not so long that it gives up.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
 /// How often a host may say something new of itself, and anything at all.
 pub struct HostAllowances {
     facts: Allowance<RunnerId>,
@@ -40,8 +43,8 @@ impl Default for HostAllowances {
 
 impl HostAllowances {
     /// A host polls; how long it has to wait for the answer because it polls too often.
-    pub fn poll(&self, runner: &RunnerId) -> Option<Duration> {
-        self.polls.take(runner.clone()).err()
+    pub fn poll(&self, runner: &RunnerId) -> Duration {
+        self.polls.take_ahead(runner.clone(), LONGEST_WAIT)
     }
 
     /// Whether what a host says of itself now is not taken in, as it has changed too often.

@@ -51,7 +51,8 @@ pub async fn set_password(
             let change = Change {
                 ops: vec![put(path.clone(), &after, record.version)],
                 action: "user.password",
-                room: Room::Ordinary,
+                // It ends stolen sessions and keys.
+                room: Room::Reserve,
                 subject: name.to_owned(),
                 before: json!(null),
                 after: json!(null),

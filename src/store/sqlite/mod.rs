@@ -34,12 +34,22 @@ impl SqliteStore {
     /// Opens or makes the file. Only one process may have it open; that is for the caller to
     /// see to, who holds a lock on the state directory.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open(file)?;
+        Self::open_with(file, Reserve::beside(file))
+    }
+
+    fn open_with(file: &Path, reserve: Reserve) -> Result<Self, StoreError> {
+        let connection = match schema::open(file) {
+            // A datastore does not even open on a disk that is full.
+            Err(StoreError::Full | StoreError::Failed(_)) if reserve.release_left_over() => {
+                schema::open(file)?
+            }
+            opened => opened?,
+        };
         let reader = schema::open_reader(file)?;
         let feed = Arc::new(Feed::new());
         let (requests, queue) = mpsc::channel(QUEUE);
         let (failed, failure) = watch::channel(None);
-        let mut writer = Writer::new(connection, feed.clone(), Reserve::beside(file))?;
+        let mut writer = Writer::new(connection, feed.clone(), reserve)?;
         thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
@@ -256,15 +266,20 @@ mod tests {
         let reserve = file.with_file_name("store.reserve");
         assert!(std::fs::metadata(&reserve).expect("held").len() > 0);
         drop(store);
-        // A directory in its place: the reserve cannot be had, as on a disk that is full.
-        std::fs::remove_file(&reserve).expect("removed");
-        std::fs::create_dir(&reserve).expect("made");
-        let store = SqliteStore::open(&file).expect("reopened");
+        // No disk has so much room.
+        let store = SqliteStore::open_with(&file, Reserve::of(&file, 1 << 42)).expect("reopened");
         let refused = store.commit(vec![create("ordinary")]).await;
         assert_eq!(refused, Err(CommitError::Store(StoreError::Full)));
         let delete = Op::Delete { path: StorePath::root("before"), version: 1 };
         store.commit_within(Room::Reserve, vec![delete]).await.expect("goes through");
-        std::fs::remove_dir(&reserve).expect("removed");
+        drop(store);
+        let store = SqliteStore::open(&file).expect("reopened");
         store.commit(vec![create("ordinary")]).await.expect("there is room again");
+        drop(store);
+        // What is not a full disk stops nothing.
+        std::fs::remove_file(&reserve).expect("removed");
+        std::fs::create_dir(&reserve).expect("made");
+        let store = SqliteStore::open(&file).expect("reopened");
+        store.commit(vec![create("other")]).await.expect("committed");
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -17,36 +17,59 @@ const SHARE: u64 = 16;
 pub(super) struct Reserve {
     file: PathBuf,
     bytes: u64,
-    held: bool,
+    room: Room,
+}
+
+/// What became of the room that is to be kept back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Held,
+    /// The disk has not so much room, or somebody is using it up.
+    Missing,
+    /// It cannot be kept back here, for a reason that is not a full disk.
+    Impossible,
 }
 
 impl Reserve {
     /// The reserve of the datastore in `store`.
     pub(super) fn beside(store: &Path) -> Self {
         let size = store.parent().and_then(|dir| disk::size_of_disk(dir).ok());
-        let bytes = size.map_or(BYTES, |size| BYTES.min(size / SHARE));
-        Self { file: store.with_file_name("store.reserve"), bytes, held: false }
+        Self::of(store, size.map_or(BYTES, |size| BYTES.min(size / SHARE)))
     }
 
-    /// Takes the room, unless it is taken already; whether it is now.
+    pub(super) fn of(store: &Path, bytes: u64) -> Self {
+        Self { file: store.with_file_name("store.reserve"), bytes, room: Room::Missing }
+    }
+
+    /// Keeps the room back, unless it is; whether there is room for ordinary changes.
     pub(super) fn hold(&mut self) -> bool {
-        if !self.held {
-            self.held = disk::allocate(&self.file, self.bytes).is_ok();
-            if self.held {
-                tracing::debug!(bytes = self.bytes, "room is kept back on the disk");
-            }
+        if self.room == Room::Missing {
+            self.room = match disk::allocate(&self.file, self.bytes) {
+                Ok(()) => Room::Held,
+                Err(error) if is_full(&error) => Room::Missing,
+                Err(error) => {
+                    let file = self.file.display();
+                    tracing::error!(%file, %error, "no room can be kept back for a full disk");
+                    Room::Impossible
+                }
+            };
         }
-        self.held
+        self.room != Room::Missing
     }
 
     /// Gives the room up; whether there was any.
     pub(super) fn release(&mut self) -> bool {
-        let held = std::mem::take(&mut self.held);
-        if held {
-            tracing::error!(
-                "the disk that holds the datastore is full: hosts, keys and tokens can be removed, and nothing else changed"
-            );
-        }
+        let held = self.room == Room::Held;
+        self.room = Room::Missing;
         held && fs::remove_file(&self.file).is_ok()
     }
+
+    /// The same for one that an earlier process has left.
+    pub(super) fn release_left_over(&self) -> bool {
+        fs::remove_file(&self.file).is_ok()
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

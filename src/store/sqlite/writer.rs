@@ -23,14 +23,29 @@ pub(super) struct Writer {
     connection: Connection,
     feed: Arc<Feed>,
     reserve: Reserve,
+    disk: Disk,
     revision: u64,
     lease: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    HasRoom,
+    Full,
+}
+
+/// What is tried when the disk is full, one after the other.
+enum Step {
+    CutLog,
+    UseReserve,
 }
 
 /// A batch that is on disk: what to say to each caller, and to the watches.
 struct Written {
     results: Vec<Result<i64, CommitError>>,
     committed: Vec<Committed>,
+    /// Something was in it that may not use the reserve.
+    ordinary: bool,
 }
 
 impl Writer {
@@ -46,7 +61,7 @@ impl Writer {
         };
         let revision = counter("revision").map_err(failed)? as u64;
         let lease = counter("lease").map_err(failed)?;
-        Ok(Self { connection, feed, reserve, revision, lease })
+        Ok(Self { connection, feed, reserve, disk: Disk::HasRoom, revision, lease })
     }
 
     /// Works until nobody can ask any more or the disk can no longer be relied on.
@@ -68,20 +83,21 @@ impl Writer {
     /// Writes the batch and answers its callers. An error means that the disk can no longer be
     /// relied on.
     fn carry_out(&mut self, mut batch: Vec<Request>) -> Result<(), StoreError> {
-        let mut released = false;
-        loop {
-            if released || !self.reserve.hold() {
-                batch = without_ordinary(batch);
-            }
-            if batch.is_empty() {
-                return Ok(());
-            }
+        let mut steps = [Step::CutLog, Step::UseReserve].into_iter();
+        if !self.reserve.hold() {
+            self.note(Disk::Full);
+            batch = without_ordinary(batch);
+        }
+        while !batch.is_empty() {
             let error = match self.write(&batch) {
-                Ok(Written { results, committed }) => {
+                Ok(Written { results, committed, ordinary }) => {
                     for commit in committed {
                         self.feed.send(commit);
                     }
                     answer(batch, results);
+                    if ordinary {
+                        self.note(Disk::HasRoom);
+                    }
                     return Ok(());
                 }
                 Err(error) => error,
@@ -94,13 +110,40 @@ impl Writer {
                 refuse(batch, &error);
                 return Err(error);
             }
-            if !self.reserve.release() {
-                refuse(batch, &error);
-                return Ok(());
+            match steps.next() {
+                Some(Step::CutLog) => self.cut_log(),
+                Some(Step::UseReserve) => {
+                    self.note(Disk::Full);
+                    batch = without_ordinary(batch);
+                    if !batch.is_empty() {
+                        self.reserve.release();
+                        self.cut_log();
+                    }
+                }
+                None => {
+                    refuse(batch, &error);
+                    return Ok(());
+                }
             }
-            released = true;
-            // What is in the log and in the file takes room twice. It stays so if it must.
-            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Ok(())
+    }
+
+    /// What is in the log and in the file takes room twice. It stays so if it must.
+    fn cut_log(&self) {
+        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// Says once that the disk is full, and once that it is not any more.
+    fn note(&mut self, disk: Disk) {
+        if std::mem::replace(&mut self.disk, disk) == disk {
+            return;
+        }
+        match disk {
+            Disk::Full => tracing::error!(
+                "the disk that holds the datastore is full: hosts, roles, keys and tokens can be taken away, and nothing else changed"
+            ),
+            Disk::HasRoom => tracing::info!("the disk that holds the datastore has room again"),
         }
     }
 
@@ -135,7 +178,8 @@ impl Writer {
         self.set_counter("lease", lease)?;
         self.execute("COMMIT")?;
         (self.revision, self.lease) = (revision, lease);
-        Ok(Written { results, committed })
+        let ordinary = batch.iter().any(|request| !is_urgent(request));
+        Ok(Written { results, committed, ordinary })
     }
 
     /// The inner error is the commit's own; the outer one means that the batch is lost.
@@ -240,10 +284,13 @@ enum Applied {
 
 /// What may use the reserve; the others hear that the disk is full.
 fn without_ordinary(batch: Vec<Request>) -> Vec<Request> {
-    let urgent = |request: &Request| matches!(request, Request::Commit { room: Room::Reserve, .. });
-    let (urgent, ordinary): (Vec<_>, Vec<_>) = batch.into_iter().partition(urgent);
+    let (urgent, ordinary): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_urgent);
     refuse(ordinary, &StoreError::Full);
     urgent
+}
+
+fn is_urgent(request: &Request) -> bool {
+    matches!(request, Request::Commit { room: Room::Reserve, .. })
 }
 
 fn answer(batch: Vec<Request>, results: Vec<Result<i64, CommitError>>) {

@@ -200,7 +200,8 @@ impl Host {
         self.spawn(command.arg(&self.state).envs(variables.iter().copied()));
     }
 
-    fn spawn(&mut self, command: &mut Command) {
+    /// Starts a command that is this host's daemon.
+    pub fn spawn(&mut self, command: &mut Command) {
         assert!(self.child.is_none(), "it runs already");
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{coordinator::testing::TestCluster, store::Record};
+use crate::coordinator::testing::TestCluster;
 
 async fn audited(cluster: &TestCluster, before: Option<AuditPlace>, size: usize) -> AuditStretch {
     read_audit(&cluster.app, &AuditFilter::default(), before, 0, size).await.expect("read")
