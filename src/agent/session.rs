@@ -159,7 +159,6 @@ impl Session {
 
     /// The coordinator did not answer, or refused; how long to wait before the next try.
     fn lost(&mut self, memory: &mut Memory, error: ClientError) -> Duration {
-        let was_connected = self.board.read().connected;
         let address = self.coordinators[memory.current].address().clone();
         let refused = REFUSALS.into_iter().any(|code| error.is(code));
         let failure = Failure::from(error);
@@ -181,7 +180,8 @@ impl Session {
         self.board.set_state(AgentState::Connecting, Some(&failure), self.clock.now());
         memory.current = (memory.current + 1) % self.coordinators.len();
         let pause = memory.backoff.next(random_fraction());
-        if was_connected { pause + memory.return_window.mul_f64(random_fraction()) } else { pause }
+        // Each time, not only the first: those who failed would else all come at once.
+        pause + memory.return_window.mul_f64(random_fraction())
     }
 
     fn apply(&mut self, desired: &DesiredState) {

@@ -142,6 +142,11 @@ fn looked_up(app: &App, text: &mut String) {
     for (name, help, value) in [
         ("ece_agent_host_sessions", "Hosts that are connected", connected_hosts),
         ("ece_agent_allocators_in_maintenance", "Allocators in maintenance mode", in_maintenance),
+        (
+            "ece_agent_returns_per_second",
+            "Hosts that can come back in a second, by what their handshakes cost",
+            app.pace.rate() as u64,
+        ),
         ("ece_agent_user_sessions", "Bearer tokens that are good", app.sessions.count() as u64),
     ] {
         gauge(text, name, help);

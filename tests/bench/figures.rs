@@ -52,6 +52,8 @@ pub struct FleetFigures {
     pub role_p50_ms: f64,
     pub role_p99_ms: f64,
     pub back_seconds: f64,
+    /// A request to the API with a connection of its own, while hosts come back.
+    pub back_api_p99_ms: f64,
     pub shown_as_lost: usize,
     pub list_ms: f64,
 }
@@ -90,7 +92,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
         }
         coordinator.crash_and_restart();
         let shown_as_lost = lost(&coordinator);
-        let back_seconds = fleet.wait_connected();
+        let (back_seconds, back_api_p99_ms) = back(&coordinator, &mut fleet);
         let shown_as_lost = shown_as_lost.max(lost(&coordinator));
         fleets.push(FleetFigures {
             hosts,
@@ -100,6 +102,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
             role_p50_ms: quantile(&mut roles, 0.5),
             role_p99_ms: quantile(&mut roles, 0.99),
             back_seconds,
+            back_api_p99_ms,
             shown_as_lost,
             list_ms: quantile(&mut lists, 0.5),
         });
@@ -187,6 +190,23 @@ fn idle_agent(agent: &Path, coordinator: &Coordinator) -> (f64, f64, f64) {
     let (mib, own) = (memory_kib(pid) as f64 / 1024.0, own_memory_kib(pid) as f64 / 1024.0);
     stop(agent, &state);
     (mib, own, cpu)
+}
+
+/// Seconds until all hosts are back, and how long the API took meanwhile.
+fn back(coordinator: &Coordinator, fleet: &mut Fleet) -> (f64, f64) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut took = Vec::new();
+            while took.is_empty() || !stop.load(Ordering::SeqCst) {
+                took.push(coordinator.get_ms("/infrastructure/runners/10.0.0.1"));
+            }
+            took
+        });
+        let seconds = fleet.wait_connected();
+        stop.store(true, Ordering::SeqCst);
+        (seconds, quantile(&mut asking.join().unwrap(), 0.99))
+    })
 }
 
 /// Simulated hosts that the API shows as not connected.

@@ -80,12 +80,12 @@ fn table(figures: &Figures) -> String {
         figures.agent_cpu <= 0.1,
     );
     text.push_str("\nWith simulated hosts:\n\n");
-    text.push_str("| hosts | joins/s | coordinator KiB/host | coordinator CPU idle | role change p50, p99 | all back after a crash | shown as lost meanwhile | `GET allocators?size=10000` |\n");
-    text.push_str("|---|---|---|---|---|---|---|---|\n| goal | ≥ 1,000 | ≤ 30 | ≤ 10 % at 15,000 | ≤ 250 ms p99 | ≤ 15 s at 5,000 | 0 | ≤ 100 ms |\n");
+    text.push_str("| hosts | joins/s | coordinator KiB/host | coordinator CPU idle | role change p50, p99 | all back after a crash | API p99 meanwhile | shown as lost meanwhile | `GET allocators?size=10000` |\n");
+    text.push_str("|---|---|---|---|---|---|---|---|---|\n| goal | ≥ 1,000 | ≤ 30 | ≤ 10 % at 15,000 | ≤ 250 ms p99 | ≤ 15 s | ≤ 250 ms | 0 | ≤ 100 ms |\n");
     for fleet in &figures.fleets {
         writeln!(
             text,
-            "| {} | {:.0} | {:.1} | {:.1} % | {:.0} ms, {:.0} ms | {:.1} s | {} | {:.0} ms |",
+            "| {} | {:.0} | {:.1} | {:.1} % | {:.0} ms, {:.0} ms | {:.1} s | {:.0} ms | {} | {:.0} ms |",
             fleet.hosts,
             fleet.joins_per_second,
             fleet.kib_per_host,
@@ -93,6 +93,7 @@ fn table(figures: &Figures) -> String {
             fleet.role_p50_ms,
             fleet.role_p99_ms,
             fleet.back_seconds,
+            fleet.back_api_p99_ms,
             fleet.shown_as_lost,
             fleet.list_ms
         )

@@ -25,6 +25,7 @@ struct FakeCoordinator {
     seen: mpsc::UnboundedSender<SessionRequest>,
     facts_hash: Mutex<String>,
     away_for: AtomicU64,
+    return_window_ms: AtomicU64,
 }
 
 #[async_trait::async_trait]
@@ -63,7 +64,7 @@ impl CoordinatorClient for Arc<FakeCoordinator> {
                 maintenance: false,
             },
             hold_ms: 4000,
-            return_window_ms: 0,
+            return_window_ms: self.return_window_ms.load(Ordering::SeqCst),
             send_facts: !known,
             coordinators: Vec::new(),
             notices: Vec::new(),
@@ -121,6 +122,7 @@ fn start(away_for: u64) -> Running {
         seen,
         facts_hash: Mutex::default(),
         away_for: AtomicU64::new(away_for),
+        return_window_ms: AtomicU64::default(),
     });
     let machine =
         Arc::new(FakeMachine { memory_bytes: AtomicU64::new(8 << 30), ..Default::default() });
@@ -204,4 +206,26 @@ async fn when_it_stops_it_says_goodbye() {
     }
     running.task.await.expect("no panic").expect("a clean end");
     assert_eq!(running.board.read().state, AgentState::Stopping);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_fleet_spreads_all_of_its_tries_to_come_back_and_not_only_the_first() {
+    let mut running = start(0);
+    running.coordinator.return_window_ms.store(60_000, Ordering::SeqCst);
+    running.board.follow().wait_for(|status| status.connected).await.expect("it runs");
+    running.coordinator.away_for.store(u64::MAX, Ordering::SeqCst);
+    running.board.follow().wait_for(|status| !status.connected).await.expect("it runs");
+    while running.requests.try_recv().is_ok() {}
+    let mut tries = 0;
+    let hour = sleep(Duration::from_secs(3_600));
+    tokio::pin!(hour);
+    loop {
+        tokio::select! {
+            () = &mut hour => break,
+            _ = running.next() => tries += 1,
+        }
+    }
+    assert!((80..160).contains(&tries), "one in about half a minute: {tries}");
+    running.stop.fire();
+    running.task.await.expect("no panic").expect("stopped");
 }
