@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::{
+    allowance::Allowance,
     cluster::Cluster,
     lists::Lists,
     liveness::{HostState, Liveness},
@@ -14,7 +15,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    model::{Code, Fingerprint, Role},
+    model::{Code, Fingerprint, Role, TokenId},
     rt::{Clock, Shutdown},
     store::SharedStore,
     wire::hosts::KnownCoordinator,
@@ -32,6 +33,8 @@ pub struct App {
     pub pace: Arc<Pace>,
     pub audit_growth: AuditGrowth,
     pub host_allowances: HostAllowances,
+    /// Hosts that come with one token.
+    pub joins: Allowance<TokenId>,
     pub cluster: Cluster,
     /// Opens and seals what is secret in the store.
     pub master: MasterKey,

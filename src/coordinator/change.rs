@@ -48,6 +48,10 @@ impl Change {
         now: Timestamp,
     ) -> Result<CommittedChange, CommitError> {
         let (before, after) = difference(self.before, self.after);
+        let most = match origin.actor {
+            Actor::Host(_) => MOST_BYTES_OF_A_HOST,
+            Actor::User(_) | Actor::Bootstrap | Actor::Local => MOST_BYTES,
+        };
         let record = AuditRecord {
             at: now,
             actor: origin.actor.clone(),
@@ -55,8 +59,8 @@ impl Change {
             request_id: origin.request_id,
             action: self.action.to_owned(),
             subject: self.subject,
-            before: bounded(before),
-            after: bounded(after),
+            before: bounded(before, most),
+            after: bounded(after, most),
         };
         let audit = records::create(record.path(Uuid::now_v7()), &record);
         let audited = audit.size();
@@ -101,12 +105,17 @@ fn difference(before: Value, after: Value) -> (Value, Value) {
 /// Bytes of JSON that one side of an audit record has at most.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// The value, or how large it is if it is too large to be kept twice.
-fn bounded(value: Value) -> Value {
-    match value.to_string().len() {
-        0..=MOST_BYTES => value,
-        bytes => json!({ "left_out_bytes": bytes }),
+/// The same of what a host has caused.
+const MOST_BYTES_OF_A_HOST: usize = 1024;
+
+/// The value; of one that is too large, the names of its members and how large it is.
+fn bounded(value: Value, most: usize) -> Value {
+    let bytes = value.to_string().len();
+    if bytes <= most {
+        return value;
     }
+    let names = value.as_object().into_iter().flat_map(|it| it.keys().take(16));
+    json!({ "left_out_bytes": bytes, "members": names.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]
@@ -123,6 +132,9 @@ mod tests {
         );
         assert_eq!(difference(json!(null), json!({ "a": 1 })), (json!(null), json!({ "a": 1 })));
         let long = json!({ "text": "x".repeat(MOST_BYTES) });
-        assert_eq!(bounded(long), json!({ "left_out_bytes": MOST_BYTES + 11 }));
+        assert_eq!(
+            bounded(long, MOST_BYTES),
+            json!({ "left_out_bytes": MOST_BYTES + 11, "members": ["text"] })
+        );
     }
 }

@@ -102,10 +102,14 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
+/// Samples take up memory until they are counted, whether or not somebody asks for them.
+pub fn count_samples() {
+    recorder().run_upkeep();
+}
+
 fn page(app: &App) -> String {
-    let handle = recorder();
-    handle.run_upkeep();
-    let mut text = handle.render();
+    count_samples();
+    let mut text = recorder().render();
     looked_up(app, &mut text);
     text
 }

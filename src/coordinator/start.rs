@@ -10,12 +10,13 @@ use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
 use super::{
+    allowance::Allowance,
     app::App,
     change::Origin,
     cluster::{Cluster, ClusterError},
     http::{api_router, hosts_router, redirect_router},
     liveness::Liveness,
-    metrics::metrics_router,
+    metrics::{count_samples, metrics_router},
     owners::Owners,
     pace::Pace,
     passwords::Passwords,
@@ -25,7 +26,7 @@ use super::{
     server::{API_PORT, Audience, Bounds, Door, Listeners, Port, serve_port},
     services::{
         api_keys::forget_keys_that_are_over,
-        audit::{MOST_BYTES, forget_old_audit},
+        audit::{MOST, forget_old_audit},
         users::set_password,
     },
 };
@@ -130,6 +131,7 @@ impl CoordinatorConfig {
             pace: pace.clone(),
             audit_growth: Default::default(),
             host_allowances: Default::default(),
+            joins: Allowance::new(20_000.0, 1.0, 10_000),
             cluster,
             master,
             clock: self.clock.clone(),
@@ -243,6 +245,7 @@ async fn sweep(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {
                 app.liveness.sweep(app.pace.return_window(app.liveness.count()));
+                count_samples();
             }
             () = shutdown.wait() => return Ok(()),
         }
@@ -257,7 +260,7 @@ async fn watch_pace(pace: Arc<Pace>, shutdown: Shutdown) -> Result<(), StoreErro
 /// Once a day, and after much was written, what is too old or too much is forgotten.
 async fn forget(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
-        forget_old_audit(&app.store, app.clock.now(), MOST_BYTES).await?;
+        forget_old_audit(&app.store, app.clock.now(), MOST).await?;
         forget_keys_that_are_over(&app.store, app.clock.now()).await?;
         tokio::select! {
             () = tokio::time::sleep(FORGET_INTERVAL) => {}

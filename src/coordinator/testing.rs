@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{
+    allowance::Allowance,
     app::App,
     bootstrap::{FirstHost, bootstrap},
     change::Origin,
@@ -109,6 +110,7 @@ impl TestCluster {
             pace: Arc::new(Pace::new()),
             audit_growth: Default::default(),
             host_allowances: Default::default(),
+            joins: Allowance::new(20_000.0, 1.0, 10_000),
             cluster,
             master,
             clock,

@@ -98,6 +98,9 @@ codes! {
     TokenRevoked "token.revoked" Refused
         "The token was revoked by an operator."
         "Ask for a new token ('ece-agent token create')."
+    TokenTooOften "token.too_often" Refused
+        "More than 20,000 hosts have come with this token lately; it lets in one a second until that is over."
+        "Use another token for the next hosts ('ece-agent token create'), or wait and repeat the command; if so many hosts were not meant to come, revoke it ('ece-agent token revoke ID')."
     TokenUsedUp "token.used_up" Refused
         "The token was made for a limited number of hosts and they have all joined."
         "Ask for a new token ('ece-agent token create')."
@@ -146,6 +149,9 @@ codes! {
         "The coordinator met an error of its own."
         "Look at the coordinator's log for the request id shown; repeat the command afterwards."
 
+    JoinRunnerIdReserved "join.runner_id_reserved" Refused
+        "The API has something else under this name, which would hide the host: names that begin with '_', and 'settings', 'health' and 'filtered-groups'."
+        "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
         "Another host, with another key, is registered under this runner id."
         "If that host is gone, delete it in the API (DELETE …/infrastructure/runners/ID) and repeat the command; else choose another --runner-id."

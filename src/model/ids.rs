@@ -82,6 +82,14 @@ named_id! {
     RunnerId
 }
 
+impl RunnerId {
+    /// Whether the API has something else under this name beside its hosts, which would be hidden.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with('_')
+            || matches!(self.as_str(), "settings" | "health" | "filtered-groups")
+    }
+}
+
 named_id! {
     /// An availability zone.
     Zone
@@ -128,6 +136,13 @@ mod tests {
         for text in ["192.168.40.79", "2001:db8::1", "rack-1.host_2"] {
             assert_eq!(text.parse::<RunnerId>().expect("a valid id").as_str(), text);
         }
+    }
+
+    #[test]
+    fn names_that_the_api_has_for_something_else_are_told_apart() {
+        let reserved = |text: &str| text.parse::<RunnerId>().expect("an id").is_reserved();
+        assert!(reserved("_search") && reserved("health"));
+        assert!(!reserved("health-1") && !reserved("10.0.0.1"));
     }
 
     #[test]

@@ -74,6 +74,9 @@ async fn a_page_begins_at_either_end_or_before_a_record(store: &dyn Store) {
         (PageFrom::Before(&missing), 1, &["3"]),
         (PageFrom::Before(&neighbour), 1, &["4"]),
         (PageFrom::End, 0, &[]),
+        (PageFrom::After(&two), 9, &["3", "4"]),
+        (PageFrom::After(&missing), 1, &["4"]),
+        (PageFrom::After(&neighbour), 9, &[]),
     ] {
         let page = store.page(&path("p"), from, limit).await.expect("read");
         let names: Vec<&str> = page.iter().filter_map(|it| it.path.below(&path("p"))).collect();

@@ -88,13 +88,10 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
         let state = self.state.lock().expect("no panic while held");
-        let (first, mut end) = prefix.range_below();
-        if let PageFrom::Before(path) = from {
-            end = end.min(path.as_str().to_owned()).max(first.clone());
-        }
+        let (first, end) = prefix.page_below(from);
         let range = state.records.range(first..end).map(|(_, (record, _))| record.clone());
         Ok(match from {
-            PageFrom::Start => range.take(limit).collect(),
+            PageFrom::Start | PageFrom::After(_) => range.take(limit).collect(),
             PageFrom::End | PageFrom::Before(_) => range.rev().take(limit).collect(),
         })
     }

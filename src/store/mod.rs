@@ -84,6 +84,8 @@ pub enum Room {
 pub enum PageFrom<'a> {
     /// With the first record, in the order of paths.
     Start,
+    /// With the one after this path, in the order of paths.
+    After(&'a StorePath),
     /// With the last one, in the opposite order.
     End,
     /// With the one before this path, in the opposite order.

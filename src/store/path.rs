@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::PageFrom;
+
 /// The name of a record: `/segment/segment…`, each of `[A-Za-z0-9._:-]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorePath(String);
@@ -32,6 +34,17 @@ impl StorePath {
     /// The range of texts that holds exactly the paths below this one.
     pub(super) fn range_below(&self) -> (String, String) {
         (format!("{}/", self.0), format!("{}0", self.0)) // '0' follows '/'
+    }
+
+    /// The part of it in which a page lies.
+    pub(super) fn page_below(&self, from: PageFrom<'_>) -> (String, String) {
+        let (first, end) = self.range_below();
+        match from {
+            PageFrom::Start | PageFrom::End => (first, end),
+            // No path lies between one and the same with the lowest character behind it.
+            PageFrom::After(path) => (format!("{}\0", path.0).max(first).min(end.clone()), end),
+            PageFrom::Before(path) => (first.clone(), path.0.clone().min(end).max(first)),
+        }
     }
 
     pub(super) fn from_stored(text: String) -> Self {

@@ -45,6 +45,8 @@ impl EnrolError {
             EnrolError::KeyInUse { .. } => Code::JoinKeyInUse,
             EnrolError::RolesDiffer { .. } => Code::JoinRolesDiffer,
             EnrolError::Removed { .. } => Code::HostRemoved,
+            EnrolError::TooMany(_) => Code::TokenTooOften,
+            EnrolError::RunnerIdReserved(_) => Code::JoinRunnerIdReserved,
             EnrolError::InvalidFacts(_) => Code::CoordinatorProtocol,
             EnrolError::Store(_) => return None,
         })

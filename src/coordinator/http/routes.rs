@@ -3,7 +3,8 @@
 use std::{any::Any, sync::Arc, time::Instant};
 
 use axum::{
-    Json, Router,
+    Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
@@ -44,6 +45,7 @@ pub type Service = BoxCloneSyncService<Request, Response, std::convert::Infallib
 const API: &str = "/api/v1";
 const PLATFORM: &str = "/api/v1/platform";
 const PLATFORM_IN_REGION: &str = "/api/v1/regions/ece-region/platform";
+const JSON: &str = "application/json";
 const OPENAPI: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]
@@ -150,7 +152,8 @@ pub fn api_router(app: Arc<App>) -> Service {
         .nest(PLATFORM, platform())
         .nest(API, people())
         .split_for_parts();
-    let document = Json(document);
+    // As it is served: whoever asks for it costs nothing.
+    let document = Bytes::from(document.to_json().unwrap_or_default());
     let router = router
         .nest(PLATFORM_IN_REGION, in_region)
         .route(JOIN_SCRIPT_PATH, get(downloads::join_script))
@@ -158,7 +161,10 @@ pub fn api_router(app: Arc<App>) -> Service {
         .route(&below_downloads("/ece-agent"), get(downloads::binary))
         .route(&below_downloads("/ece-agent.sha256"), get(downloads::checksum_file))
         .route(&below_downloads("/elastic-cloud-enterprise.sh"), get(downloads::installer_script))
-        .route(OPENAPI, get(move || async move { document }))
+        .route(OPENAPI, get(move || async move { ([(header::CONTENT_TYPE, JSON)], document) }))
+        // Before the limits, so that these count too.
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(no_forgeries))
         .layer(middleware::from_fn_with_state(
             (app.clone(), Arc::<Limits>::default()),
@@ -174,7 +180,9 @@ pub fn hosts_router(app: Arc<App>) -> Service {
         .route(ENROL_PATH, post(hosts::enrol_host))
         .route(SESSION_PATH, post(hosts::session))
         .route(LEAVE_PATH, post(hosts::leave_cluster))
-        .route(HELLO_PATH, get(hosts::hello));
+        .route(HELLO_PATH, get(hosts::hello))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed);
     finish(router, app)
 }
 
@@ -189,14 +197,20 @@ async fn measure(request: Request, next: Next) -> Response {
 
 fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Service {
     let router = router
-        .fallback(|| async { ApiError::NoSuchPath })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(name_request))
         .with_state(app);
     let service = ServiceBuilder::new().map_request(with_one_leading_slash).service(router);
     BoxCloneSyncService::new(service)
+}
+
+async fn no_such_path() -> ApiError {
+    ApiError::NoSuchPath
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
 }
 
 fn after_panic(_cause: Box<dyn Any + Send>) -> Response {

@@ -2,6 +2,7 @@
 //! bring the coordinator down or to keep others out.
 
 mod failures;
+mod hashing;
 mod remembered;
 mod turns;
 
@@ -11,15 +12,15 @@ use std::{
     thread::available_parallelism,
 };
 
-use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
-};
 use aws_lc_rs::{hmac, rand};
 use tokio::sync::{oneshot, watch};
 
-pub use self::turns::{Busy, Party};
+pub use self::{
+    hashing::hash,
+    turns::{Busy, Party},
+};
 use self::{
+    hashing::verifies,
     remembered::Remembered,
     turns::{Turn, Turns},
 };
@@ -75,26 +76,12 @@ struct Attempt {
     tag: Tag,
 }
 
-/// The hash of a password, in the PHC string format.
-pub fn hash(password: &Secret) -> String {
-    Argon2::default()
-        .hash_password(password.expose().as_bytes())
-        .expect("the default parameters are valid")
-        .to_string()
-}
-
 /// A new password that nobody has to type often: 144 random bits.
 pub fn generate() -> Secret {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let mut bytes = zeroize::Zeroizing::new([0; 18]);
     rand::fill(bytes.as_mut()).expect("the system's random numbers");
     Secret::new(URL_SAFE_NO_PAD.encode(*bytes))
-}
-
-fn verifies(password: &Secret, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| {
-        Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
-    })
 }
 
 impl Passwords {

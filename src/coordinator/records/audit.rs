@@ -29,6 +29,9 @@ impl fmt::Display for Actor {
     }
 }
 
+/// How the names of records end that hosts have caused: they have a bound of their own.
+const OF_A_HOST: &str = "-host";
+
 /// One change: written in the transaction that makes it, and never altered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditRecord {
@@ -63,7 +66,16 @@ impl AuditRecord {
     }
 
     pub fn path(&self, id: Uuid) -> StorePath {
-        Self::second(self.at).child(&id.simple().to_string())
+        let id = id.simple();
+        Self::second(self.at).child(&match self.actor {
+            Actor::Host(_) => format!("{id}{OF_A_HOST}"),
+            Actor::User(_) | Actor::Bootstrap | Actor::Local => id.to_string(),
+        })
+    }
+
+    /// Whether what lies there is of a host's doing.
+    pub fn is_of_a_host(path: &StorePath) -> bool {
+        path.as_str().ends_with(OF_A_HOST)
     }
 
     /// Whether what lies there is from before `at`, to the second.
@@ -103,7 +115,11 @@ impl FromStr for AuditPlace {
             part.len() == length && part.bytes().all(|it| it.is_ascii_hexdigit())
         };
         let is_day = day.len() == 10 && day.split('-').all(|part| digits(part, part.len()));
-        match is_day && digits(hour, 2) && digits(second, 4) && digits(id, 32) {
+        match is_day
+            && digits(hour, 2)
+            && digits(second, 4)
+            && digits(id.strip_suffix(OF_A_HOST).unwrap_or(id), 32)
+        {
             true => Ok(Self(AuditRecord::root().child(day).child(hour).child(second).child(id))),
             false => Err(()),
         }

@@ -20,11 +20,8 @@ use crate::{
 /// How long a change is remembered, as long as there is room.
 pub const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Bytes of records that are kept. The oldest go first.
-pub const MOST_BYTES: usize = 64 << 20;
-
 /// Bytes after which it is looked whether there are too many.
-const LOOK_AFTER: usize = MOST_BYTES / 16;
+const LOOK_AFTER: usize = 4 << 20;
 
 /// Bytes of records after which a page ends.
 const PAGE_BYTES: usize = 4 << 20;
@@ -131,50 +128,91 @@ impl AuditGrowth {
     }
 }
 
-/// Deletes what is older than [`KEPT`], and of the rest the oldest beyond `most_bytes`.
+/// How many bytes of records are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct MostBytes {
+    pub in_all: usize,
+    /// Of what hosts have caused: whoever has many of them cannot push out what people did.
+    pub of_hosts: usize,
+}
+
+pub const MOST: MostBytes = MostBytes { in_all: 64 << 20, of_hosts: 16 << 20 };
+
+/// Deletes what is older than [`KEPT`], and the oldest of what is too much.
 pub async fn forget_old_audit(
     store: &SharedStore,
     now: Timestamp,
-    most_bytes: usize,
+    most: MostBytes,
 ) -> Result<(), StoreError> {
-    let Some(newest) = newest_to_forget(store, now.minus(KEPT), most_bytes).await? else {
-        return Ok(());
-    };
+    let cuts = cuts(store, now.minus(KEPT), most).await?;
+    let Some(newest) = cuts.in_all.as_ref().max(cuts.of_hosts.as_ref()) else { return Ok(()) };
+    let mut last: Option<StorePath> = None;
     loop {
-        let oldest = store.page(&AuditRecord::root(), PageFrom::Start, BATCH).await?;
-        let old = oldest.into_iter().take_while(|record| record.path <= newest);
-        let ops: Vec<Op> =
-            old.map(|record| Op::Delete { path: record.path, version: record.version }).collect();
-        if ops.is_empty() {
-            return Ok(());
-        }
-        if !forget(store, &ops).await? {
-            return Ok(());
-        }
+        let from = last.as_ref().map_or(PageFrom::Start, PageFrom::After);
+        let batch = store.page(&AuditRecord::root(), from, BATCH).await?;
+        let old: Vec<Record> = batch.into_iter().take_while(|it| it.path <= *newest).collect();
+        let Some(end) = old.last().map(|record| record.path.clone()) else { return Ok(()) };
+        let ops: Vec<Op> = old
+            .into_iter()
+            .filter(|record| cuts.cut_off(&record.path))
+            .map(|record| Op::Delete { path: record.path, version: record.version })
+            .collect();
+        // What does not go now is for the next time.
+        forget(store, &ops).await?;
+        last = Some(end);
     }
 }
 
-/// The latest record that has to go, with all that are older.
-async fn newest_to_forget(
+/// The latest records that have to go, with all that are older.
+#[derive(Debug, Default)]
+struct Cuts {
+    in_all: Option<StorePath>,
+    of_hosts: Option<StorePath>,
+}
+
+impl Cuts {
+    fn cut_off(&self, path: &StorePath) -> bool {
+        let before = |cut: &Option<StorePath>| cut.as_ref().is_some_and(|cut| path <= cut);
+        before(&self.in_all) || (AuditRecord::is_of_a_host(path) && before(&self.of_hosts))
+    }
+}
+
+async fn cuts(
     store: &SharedStore,
     oldest_kept: Timestamp,
-    most_bytes: usize,
-) -> Result<Option<StorePath>, StoreError> {
-    let mut bytes = 0;
+    most: MostBytes,
+) -> Result<Cuts, StoreError> {
+    let (mut in_all, mut of_hosts) = (0, 0);
+    let mut cuts = Cuts::default();
     let mut last: Option<StorePath> = None;
     loop {
         let from = last.as_ref().map_or(PageFrom::End, PageFrom::Before);
         let batch = store.page(&AuditRecord::root(), from, BATCH).await?;
         let read_all = batch.len() < BATCH;
         for record in batch {
-            bytes += record.path.as_str().len() + record.value.len();
-            if bytes > most_bytes || AuditRecord::is_before(&record.path, oldest_kept) {
-                return Ok(Some(record.path));
+            let bytes = record.path.as_str().len() + record.value.len();
+            if AuditRecord::is_before(&record.path, oldest_kept) {
+                cuts.in_all = Some(record.path);
+                return Ok(cuts);
+            }
+            if AuditRecord::is_of_a_host(&record.path) {
+                of_hosts += bytes;
+                if cuts.of_hosts.is_none() && of_hosts > most.of_hosts {
+                    cuts.of_hosts = Some(record.path.clone());
+                }
+            }
+            // What goes as a host's takes up no room of others.
+            if !cuts.cut_off(&record.path) {
+                in_all += bytes;
+                if in_all > most.in_all {
+                    cuts.in_all = Some(record.path);
+                    return Ok(cuts);
+                }
             }
             last = Some(record.path);
         }
         if read_all {
-            return Ok(None);
+            return Ok(cuts);
         }
     }
 }

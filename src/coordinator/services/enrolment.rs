@@ -53,6 +53,10 @@ pub enum EnrolError {
     RolesDiffer { joined: RoleSet, requested: RoleSet },
     #[error("the host {runner_id} was removed from the cluster at {at}")]
     Removed { runner_id: RunnerId, at: Timestamp },
+    #[error("too many hosts came with the roles token {0} lately")]
+    TooMany(TokenId),
+    #[error("{0} is the name of something else in the API, and cannot be a runner id")]
+    RunnerIdReserved(RunnerId),
     #[error("what the host says of itself is not possible: {0}")]
     InvalidFacts(String),
     #[error(transparent)]
@@ -144,6 +148,10 @@ async fn new_member(
     now: Timestamp,
 ) -> Result<Attempt<HostRecord>, EnrolError> {
     let (token, token_version) = admit(app, request, now).await?;
+    if request.runner_id.is_reserved() {
+        return Err(EnrolError::RunnerIdReserved(request.runner_id.clone()));
+    }
+    app.joins.take(token.id).map_err(|_| EnrolError::TooMany(token.id))?;
     check_facts(&request.facts, &request.facts_hash)?;
     let host_path = HostRecord::path(&request.runner_id);
     let token_op = Op::Check { path: TokenRecord::path(token.id), version: token_version };
@@ -306,3 +314,6 @@ pub(super) fn check_facts(facts: &Facts, hash: &str) -> Result<(), EnrolError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

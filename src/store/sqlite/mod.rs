@@ -135,14 +135,10 @@ impl Store for SqliteStore {
         from: PageFrom<'_>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let (first, mut end) = prefix.range_below();
+        let (first, end) = prefix.page_below(from);
         let order = match from {
-            PageFrom::Start => "ASC",
-            PageFrom::End => "DESC",
-            PageFrom::Before(path) => {
-                end = end.min(path.as_str().to_owned());
-                "DESC"
-            }
+            PageFrom::Start | PageFrom::After(_) => "ASC",
+            PageFrom::End | PageFrom::Before(_) => "DESC",
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |connection| {

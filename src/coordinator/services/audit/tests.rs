@@ -1,5 +1,5 @@
 use super::*;
-use crate::coordinator::testing::TestCluster;
+use crate::coordinator::{services::enrolment::enrol, testing::TestCluster};
 
 async fn audited(cluster: &TestCluster, before: Option<AuditPlace>, size: usize) -> AuditStretch {
     read_audit(&cluster.app, &AuditFilter::default(), before, 0, size).await.expect("read")
@@ -43,6 +43,7 @@ async fn of_too_much_audit_the_oldest_goes_and_what_is_too_old_goes_anyway() {
     let all = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
     let size = |it: &Record| it.path.as_str().len() + it.value.len();
     let most = all.iter().rev().take(10).map(size).sum();
+    let most = MostBytes { in_all: most, of_hosts: most };
     let now = cluster.app.clock.now();
     forget_old_audit(&cluster.app.store, now, most).await.expect("forgotten");
     let kept = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
@@ -50,4 +51,24 @@ async fn of_too_much_audit_the_oldest_goes_and_what_is_too_old_goes_anyway() {
     forget_old_audit(&cluster.app.store, now.plus(KEPT), most).await.expect("forgotten");
     let kept = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
     assert!(kept.is_empty());
+}
+
+#[tokio::test]
+async fn hosts_that_cause_much_push_out_nothing_that_people_did() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    for number in 10..40 {
+        cluster.advance(Duration::from_secs(1));
+        let request = cluster.request(number, "", &token);
+        enrol(&cluster.app, cluster.caller(number), request).await.expect("joined");
+    }
+    let store = &cluster.app.store;
+    let most = MostBytes { in_all: 4_000, of_hosts: 1_000 };
+    forget_old_audit(store, cluster.app.clock.now(), most).await.expect("forgotten");
+    let kept = audited(&cluster, None, 100).await.records;
+    let actions: Vec<&str> = kept.iter().map(|record| record.action.as_str()).collect();
+    let people = actions.iter().filter(|action| **action != "host.join").count();
+    assert_eq!(people, 2, "{actions:?}");
+    assert!((1..5).contains(&(actions.len() - people)), "{actions:?}");
+    assert_eq!(kept[0].subject, "10.0.0.39", "the latest");
 }
