@@ -162,13 +162,16 @@ fn an_install_killed_at_many_moments_ends_joined_once() {
         std::thread::sleep(Duration::from_micros((moment * 7919) % 120_000));
         host.kill();
     }
-    let permissions = |name: &str| {
-        let found = fs::metadata(host.state.join(name));
-        found.map(|found| found.permissions().mode() & 0o777)
+    let key = host.state.join("host.key");
+    let permissions = || {
+        let found = fs::metadata(&key);
+        found.ok().map(|found| found.permissions().mode() & 0o777)
     };
-    assert_eq!(permissions("host.key").unwrap(), 0o600);
+    // On a slow machine none of them got as far as that.
+    assert!(permissions().is_none_or(|mode| mode == 0o600));
     cluster.install(&mut host, token, &[]);
     host.wait_connected();
+    assert_eq!(permissions(), Some(0o600));
     cluster.try_install(&cluster.host(3), token, &[]).refused(14, "token.used_up");
 }
 
