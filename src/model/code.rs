@@ -71,6 +71,16 @@ codes! {
         "The config file cannot be read, is not TOML, or has a key that is not known."
         "Correct the file; its keys are the long names of the flags of 'install'."
 
+    ProfileInvalid "profile.invalid" BadArgument
+        "The profile, which says how a person reaches a cluster, cannot be read, is not TOML, has a key that is not known, or is none that 'login' wrote."
+        "Correct the file; its keys are coordinator-host, user, password-file, api-key-file, ca-cert and ca-fingerprint. 'ece-agent login HOST' writes one."
+    LogsNotHere "logs.not_here" General
+        "The log is not where it was looked for: a daemon that 'install --foreground' or 'run' has become logs to where it was started from, and one in the background to agent.log in its state directory."
+        "Look where the daemon was started, or name its state directory with --state-dir; that of the service is shown by 'journalctl -u ece-agent'."
+    OutputNotWritten "output.not_written" General
+        "What was asked for cannot be written to the file that was named."
+        "The message has the system's reason; name another file with --output."
+
     TokenMissing "token.missing" BadArgument
         "A coordinator was named, but no roles token was given."
         "Add --roles-token-file FILE ('-' reads stdin) or --roles-token TOKEN; an administrator makes one with 'ece-agent token create'."
@@ -147,20 +157,20 @@ codes! {
         "Wait a little and repeat the command; nothing was lost."
     CoordinatorFailed "coordinator.failed" Unreachable
         "The coordinator met an error of its own."
-        "Look at the coordinator's log for the request id shown; repeat the command afterwards."
+        "Look at the coordinator's log ('ece-agent logs' there) for the request id shown; repeat the command afterwards."
 
     JoinRunnerIdReserved "join.runner_id_reserved" Refused
         "The API has something else under this name, which would hide the host: names that begin with '_', and 'settings', 'health' and 'filtered-groups'."
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
         "Another host, with another key, is registered under this runner id."
-        "If that host is gone, delete it in the API (DELETE …/infrastructure/runners/ID) and repeat the command; else choose another --runner-id."
+        "If that host is gone, delete it ('ece-agent host delete ID') and repeat the command; else choose another --runner-id."
     JoinKeyInUse "join.key_in_use" Refused
         "This host's key is already registered under another runner id."
         "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
     JoinRolesDiffer "join.roles_differ" Refused
-        "This host has joined before with other roles. Roles of a member change in the API, not by installing again."
-        "Repeat the command with the roles it joined with, or change them with PUT …/infrastructure/runners/ID/roles."
+        "This host has joined before with other roles. Roles of a member are changed at the coordinator, not by installing again."
+        "Leave --roles as they were, or change them from where the API is reached: 'ece-agent host roles ID ROLES'."
     JoinRoleNotAvailable "join.role_not_available" Refused
         "A role was asked for that only the first host can hold in this version: a second coordinator or director needs the replicated datastore."
         "Join with the roles allocator and proxy."
@@ -170,7 +180,7 @@ codes! {
 
     JoinReplaceRefused "join.replace_refused" Refused
         "Taking the place of a host that is gone was refused: it is still connected, or the token was not made for that. A token may replace only a host that it let in itself, and only if it was made with allow_replace."
-        "Make sure that the old host is off, and use the token it joined with; else delete the old host (DELETE …/infrastructure/runners/ID) and install without --replace."
+        "Make sure that the old host is off, and use the token it joined with; else delete the old host ('ece-agent host delete ID') and install without --replace."
     JoinNotNeeded "join.not_needed" BadArgument
         "A new identity was asked for, but this host is a member in good standing; giving up its key would only leave a dead host behind."
         "Leave --new-identity out; to start over run 'ece-agent uninstall' first."
@@ -214,7 +224,7 @@ codes! {
         "Start it with 'ece-agent run'."
     DaemonNotStarted "daemon.not_started" General
         "The daemon that install left behind ended at once."
-        "The reason is in agent.log in the state directory."
+        "The reason is in agent.log in the state directory: 'ece-agent logs' shows it."
 
     UninstallInstances "uninstall.instances" Refused
         "This host is an allocator with instances; their data would be gone."
@@ -293,7 +303,7 @@ codes! {
         "The message has the system's reason (space, permissions, damage); nothing that was acknowledged depends on what failed."
     StoreUnreadableDocument "store.unreadable_document" General
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
-        "Replace all of it with a PUT, or delete it; the coordinator's log has the path of the record."
+        "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."
     StoreTooNew "store.too_new" General
         "The datastore was written by a newer version of ece-agent."
         "Run that version or a newer one."
@@ -311,7 +321,7 @@ codes! {
 
     ApiUnauthenticated "api.unauthenticated" Refused
         "The coordinator does not accept this user and password."
-        "Check --user and the file given with --password-file; on the first host leave both out."
+        "Check --user and the file given with --password-file; on the first host leave both out. 'ece-agent login HOST' makes an API key in the place of one that is over."
     ApiForbidden "api.forbidden" Refused
         "This user may not do that."
         "Use the admin user."

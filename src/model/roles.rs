@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Offers its memory to Elasticsearch and Kibana instances.
     Allocator,
-    /// Serves the API and the Cloud UI, and schedules.
+    /// Serves the API, and schedules.
     Coordinator,
     /// Runs the datastore.
     Director,
@@ -85,6 +85,15 @@ impl RoleSet {
         self.0.difference(&allowed.0).copied().collect()
     }
 
+    /// For a sentence: `no roles`, `the role proxy`, `the roles allocator,proxy`.
+    pub fn in_words(&self) -> String {
+        match self.0.len() {
+            0 => "no roles".into(),
+            1 => format!("the role {self}"),
+            _ => format!("the roles {self}"),
+        }
+    }
+
     pub fn is_exactly(&self, role: Role) -> bool {
         self.0.len() == 1 && self.contains(role)
     }
@@ -111,7 +120,7 @@ impl fmt::Display for RoleSet {
             return f.write_str("none");
         }
         for (index, role) in self.iter().enumerate() {
-            write!(f, "{}{role}", if index == 0 { "" } else { ", " })?;
+            write!(f, "{}{role}", if index == 0 { "" } else { "," })?;
         }
         Ok(())
     }
@@ -124,7 +133,15 @@ mod tests {
     #[test]
     fn a_list_may_have_spaces_after_its_commas() {
         let roles: RoleSet = "proxy, allocator".parse().expect("two roles");
-        assert_eq!(roles.to_string(), "allocator, proxy");
+        assert_eq!(roles.to_string(), "allocator,proxy");
+    }
+
+    #[test]
+    fn a_sentence_says_how_many_roles_there_are() {
+        let words = |text: &str| text.parse::<RoleSet>().expect("roles").in_words();
+        assert_eq!(words(""), "no roles");
+        assert_eq!(words("proxy"), "the role proxy");
+        assert_eq!(words("proxy, allocator"), "the roles allocator,proxy");
     }
 
     #[test]

@@ -40,8 +40,9 @@ pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
     taken.sort_unstable();
     taken.dedup();
     let found = match taken[..] {
-        [] => format!("the ports of the roles {roles} are free"),
-        _ => format!("something listens on {taken:?}, which the roles {roles} will use"),
+        [] if roles.is_empty() => "no role is asked for, so no port is needed".into(),
+        [] => format!("the ports of {} are free", roles.in_words()),
+        _ => format!("something listens on {taken:?}, which {} will use", roles.in_words()),
     };
     let free = taken.is_empty();
     Some(Outcome::judge(Code::PreflightPort, free, Severity::Warning, found, ""))

@@ -29,11 +29,11 @@ pub enum EnrolError {
     TokenRevoked(Timestamp),
     #[error("the roles token expired at {expired_at}; by the coordinator's clock it is {now}")]
     TokenExpired { expired_at: Timestamp, now: Timestamp },
-    #[error("the roles token let in {0} hosts, and was made for no more")]
+    #[error("the roles token let in {0} {hosts}, and was made for no more", hosts = if *.0 == 1 { "host" } else { "hosts" })]
     TokenUsedUp(u32),
     #[error("the roles token allows {allowed}; it does not allow {beyond}")]
     RolesExceeded { beyond: RoleSet, allowed: RoleSet },
-    #[error("the roles {0} cannot be given to a joining host in this version")]
+    #[error("a joining host cannot be given {roles} in this version", roles = .0.in_words())]
     RoleNotAvailable(RoleSet),
     #[error(
         "the runner id {runner_id} is taken by the host {known_ip} with the key {known_key}; this host, {new_ip}, has the key {new_key}"
@@ -49,7 +49,7 @@ pub enum EnrolError {
     ReplaceRefused { runner_id: RunnerId, known_ip: IpAddr, reason: &'static str },
     #[error("this host's key is registered as {registered}, and it asks to join as {requested}")]
     KeyInUse { registered: RunnerId, requested: RunnerId },
-    #[error("this host joined with the roles {joined}, and now asks for {requested}")]
+    #[error("this host joined with {}, and now asks for {}", .joined.in_words(), .requested.in_words())]
     RolesDiffer { joined: RoleSet, requested: RoleSet },
     #[error("the host {runner_id} was removed from the cluster at {at}")]
     Removed { runner_id: RunnerId, at: Timestamp },

@@ -27,7 +27,7 @@ pub enum SetRolesError {
     RunnerNotFound(RunnerId),
     #[error("{0:?} is not the name of a role")]
     InvalidName(String),
-    #[error("the roles {0} cannot be given to another host than the first in this version")]
+    #[error("no other host than the first can be given {roles} in this version", roles = .0.in_words())]
     NotAvailable(RoleSet),
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
