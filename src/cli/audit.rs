@@ -5,7 +5,6 @@ use super::{
     host::percent_encoded,
     output::Output,
     run_to_end,
-    table::table,
 };
 use crate::{
     client::HttpVerb,
@@ -126,7 +125,7 @@ impl Pages {
             let who = format!("{} {actor}", record.actor_kind).trim_end().to_owned();
             [record.at, who, record.source_address.to_string(), record.action, record.subject]
         });
-        output.lines(table(["AT", "WHO", "FROM", "ACTION", "SUBJECT"], rows));
+        output.table(["AT", "WHO", "FROM", "ACTION", "SUBJECT"], rows);
         if more {
             output.note("there are older changes; give --size NUMBER to see more");
         }

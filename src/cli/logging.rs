@@ -1,4 +1,4 @@
-use std::{env, fmt, fs, io::IsTerminal, os::linux::fs::MetadataExt, str::FromStr};
+use std::{env, fmt, fs, os::linux::fs::MetadataExt, str::FromStr};
 
 use tracing::field::Field;
 use tracing_subscriber::{
@@ -9,6 +9,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use super::output::is_coloured;
 use crate::model::printable::escaped;
 
 /// The variable that says what is logged, as `level` or `target=level,…`.
@@ -29,7 +30,7 @@ pub fn start(default: &str) {
     }
     let to_stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(is_coloured(&std::io::stderr()))
         .with_target(false)
         .fmt_fields(debug_fn(plain_field).delimited(" "));
     let _ = registry.with(to_stderr).try_init();

@@ -1,28 +1,37 @@
 //! The command line: one file a verb.
 
 mod access;
+mod apikey;
 mod audit;
+mod beginnings;
 mod bootstrap_log;
 mod ca;
 mod check;
+mod completions;
+mod duration;
 mod explain;
+mod handed_out;
 mod host;
 mod install;
 mod known_host;
+mod layout;
 mod leave;
 mod logging;
+mod login;
+mod logs;
 mod output;
 mod progress;
 mod reset_password;
 mod run;
 mod secrets_file;
+mod shell;
 mod signals;
 mod status;
 mod stop;
-mod table;
 mod token;
 mod uninstall;
 mod upgrade;
+mod version;
 mod wait;
 
 use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
@@ -39,6 +48,7 @@ use crate::{
     rt::reexec::{Place, hide, keep_from_children},
 };
 use output::Output;
+use shell::shell_word;
 
 /// Where a host that is a service has its settings.
 const CONFIG_FILE: &str = "/etc/ece-agent/config.toml";
@@ -98,6 +108,26 @@ enum Verb {
     #[command(after_help = "Example:
   ece-agent stop")]
     Stop(stop::StopArguments),
+    /// Show the log of the daemon on this host
+    #[command(after_help = "Example:
+  ece-agent logs --follow")]
+    Logs(logs::LogsArguments),
+    /// Write a profile, with an API key in the place of the password, for the verbs below
+    #[command(after_help = "Examples:
+  ece-agent login 192.168.40.73
+  ece-agent login 192.168.40.73 --ca-fingerprint sha256:… --password-file password.txt")]
+    Login(login::LoginArguments),
+    /// Delete the API key of the profile, there and here
+    #[command(after_help = "Example:
+  ece-agent logout")]
+    Logout(login::LogoutArguments),
+    /// Say who asks which cluster, and what says so
+    #[command(after_help = "Example:
+  ece-agent whoami")]
+    Whoami(login::WhoamiArguments),
+    /// Make, list and delete one's own API keys
+    #[command(name = "apikey", subcommand)]
+    ApiKey(Box<apikey::ApiKeyVerb>),
     /// Make, list, revoke and explain roles tokens
     #[command(subcommand)]
     Token(Box<token::TokenVerb>),
@@ -114,11 +144,28 @@ enum Verb {
     #[command(after_help = "Example:
   ece-agent explain token.expired")]
     Explain(explain::ExplainArguments),
+    /// Print what makes a shell complete the verbs and flags of ece-agent
+    #[command(after_help = "Example:
+  ece-agent completions bash > /usr/share/bash-completion/completions/ece-agent")]
+    Completions(completions::CompletionsArguments),
+    /// Print the version
+    #[command(after_help = "Example:
+  ece-agent version")]
+    Version(version::VersionArguments),
 }
 
-/// The definition of the command line, for man pages and completions.
+/// The definition of the command line, for man pages and completions: verbs that do something for
+/// those who call them.
 pub fn command() -> clap::Command {
-    Cli::command()
+    let whole = Cli::command();
+    let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    let about = whole.get_about().cloned().unwrap_or_default();
+    let shown = clap::Command::new("ece-agent").version(env!("CARGO_PKG_VERSION")).about(about);
+    without_help_verb(shown.subcommand_required(true).subcommands(verbs))
+}
+
+fn without_help_verb(command: clap::Command) -> clap::Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help_verb)
 }
 
 /// Whom root's child goes on as.
@@ -148,6 +195,10 @@ struct StateDirArgument {
 }
 
 impl StateDirArgument {
+    fn is_given(&self) -> bool {
+        self.state_dir.is_some()
+    }
+
     fn state_dir(self) -> StateDir {
         StateDir::new(self.state_dir.unwrap_or_else(own_state_dir))
     }
@@ -228,6 +279,13 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Audit(verb) => audit::audit(*verb, output),
         Verb::Ca(verb) => ca::ca(verb, output),
         Verb::Explain(arguments) => explain::explain(arguments, output),
+        Verb::Logs(arguments) => logs::logs(arguments, output),
+        Verb::Login(arguments) => login::login(arguments, output),
+        Verb::Logout(arguments) => login::logout(arguments, output),
+        Verb::Whoami(arguments) => login::whoami(arguments, output),
+        Verb::ApiKey(verb) => apikey::apikey(*verb, output),
+        Verb::Completions(arguments) => completions::completions(arguments, output),
+        Verb::Version(arguments) => version::version(arguments, output),
     }
 }
 

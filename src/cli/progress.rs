@@ -1,10 +1,8 @@
-use std::{
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::{sync::Mutex, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::output::Output;
 use crate::{
@@ -18,25 +16,43 @@ pub struct Reporter {
     output: Output,
     bar: Option<ProgressBar>,
     started: Mutex<Instant>,
+    /// When it stops to wait.
+    deadline: Instant,
     /// The code of what is being waited for, as it was told last.
     told: Mutex<Option<String>>,
+    /// What was warned of, and how often.
+    warned: Mutex<Vec<(Failure, usize)>>,
 }
 
 impl Reporter {
-    pub fn new(output: Output) -> Self {
+    /// For work that ends before `deadline`.
+    pub fn new(output: Output, deadline: Instant) -> Self {
         let bar = output.is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
-            bar.set_style(ProgressStyle::default_spinner());
+            let left = move |_: &ProgressState, to: &mut dyn std::fmt::Write| {
+                // A line that cannot be shown is not worth a panic.
+                let _ = write!(to, "{}", seconds_until(deadline));
+            };
+            let style = ProgressStyle::with_template("{spinner} {msg} (for {left} s at most)");
+            let style = style.expect("the template is one").with_key("left", left);
+            bar.set_style(style);
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { output, bar, started: Mutex::new(Instant::now()), told: Mutex::default() }
+        let (started, told) = (Mutex::new(Instant::now()), Mutex::default());
+        Self { output, bar, started, deadline, told, warned: Mutex::default() }
     }
 
     /// Nothing more to tell.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        for (failure, times) in self.warned.lock().expect("no panic while held").drain(..) {
+            if times > 1 {
+                let code = failure.code();
+                self.output.note(&format!("the warning [{code}] came {times} times"));
+            }
         }
     }
 
@@ -72,6 +88,12 @@ impl Progress for Reporter {
     }
 
     fn warning(&self, failure: &Failure) {
+        let mut warned = self.warned.lock().expect("no panic while held");
+        if let Some((_, times)) = warned.iter_mut().find(|(known, _)| known == failure) {
+            *times += 1;
+            return;
+        }
+        warned.push((failure.clone(), 1));
         self.aside(|| self.output.warning(failure));
     }
 
@@ -79,9 +101,19 @@ impl Progress for Reporter {
         let mut told = self.told.lock().expect("no panic while held");
         if told.as_deref() != Some(reason.code()) {
             *told = Some(reason.code().to_owned());
-            self.aside(|| self.output.waiting(reason));
+            self.aside(|| self.output.waiting(reason, Some(seconds_until(self.deadline))));
         }
     }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn seconds_until(deadline: Instant) -> u64 {
+    deadline.saturating_duration_since(Instant::now()).as_secs()
 }
 
 /// Tells of an installation in events, also where somebody watches.
@@ -102,7 +134,7 @@ impl Progress for EventReporter {
     }
 
     fn waiting(&self, reason: &Failure) {
-        self.0.waiting(reason);
+        self.0.waiting(reason, None);
     }
 }
 

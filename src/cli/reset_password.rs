@@ -29,6 +29,9 @@ pub struct ResetPasswordArguments {
     /// The new password. It shows in the process list for an instant: a file is better
     #[arg(long, value_name = "PASSWORD", conflicts_with = "password_file")]
     pwd: Option<String>,
+    /// Also print the new password
+    #[arg(long)]
+    show_secrets: bool,
     /// Where the secrets file is [default: where install has put it]
     #[arg(long, value_name = "DIR")]
     host_storage_path: Option<PathBuf>,
@@ -45,6 +48,7 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         return Err(Failure::new(Code::InstallNotDone, message));
     }
     let user = &arguments.user;
+    let made_here = arguments.pwd.is_none() && arguments.password_file.is_none();
     let password = match (arguments.pwd, &arguments.password_file) {
         (Some(text), _) => Secret::new(text),
         (None, Some(file)) => read_password(file)?,
@@ -91,12 +95,14 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     };
     if output.is_json() {
         output.json(&json!({ "user": user, "secrets_file": kept_in }));
-    } else if output.is_terminal() {
-        output.note(&format!("the password of {user} is now {}", password.expose()));
-    } else if let Some(path) = kept_in {
+    } else if let Some(path) = &kept_in {
         output.note(&format!("the password of {user} is now the one in {}", path.display()));
     } else {
         output.note(&format!("the password of {user} was changed"));
+    }
+    // One that was made here and is nowhere else would be lost.
+    if !output.is_json() && (arguments.show_secrets || (made_here && kept_in.is_none())) {
+        output.verbatim(password.expose());
     }
     Ok(Exit::Success)
 }

@@ -97,7 +97,10 @@ fn in_words(status: &Status) -> Vec<String> {
         lines.push(format!("coordinator  {coordinator}"));
     }
     if status.roles.is_empty() && status.cluster_id.is_some() {
-        lines.push("roles        none; give it some in the Cloud UI or the API".into());
+        let name = status.name();
+        lines.push(format!(
+            "roles        none; to give it some: ece-agent host roles {name} allocator"
+        ));
     }
     if status.maintenance {
         lines.push("maintenance  on: nothing new is placed here".into());

@@ -99,7 +99,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     if let Some(Err(failure)) = &left {
         let runner = identity.as_ref().map_or("ID".into(), |it| it.runner_id.to_string());
         account.problems.push(format!(
-            "the cluster was not told: {failure}; delete the host there with DELETE …/infrastructure/runners/{runner}"
+            "the cluster was not told: {failure}; delete the host there: ece-agent host delete {runner}"
         ));
     }
     if let Some(storage) = &storage {

@@ -12,7 +12,7 @@ use crate::{
     wire::{
         EmptyResponse,
         downloads::{DOWNLOADS_PATH, DownloadInfo},
-        tokens::{EnrollmentTokenRequest, ListEnrollmentTokenReply, RequestEnrollmentTokenReply},
+        tokens::{EnrollmentTokenRequest, RequestEnrollmentTokenReply},
     },
 };
 
@@ -57,10 +57,6 @@ impl ApiClient {
         request: &EnrollmentTokenRequest,
     ) -> Result<RequestEnrollmentTokenReply, ClientError> {
         self.send(self.request(Method::POST, TOKENS).json(request)).await
-    }
-
-    pub async fn list_tokens(&self) -> Result<ListEnrollmentTokenReply, ClientError> {
-        self.send(self.request(Method::GET, TOKENS)).await
     }
 
     /// By id: a whole token would show up in the logs of whatever stands in between.

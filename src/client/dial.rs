@@ -3,7 +3,7 @@ use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::{
-    model::{Code, CoordinatorAddress, Failure},
+    model::{Code, CoordinatorAddress, Failure, Fingerprint},
     rt,
     tls::{KeyError, PinVerifier, PrivateKey, TrustError, client_config},
 };
@@ -95,6 +95,29 @@ impl Resolve for NamedErrors {
                 }
             }
         })
+    }
+}
+
+/// The CA that a server says it is of, read from a handshake that is broken off: nothing is sent
+/// after it. It proves nothing, until somebody who knows has compared it.
+///
+/// # Errors
+/// Why nobody could be talked to, or that nothing which can be a cluster's was shown.
+pub async fn shown_ca(address: &CoordinatorAddress) -> Result<Fingerprint, DialError> {
+    let nothing = |reason: String| DialError::NotTls { address: address.clone(), reason };
+    let nobody = Arc::new(PinVerifier::new([], []));
+    let dialler = Dialler::new(nobody, None).map_err(|error| nothing(error.to_string()))?;
+    match dialler.http.get(address.base_url()).send().await {
+        Ok(_) => Err(nothing("a certificate that nobody vouches for was taken".into())),
+        Err(error) => match classify(address, &error) {
+            DialError::Untrusted(TrustError::PinMismatch { shown, .. }) if shown.len() > 1 => {
+                Ok(shown[shown.len() - 1])
+            }
+            DialError::Untrusted(TrustError::PinMismatch { .. }) => {
+                Err(nothing("its certificate comes without the one of a CA".into()))
+            }
+            other => Err(other),
+        },
     }
 }
 

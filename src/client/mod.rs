@@ -6,6 +6,6 @@ mod error;
 mod hosts;
 
 pub use api::{ApiClient, ApiCredentials, HttpVerb};
-pub use dial::{DialError, Dialler, resolve, resolve_all};
+pub use dial::{DialError, Dialler, resolve, resolve_all, shown_ca};
 pub use error::ClientError;
 pub use hosts::{CoordinatorClient, HttpCoordinator};

@@ -44,6 +44,7 @@ impl InstallArguments {
                 skip,
                 replace: self.replace,
                 new_identity: self.new_identity,
+                show_secrets: self.show_secrets,
                 without_effect: self.without_effect.given(),
             }),
             _ => Err(check.0),

@@ -16,9 +16,14 @@ pub use options::{
 };
 pub use raw::{ConfigFileError, InstallArguments};
 pub use state_dir::{StateDir, default_state_dir};
-pub use token_file::{TokenError, read_token};
+pub use token_file::{TokenError, read_standard_input, read_token};
 
 /// Reads a TOML text; what is wrong with it, in words.
 pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| error.message().to_owned())
+}
+
+/// A value as TOML.
+pub fn toml_text(value: &impl serde::Serialize) -> String {
+    toml::to_string(value).expect("plain data")
 }

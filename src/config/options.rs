@@ -32,6 +32,8 @@ pub struct InstallOptions {
     pub skip: Vec<Code>,
     pub replace: bool,
     pub new_identity: bool,
+    /// Print the secrets of a first host.
+    pub show_secrets: bool,
     /// Flags that were given and do nothing here.
     pub without_effect: Vec<String>,
 }

@@ -141,6 +141,11 @@ pub struct InstallArguments {
     #[arg(long, env = "ECE_AGENT_FORCE", help_heading = "Running")]
     pub force: bool,
 
+    /// Also print the passwords and tokens of a first host, which are in a file else
+    #[serde(skip)]
+    #[arg(long, help_heading = "Running")]
+    pub show_secrets: bool,
+
     /// Checks of the machine not to make, by their codes
     #[arg(
         long,
@@ -243,7 +248,7 @@ impl InstallArguments {
         let content = files::read_limited(&file, MAX_CONFIG)
             .map_err(|error| ConfigFileError::Io(file.clone(), error))?;
         let Some(content) = content else {
-            let missing = std::io::ErrorKind::NotFound.into();
+            let missing = std::io::Error::other("it is not there");
             return if must_exist { Err(ConfigFileError::Io(file, missing)) } else { Ok(self) };
         };
         let text = std::str::from_utf8(&content)
@@ -283,6 +288,7 @@ impl InstallArguments {
             no_wait: self.no_wait || below.no_wait,
             dry_run: self.dry_run,
             skip: list(self.skip, below.skip),
+            show_secrets: self.show_secrets,
             replace: self.replace,
             new_identity: self.new_identity,
             json: self.json,

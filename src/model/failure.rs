@@ -36,6 +36,12 @@ impl Failure {
         self
     }
 
+    /// With something more that whoever reads it should know.
+    pub fn adding(mut self, more: &str) -> Self {
+        self.message = format!("{}; {}", self.message, escaped(more));
+        self
+    }
+
     /// What a coordinator said, whose code may be one that only a newer version knows.
     pub fn from_wire(code: &str, message: impl Into<String>, fix: Option<String>) -> Self {
         match (Code::from_name(code), fix) {

@@ -9,6 +9,7 @@ mod lock;
 mod net;
 pub mod reexec;
 mod shutdown;
+pub mod terminal;
 pub mod unix_socket;
 
 pub use backoff::{Backoff, random_fraction};

@@ -45,9 +45,15 @@ pub struct PinVerifier {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
     #[error(
-        "the server at {dialled} showed no certificate of the pinned CA ({pins}); what it showed is of {shown}"
+        "the server at {dialled} showed no certificate of the pinned CA ({pins}); what it showed is of {}",
+        listed(shown.iter().copied())
     )]
-    PinMismatch { dialled: String, pins: String, shown: String },
+    PinMismatch {
+        dialled: String,
+        pins: String,
+        /// Of the server's certificate, and of those that it is signed by, in that order.
+        shown: Vec<Fingerprint>,
+    },
     #[error("the coordinator's certificate is not for {dialled}; it is for {names}")]
     NameMismatch { dialled: String, names: String },
     #[error("the certificate that {dialled} showed does not carry the coordinator's role")]
@@ -161,11 +167,10 @@ impl PinVerifier {
             return Err(TrustError::PinMismatch {
                 dialled: dialled.to_owned(),
                 pins: listed(self.pins.iter().copied()),
-                shown: listed(
-                    std::iter::once(leaf)
-                        .chain(chain)
-                        .filter_map(|certificate| fingerprint_of_certificate(certificate).ok()),
-                ),
+                shown: std::iter::once(leaf)
+                    .chain(chain)
+                    .filter_map(|certificate| fingerprint_of_certificate(certificate).ok())
+                    .collect(),
             });
         }
         Ok(roots)

@@ -104,7 +104,7 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     let token = cluster.token("proxy");
     let host = cluster.host(2);
     let told = cluster.try_install(&host, &token, &["--roles", "proxy", "--dry-run"]).expect(0);
-    assert!(told.stdout.contains("would join the cluster with the roles proxy"), "{told:?}");
+    assert!(told.stdout.contains("would join the cluster with the role proxy"), "{told:?}");
     assert!(!host.state.exists() && !host.storage.exists());
     let runners = cluster.api("GET", "/platform/infrastructure/runners", None).json();
     assert_eq!(runners["runners"].as_array().unwrap().len(), 1);

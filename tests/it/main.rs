@@ -3,6 +3,7 @@
 
 mod auth;
 mod check;
+mod command_line;
 mod connection;
 mod contract;
 mod contract_walk;
@@ -30,5 +31,6 @@ mod search;
 mod secrets;
 mod structure;
 mod support;
+mod terminal;
 mod token_inspect;
 mod tokens;

@@ -35,6 +35,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sd_notify", &["daemon"]),
     ("tracing_journald", &["cli"]),
     ("clap", &["cli", "config"]),
+    ("clap_complete", &["cli"]),
+    ("terminal_size", &["rt"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
 ];

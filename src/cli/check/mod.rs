@@ -62,7 +62,7 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
     let passed = worst < Severity::Error;
     match output.is_json() {
         true => output.json(&json!({ "passed": passed, "checks": show::as_json(&outcomes) })),
-        false => output.lines(show::in_words(&outcomes)),
+        false => show::in_words(output, &outcomes),
     }
     Ok(if passed { Exit::Success } else { Exit::Preflight })
 }

@@ -1,22 +1,29 @@
 use serde_json::{Value, json};
 
-use crate::preflight::{Outcome, Severity};
+use crate::{
+    cli::output::{Mark, Output},
+    preflight::{Outcome, Severity},
+};
 
 /// A line for each check, and one for the fix where there is something to fix.
-pub fn in_words(outcomes: &[Outcome]) -> Vec<String> {
-    let mut lines = Vec::new();
+pub fn in_words(output: Output, outcomes: &[Outcome]) {
     for it in outcomes {
         let needed = match (&*it.needed, it.severity) {
             ("", _) | (_, Severity::Ok) => String::new(),
             (needed, _) => format!("; needed: {needed}"),
         };
+        let mark = match it.severity {
+            Severity::Ok => Mark::Good,
+            Severity::Skipped => Mark::Plain,
+            Severity::Warning => Mark::Warning,
+            Severity::Error => Mark::Bad,
+        };
         let (severity, code) = (it.severity.name(), it.code.name());
-        lines.push(format!("{severity:<8} {code:<30} {}{needed}", it.found));
+        output.marked(mark, &format!("{severity:<8} {code:<30}  {}{needed}", it.found));
         if it.severity >= Severity::Warning {
-            lines.push(format!("{:<8} {:<30} fix: {}", "", "", it.fix));
+            output.fix(&it.fix, 9);
         }
     }
-    lines
 }
 
 pub fn as_json(outcomes: &[Outcome]) -> Vec<Value> {

@@ -7,7 +7,10 @@ use serde_json::json;
 use super::{Daemon, Installed};
 use crate::{
     agent::Status,
-    cli::{known_host::other_owner, output::Output, own_state_dir, secrets_file::SecretsFile},
+    cli::{
+        access::default_profile, known_host::other_owner, output::Output, own_state_dir,
+        secrets_file::SecretsFile, shell_word,
+    },
     config::{InstallOptions, Purpose},
     coordinator::API_PORT,
     token::UnverifiedToken,
@@ -82,17 +85,24 @@ impl Closing<'_> {
                 IpAddr::V6(host) => format!("https://[{host}]:{API_PORT}"),
             };
             note(&format!("API: {url}/api/v1"));
-            note(&format!("passwords and tokens: {}", file.display()));
-            if self.output.is_terminal() {
-                self.secrets_in_words().iter().for_each(|line| note(line));
+            match self.options.show_secrets {
+                false => {
+                    let file = file.display();
+                    note(&format!("passwords and tokens: {file} (--show-secrets prints them)"));
+                }
+                true => {
+                    note(&format!("passwords and tokens: {}", file.display()));
+                    self.secrets_in_words().iter().for_each(|line| self.output.note_verbatim(line));
+                }
             }
-            note("to add a host: ece-agent token create --roles allocator");
+            let here = self.state_dir_flag();
+            note(&format!("to add a host: ece-agent token create --roles allocator{here}"));
         } else if let Purpose::Join(join) = &self.options.purpose
             && join.roles.is_empty()
             && let Ok(token) = UnverifiedToken::parse(join.token.0.expose())
             && !token.claims().roles.is_empty()
         {
-            let allowed = token.claims().roles.join(", ");
+            let allowed = token.claims().roles.join(",");
             note(&format!("it has no roles, as --roles was left out; the token allows {allowed}"));
         }
         if self.daemon == Daemon::Service {
@@ -101,7 +111,17 @@ impl Closing<'_> {
         let dir = self.options.state_dir.path();
         match dir == own_state_dir() {
             true => note("next: ece-agent status"),
-            false => note(&format!("next: ece-agent status --state-dir {}", dir.display())),
+            false => note(&format!("next: ece-agent status{}", self.state_dir_flag())),
+        }
+    }
+
+    /// What makes a verb be about this host, with a blank before it: nothing where it is anyway.
+    fn state_dir_flag(&self) -> String {
+        let dir = self.options.state_dir.path();
+        let has_profile = default_profile().is_some_and(|file| file.exists());
+        match dir == own_state_dir() && !has_profile {
+            true => String::new(),
+            false => format!(" --state-dir {}", shell_word(&dir.to_string_lossy())),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Installation {
                 _ => return self.already_running(status, deadline).await,
             };
         }
-        let reporter = Reporter::new(self.output);
+        let reporter = Reporter::new(self.output, deadline);
         let ended = match self.daemon {
             Daemon::Service => self.install_service(&reporter, deadline).await,
             Daemon::Foreground | Daemon::Background => self.install_here(&reporter, deadline).await,
@@ -118,7 +118,7 @@ impl Installation {
                 self.note_cluster(&identity, false)?;
             }
         }
-        let reporter = Reporter::new(self.output);
+        let reporter = Reporter::new(self.output, deadline);
         let log = self.bootstrap_log(&reporter)?;
         let status = match status.connected || self.options.no_wait {
             true => status,

@@ -59,7 +59,7 @@ impl Installation {
             let event = json!({ "checks": show::as_json(&outcomes), "would": plan });
             self.output.event("plan", event);
         } else {
-            self.output.lines(show::in_words(&outcomes));
+            show::in_words(self.output, &outcomes);
             for line in &plan {
                 self.output.line(&format!("would {line}"));
             }
@@ -107,7 +107,7 @@ impl Installation {
                 Purpose::FirstHost(first) => {
                     format!("set up a cluster, with this host as {}", first.roles)
                 }
-                Purpose::Join(join) => format!("join the cluster with the roles {}", join.roles),
+                Purpose::Join(join) => format!("join the cluster with {}", join.roles.in_words()),
             });
         }
         plan.push(match self.daemon {

@@ -5,6 +5,7 @@ mod disk;
 mod lab;
 mod raw;
 mod schema;
+mod terminal;
 
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
@@ -13,6 +14,7 @@ pub use disk::SmallDisk;
 pub use lab::{Lab, Machine, PROVIDED};
 pub use raw::{Caller, Raw, answer, request};
 pub use schema::Contract;
+pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};
 

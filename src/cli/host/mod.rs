@@ -1,14 +1,12 @@
 //! `ece-agent host …`: hosts by way of the API, from anywhere.
 
+mod label;
+mod listed;
+
 use HttpVerb::{Delete, Get, Post, Put};
 use serde_json::{Value, json};
 
-use super::{
-    access::{Access, AccessArguments, api_failure},
-    output::Output,
-    run_to_end,
-    table::table,
-};
+use super::{access::AccessArguments, output::Output};
 use crate::{
     client::HttpVerb,
     model::{Exit, Failure, RoleSet, RunnerId, printable::cut},
@@ -42,11 +40,18 @@ pub enum HostVerb {
     #[command(after_help = "Example:
   ece-agent host maintenance 192.168.40.79 on")]
     Maintenance(MaintenanceArguments),
+    /// Give an allocator labels, change them or take them away
+    #[command(after_help = "Examples:
+  ece-agent host label 192.168.40.79 rack=7 disk=ssd
+  ece-agent host label 192.168.40.79 rack-")]
+    Label(label::LabelArguments),
 }
 
 #[derive(clap::Args)]
 pub struct ListArguments {
-    /// Only those that this query finds, in Lucene's syntax
+    /// Only those that this query finds, in Lucene's syntax. Fields are runner_id, zone, host_ip,
+    /// public_hostname, region, connected, healthy, roles.role_name, build_info.version and
+    /// tags.NAME
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
     #[command(flatten)]
@@ -93,17 +98,9 @@ pub fn host(verb: HostVerb, output: Output) -> Result<Exit, Failure> {
         HostVerb::Roles(arguments) => roles(arguments, output),
         HostVerb::Delete(arguments) => delete(arguments, output),
         HostVerb::Maintenance(arguments) => maintenance(arguments, output),
+        HostVerb::Label(arguments) => label::label(arguments, output),
     }?;
     Ok(Exit::Success)
-}
-
-fn ask(
-    access: &Access,
-    verb: HttpVerb,
-    path: &str,
-    body: Option<&Value>,
-) -> Result<Value, Failure> {
-    run_to_end(access.client.call(verb, path, body)).map_err(api_failure)
 }
 
 fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
@@ -112,25 +109,12 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         Some(query) => format!("{RUNNERS}?q={}", percent_encoded(query)),
         None => RUNNERS.to_owned(),
     };
-    let reply = ask(&access, Get, &path, None)?;
+    let reply = access.call(Get, &path, None)?;
     if output.is_json() {
         output.json(&reply);
         return Ok(());
     }
-    let rows = reply["runners"].as_array().into_iter().flatten().map(|runner| {
-        let text = |name: &str| runner[name].as_str().unwrap_or_default().to_owned();
-        let mark = |name: &str| if runner[name] == true { "yes" } else { "no" };
-        [
-            text("runner_id"),
-            text("host_ip"),
-            text("zone"),
-            role_names(runner),
-            mark("connected").to_owned(),
-            mark("healthy").to_owned(),
-        ]
-    });
-    let heads = ["RUNNER ID", "HOST IP", "ZONE", "ROLES", "CONNECTED", "HEALTHY"];
-    output.lines(table(heads, rows));
+    listed::show(output, &reply);
     Ok(())
 }
 
@@ -142,7 +126,7 @@ fn role_names(runner: &Value) -> String {
 
 fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let runner = ask(&access, Get, &format!("{RUNNERS}/{}", arguments.runner), None)?;
+    let runner = access.call(Get, &format!("{RUNNERS}/{}", arguments.runner), None)?;
     if output.is_json() {
         output.json(&runner);
         return Ok(());
@@ -193,14 +177,14 @@ fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
     let names: Vec<Value> =
         arguments.roles.iter().map(|role| json!({ "role_name": role.name() })).collect();
     let path = format!("{RUNNERS}/{}/roles", arguments.one.runner);
-    let reply = ask(&access, Put, &path, Some(&json!({ "roles": names })))?;
-    done(output, &reply, &format!("{} has the roles {}", arguments.one.runner, arguments.roles));
+    let reply = access.call(Put, &path, Some(&json!({ "roles": names })))?;
+    done(output, &reply, &format!("{} has {}", arguments.one.runner, arguments.roles.in_words()));
     Ok(())
 }
 
 fn delete(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let reply = ask(&access, Delete, &format!("{RUNNERS}/{}", arguments.runner), None)?;
+    let reply = access.call(Delete, &format!("{RUNNERS}/{}", arguments.runner), None)?;
     done(output, &reply, &format!("removed {}", arguments.runner));
     Ok(())
 }
@@ -210,7 +194,7 @@ fn maintenance(arguments: MaintenanceArguments, output: Output) -> Result<(), Fa
     let runner = &arguments.one.runner;
     let verb = if arguments.mode == "on" { "_start" } else { "_stop" };
     let path = format!("{ALLOCATORS}/{runner}/maintenance-mode/{verb}");
-    let reply = ask(&access, Post, &path, None)?;
+    let reply = access.call(Post, &path, None)?;
     done(output, &reply, &format!("maintenance mode of {runner} is {}", arguments.mode));
     Ok(())
 }

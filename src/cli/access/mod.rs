@@ -1,0 +1,355 @@
+mod profile;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{
+    CONFIG_FILE, StateDirArgument,
+    known_host::{Known, KnownHost, known_host, other_owner},
+    run_to_end,
+    secrets_file::SecretsFile,
+};
+use crate::{
+    client::{ApiClient, ApiCredentials, ClientError, HttpVerb},
+    config::{InstallArguments, StateDir, read_standard_input},
+    coordinator::{ADMIN, API_PORT},
+    model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, printable::cut},
+    rt::{files, reexec},
+    tls::{PinVerifier, fingerprint_of_pem},
+};
+
+pub use profile::{Profile, default_profile, failed as profile_failed, not_written};
+
+const MAX_FILE: u64 = 1 << 20;
+const LONGEST_TOLD: usize = 120;
+
+const NOT_NOTED: &str = "Root takes no address and no pin from the service user's files, and \
+/etc/ece-agent/cluster.json is missing: repeat 'ece-agent install', which writes it, or add \
+--coordinator-host and --ca-fingerprint.";
+
+/// How a verb reaches the API. On the first host nothing needs to be given.
+#[derive(clap::Args)]
+pub struct AccessArguments {
+    #[command(flatten)]
+    state: StateDirArgument,
+    /// The coordinator, with a port if it is not 12443 [default: this host's]
+    #[arg(long, env = "ECE_AGENT_COORDINATOR_HOST", value_name = "HOST[:PORT]")]
+    coordinator_host: Option<String>,
+    /// Who asks [default: admin]
+    #[arg(long, env = "ECE_AGENT_USER", value_name = "NAME")]
+    user: Option<String>,
+    /// A file that holds the password; '-' asks for it [default on the first host: what install
+    /// left]
+    #[arg(long, env = "ECE_AGENT_PASSWORD_FILE", value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A file that holds an API key, in place of user and password
+    #[arg(
+        long,
+        env = "ECE_AGENT_API_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "password_file"
+    )]
+    api_key_file: Option<PathBuf>,
+    /// A TOML file that says all this, by the names of these flags. The usual one gives way to
+    /// --state-dir and to another --coordinator-host
+    /// [default: ~/.config/ece-agent/profile.toml]
+    #[arg(long, env = "ECE_AGENT_PROFILE", value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// A PEM file with the cluster's CA
+    #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it
+    #[arg(long, env = "ECE_AGENT_CA_FINGERPRINT", value_name = "sha256:…")]
+    ca_fingerprint: Option<Fingerprint>,
+}
+
+/// A way to the API that has been found.
+pub struct Access {
+    pub client: ApiClient,
+    /// For join commands: the host to name to others.
+    pub coordinator: CoordinatorAddress,
+    /// Where the API is.
+    pub address: CoordinatorAddress,
+    pub pins: Vec<Fingerprint>,
+    /// Who asks whom, and what says so.
+    pub asked: String,
+}
+
+impl Access {
+    /// One operation of the API.
+    pub fn call(&self, verb: HttpVerb, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        self.told(self.client.call(verb, path, body))
+    }
+
+    /// What the API answers; why it does not says who was asked, and by what.
+    pub fn told<T>(
+        &self,
+        asked: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, Failure> {
+        run_to_end(asked).map_err(api_failure).map_err(|failure| failure.adding(&self.asked))
+    }
+}
+
+/// What has a say in how the API is reached, beside flags and variables.
+struct Sources {
+    state: PathBuf,
+    profile: FromProfile,
+}
+
+enum FromProfile {
+    Used(PathBuf),
+    /// There is none at the usual place.
+    Missing(PathBuf),
+    /// This flag says that another cluster is meant.
+    LeftOut(PathBuf, &'static str),
+    NoHome,
+}
+
+impl fmt::Display for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.display();
+        match &self.profile {
+            FromProfile::Used(file) => write!(f, "by the profile {}", file.display()),
+            FromProfile::Missing(file) => {
+                write!(f, "by the state directory {state}; there is no profile {}", file.display())
+            }
+            FromProfile::LeftOut(file, flag) => write!(
+                f,
+                "by the state directory {state}; the profile {} is left out because of {flag}",
+                file.display()
+            ),
+            FromProfile::NoHome => write!(f, "by the state directory {state}"),
+        }
+    }
+}
+
+impl AccessArguments {
+    pub fn open(self) -> Result<Access, Failure> {
+        let state = self.state.clone().state_dir();
+        let (this, profile) = self.with_profile()?;
+        let sources = Sources { state: state.path().to_owned(), profile };
+        let known = known_host(&state)?;
+        let not_noted = matches!(known, Known::NotNoted);
+        let this = if not_noted { this.with_host_file()? } else { this };
+        let known = known.host();
+        let known = known.as_ref();
+        let told = |failure: Failure| {
+            let failure = failure.adding(&sources.to_string());
+            if not_noted { failure.with_fix(NOT_NOTED) } else { failure }
+        };
+        let address = api_address(this.coordinator_host.as_deref(), known).map_err(told)?;
+        let pins = pins(this.ca_cert, this.ca_fingerprint, known).map_err(told)?;
+        // The password of this cluster is for no other one.
+        let own = known.filter(|host| pins.iter().all(|pin| host.pins.contains(pin)));
+        let (credentials, who) = match this.api_key_file {
+            Some(file) => {
+                let who = format!("with the API key in {}", file.display());
+                (ApiCredentials::ApiKey(read_key(&file)?), who)
+            }
+            None => credentials(this.user, this.password_file, own, &state).map_err(told)?,
+        };
+        let verifier = Arc::new(PinVerifier::new(pins.iter().copied(), []));
+        let client = ApiClient::new(address.clone(), verifier, credentials)
+            .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+        let asked = format!("asked {address} {who}, {sources}");
+        Ok(Access { client, coordinator: address.with_port(HOSTS_PORT), address, pins, asked })
+    }
+
+    /// What is still open, from the config file, which is root's.
+    fn with_host_file(self) -> Result<Self, Failure> {
+        let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
+        let file = file.map_err(|it| Failure::new(Code::ConfigFile, it.to_string()))?;
+        let pinned = self.ca_cert.is_some() || self.ca_fingerprint.is_some();
+        let pin = file.ca_fingerprint.first().and_then(|text| text.parse().ok());
+        Ok(Self {
+            coordinator_host: self.coordinator_host.or(file.coordinator_host.into_iter().next()),
+            ca_cert: self.ca_cert.or(file.ca_cert.filter(|_| !pinned)),
+            ca_fingerprint: self.ca_fingerprint.or(pin.filter(|_| !pinned)),
+            ..self
+        })
+    }
+
+    /// What flags and variables leave open, from the profile. One that nobody has named gives way
+    /// to a state directory, and to a coordinator that is not its own.
+    fn with_profile(self) -> Result<(Self, FromProfile), Failure> {
+        let (file, named) = match (self.profile.clone(), default_profile()) {
+            (Some(file), _) => (file, true),
+            (None, Some(file)) => (file, false),
+            (None, None) => return Ok((self, FromProfile::NoHome)),
+        };
+        if !named && self.state.is_given() {
+            let there = file.exists();
+            let left_out = FromProfile::LeftOut(file.clone(), "--state-dir");
+            return Ok((self, if there { left_out } else { FromProfile::Missing(file) }));
+        }
+        let Some(profile) = Profile::load(&file)? else {
+            return match named {
+                true => Err(profile::failed(&file, "it is not there")),
+                false => Ok((self, FromProfile::Missing(file))),
+            };
+        };
+        let same = |given: &str| {
+            let own = profile.coordinator_host.as_deref();
+            own.is_none_or(|own| {
+                given == own || api_address_of(given).ok() == api_address_of(own).ok()
+            })
+        };
+        if !named && !self.coordinator_host.as_deref().is_none_or(same) {
+            return Ok((self, FromProfile::LeftOut(file, "--coordinator-host")));
+        }
+        // One says who asks, the other with what: neither goes with the other's.
+        let given = self.password_file.is_some() || self.api_key_file.is_some();
+        let other_user = self.user.is_some() && self.user != profile.user;
+        let (password_file, api_key_file) = match (given, other_user) {
+            (true, _) => (self.password_file, self.api_key_file),
+            (false, true) => (None, None),
+            (false, false) => (profile.password_file, profile.api_key_file),
+        };
+        let pinned = self.ca_cert.is_some() || self.ca_fingerprint.is_some();
+        let this = Self {
+            coordinator_host: self.coordinator_host.or(profile.coordinator_host),
+            user: self.user.or(profile.user),
+            password_file,
+            api_key_file,
+            ca_cert: self.ca_cert.or(profile.ca_cert.filter(|_| !pinned)),
+            ca_fingerprint: self.ca_fingerprint.or(profile.ca_fingerprint.filter(|_| !pinned)),
+            ..self
+        };
+        Ok((this, FromProfile::Used(file)))
+    }
+}
+
+/// An API answer in the words of the command line.
+pub fn api_failure(error: ClientError) -> Failure {
+    let ClientError::Refused { status, ref code, ref message, .. } = error else {
+        return error.into();
+    };
+    let own = match status {
+        401 => Code::ApiUnauthenticated,
+        403 if code == "root.unauthorized.rbac" => Code::ApiForbidden,
+        _ => Code::ApiRefused,
+    };
+    Failure::new(own, format!("{message} ({code})"))
+}
+
+fn invalid(message: impl Into<String>, fix: &'static str) -> Failure {
+    Failure::new(Code::ConfigInvalid, message).with_fix(fix)
+}
+
+fn api_address(
+    given: Option<&str>,
+    known: Option<&KnownHost>,
+) -> Result<CoordinatorAddress, Failure> {
+    let Some(text) = given else {
+        let first = known.and_then(|host| host.coordinators.first());
+        let first = first.map(|address| address.clone().with_port(API_PORT));
+        return first.ok_or_else(|| {
+            invalid(
+                "no coordinator is named, and nothing here says which it is",
+                "Add --coordinator-host HOST, or write a profile with 'ece-agent login HOST'.",
+            )
+        });
+    };
+    api_address_of(text)
+}
+
+/// Where the API is, by what a person says.
+pub fn api_address_of(text: &str) -> Result<CoordinatorAddress, Failure> {
+    let address: CoordinatorAddress = text.parse().map_err(|error| {
+        let shown = cut(text, LONGEST_TOLD);
+        invalid(format!("{shown:?} is no coordinator: {error}"), "Give a name or an address.")
+    })?;
+    // What has no port of its own gets the one for hosts, which is not the one meant here.
+    Ok(if address.port() == HOSTS_PORT { address.with_port(API_PORT) } else { address })
+}
+
+pub fn pins(
+    ca_cert: Option<PathBuf>,
+    ca_fingerprint: Option<Fingerprint>,
+    known: Option<&KnownHost>,
+) -> Result<Vec<Fingerprint>, Failure> {
+    if let Some(file) = ca_cert {
+        let unreadable = |reason: String| {
+            Failure::new(Code::TrustCaUnreadable, format!("{}: {reason}", file.display()))
+        };
+        let pem = files::read_limited(&file, MAX_FILE)
+            .map_err(|error| unreadable(error.to_string()))?
+            .ok_or_else(|| unreadable("it is not there".into()))?;
+        let pin = fingerprint_of_pem(&pem).map_err(|error| unreadable(error.to_string()))?;
+        return Ok(vec![pin]);
+    }
+    match (ca_fingerprint, known) {
+        (Some(pin), _) => Ok(vec![pin]),
+        (None, Some(host)) if !host.pins.is_empty() => Ok(host.pins.clone()),
+        (None, _) => {
+            let message = "nothing says which coordinator is the right one: give --ca-fingerprint or --ca-cert";
+            Err(Failure::new(Code::TrustNoPin, message))
+        }
+    }
+}
+
+fn unreadable(file: &Path, reason: &str) -> Failure {
+    invalid(
+        format!("the password cannot be read from {}: {reason}", file.display()),
+        "Give a file that holds the password with --password-file; '-' asks for it.",
+    )
+}
+
+/// The password that a file holds, without the end of its line; '-' is standard input, and a
+/// terminal is asked without showing what is typed.
+pub fn read_password(file: &Path) -> Result<Secret, Failure> {
+    let content = match file == Path::new("-") {
+        true => read_standard_input("password: ", MAX_FILE).map(Some),
+        false => reexec::read_secret(file, MAX_FILE).map(|it| it.map(zeroize::Zeroizing::new)),
+    };
+    let content = content.map_err(|error| unreadable(file, &error.to_string()))?;
+    secret_line(content).map_err(|reason| unreadable(file, reason))
+}
+
+fn read_key(file: &Path) -> Result<Secret, Failure> {
+    let unreadable = |reason: &str| {
+        let message = format!("the API key cannot be read from {}: {reason}", file.display());
+        invalid(message, "Make a new one with 'ece-agent login HOST' or 'ece-agent apikey create'.")
+    };
+    let content = reexec::read_secret(file, MAX_FILE).map_err(|it| unreadable(&it.to_string()))?;
+    secret_line(content.map(zeroize::Zeroizing::new)).map_err(unreadable)
+}
+
+fn secret_line(content: Option<zeroize::Zeroizing<Vec<u8>>>) -> Result<Secret, &'static str> {
+    let content = content.ok_or("it is not there")?;
+    let text = std::str::from_utf8(&content).map_err(|_| "it is not text")?;
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
+/// The credentials of a user, and who that is and by which file.
+fn credentials(
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    own: Option<&KnownHost>,
+    state: &StateDir,
+) -> Result<(ApiCredentials, String), Failure> {
+    let user = user.unwrap_or_else(|| ADMIN.to_owned());
+    let who = |file: &Path| format!("as {user} with the password in {}", file.display());
+    if let Some(file) = password_file {
+        let (password, who) = (read_password(&file)?, who(&file));
+        return Ok((ApiCredentials::Password { user, password }, who));
+    }
+    let Some(host) = own.filter(|host| host.first_host && user == ADMIN) else {
+        let message = format!("there is no password for {user} here");
+        let fix = "Give a file that holds it with --password-file, or write a profile with 'ece-agent login HOST'.";
+        return Err(invalid(message, fix));
+    };
+    let file = host.storage_path.join("bootstrap-state/bootstrap-secrets.json");
+    let password = SecretsFile::open(&host.storage_path, other_owner(state))
+        .map_err(|error| unreadable(&file, &error.to_string()))?
+        .ok_or_else(|| unreadable(&file, "it is not there"))?
+        .get("adminconsole_root_password")
+        .ok_or_else(|| unreadable(&file, "it is damaged"))?;
+    let who = who(&file);
+    Ok((ApiCredentials::Password { user, password }, who))
+}

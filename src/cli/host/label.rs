@@ -1,0 +1,60 @@
+use serde_json::json;
+
+use super::{ALLOCATORS, OneArguments, percent_encoded};
+use crate::{
+    cli::output::Output,
+    client::HttpVerb,
+    model::{Code, Failure},
+};
+
+#[derive(clap::Args)]
+pub struct LabelArguments {
+    #[command(flatten)]
+    one: OneArguments,
+    /// KEY=VALUE gives a label, KEY- takes it away; without any the labels are shown
+    #[arg(value_name = "LABEL", allow_hyphen_values = false)]
+    labels: Vec<String>,
+}
+
+enum Change<'a> {
+    Give(&'a str, &'a str),
+    Take(&'a str),
+}
+
+pub fn label(arguments: LabelArguments, output: Output) -> Result<(), Failure> {
+    let changes =
+        arguments.labels.iter().map(|text| change(text)).collect::<Result<Vec<_>, _>>()?;
+    let access = arguments.one.access.open()?;
+    let all = format!("{ALLOCATORS}/{}/metadata", arguments.one.runner);
+    for change in changes {
+        match change {
+            Change::Give(key, value) => {
+                let path = format!("{all}/{}", percent_encoded(key));
+                access.call(HttpVerb::Put, &path, Some(&json!({ "value": value })))?
+            }
+            Change::Take(key) => {
+                access.call(HttpVerb::Delete, &format!("{all}/{}", percent_encoded(key)), None)?
+            }
+        };
+    }
+    let labels = access.call(HttpVerb::Get, &all, None)?;
+    if output.is_json() {
+        output.json(&labels);
+        return Ok(());
+    }
+    let rows = labels.as_array().into_iter().flatten().map(|item| {
+        let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
+        [text("key"), text("value")]
+    });
+    output.table(["LABEL", "VALUE"], rows);
+    Ok(())
+}
+
+fn change(text: &str) -> Result<Change<'_>, Failure> {
+    match (text.split_once('='), text.strip_suffix('-')) {
+        (Some((key, value)), _) if !key.is_empty() => Ok(Change::Give(key, value)),
+        (None, Some(key)) if !key.is_empty() => Ok(Change::Take(key)),
+        _ => Err(Failure::new(Code::ConfigInvalid, format!("{text:?} is no label"))
+            .with_fix("Write KEY=VALUE to give a label, and KEY- to take it away.")),
+    }
+}

@@ -1,0 +1,94 @@
+//! `ece-agent logs`: the journal of the service, or the file of a daemon in the background.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Seek, SeekFrom},
+    process::Command,
+    thread::sleep,
+    time::Duration,
+};
+
+use super::{StateDirArgument, install::runs_as_service, output::Output};
+use crate::{
+    agent::load_identity,
+    model::{Code, Exit, Failure},
+};
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes of a log's end in which its last lines are looked for.
+const TAIL: u64 = 8 << 20;
+
+#[derive(clap::Args)]
+pub struct LogsArguments {
+    #[command(flatten)]
+    state: StateDirArgument,
+    /// Go on with what is logged from now on
+    #[arg(short, long)]
+    follow: bool,
+    /// So many of the last lines
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "NUMBER")]
+    lines: usize,
+}
+
+pub fn logs(arguments: LogsArguments, output: Output) -> Result<Exit, Failure> {
+    let state = arguments.state.state_dir();
+    if runs_as_service(&state) {
+        return journal(arguments.lines, arguments.follow);
+    }
+    let path = state.log();
+    let failed =
+        |error: io::Error| Failure::new(Code::LogsNotHere, format!("{}: {error}", path.display()));
+    let mut file = match File::open(&path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let dir = state.path().display();
+            return Err(match load_identity(&state)? {
+                None => {
+                    Failure::new(Code::InstallNotDone, format!("no host is installed in {dir}"))
+                }
+                Some(_) => {
+                    Failure::new(Code::LogsNotHere, format!("there is no agent.log in {dir}"))
+                }
+            });
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let length = file.get_ref().metadata().map_err(failed)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(failed)?;
+    let mut lines = std::collections::VecDeque::new();
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        lines.push_back(std::mem::take(&mut line));
+        if lines.len() > arguments.lines {
+            lines.pop_front();
+        }
+    }
+    let show = |line: &[u8]| output.verbatim(String::from_utf8_lossy(line).trim_end_matches('\n'));
+    lines.iter().for_each(|line| show(line));
+    if !arguments.follow {
+        return Ok(Exit::Success);
+    }
+    loop {
+        // A line that is being written is shown when it ends.
+        match file.read_until(b'\n', &mut line).map_err(failed)? {
+            _ if line.ends_with(b"\n") => show(&std::mem::take(&mut line)),
+            _ => sleep(PAUSE),
+        }
+    }
+}
+
+fn journal(lines: usize, follow: bool) -> Result<Exit, Failure> {
+    let mut command = Command::new("journalctl");
+    command.args(["--unit", "ece-agent", "--no-pager", "--lines", &lines.to_string()]);
+    if follow {
+        command.arg("--follow");
+    }
+    match command.status() {
+        Ok(status) if status.success() => Ok(Exit::Success),
+        // Whoever reads it has ended it.
+        Ok(status) if status.code().is_none() => Ok(Exit::Success),
+        Ok(status) => Err(Failure::new(Code::LogsNotHere, format!("journalctl: {status}"))),
+        Err(error) => Err(Failure::new(Code::LogsNotHere, format!("journalctl: {error}"))),
+    }
+}

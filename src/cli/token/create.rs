@@ -1,0 +1,182 @@
+use serde_json::json;
+
+use crate::{
+    cli::{
+        access::AccessArguments,
+        duration::seconds,
+        handed_out::{OutputArgument, SecretFile},
+        output::Output,
+        shell_word,
+    },
+    coordinator::API_PORT,
+    model::{CoordinatorAddress, Failure, HOSTS_PORT, RoleSet, Secret},
+    rt::Timestamp,
+    token::{Claims, UnverifiedToken},
+    wire::{downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
+};
+
+#[derive(clap::Args)]
+pub struct CreateArguments {
+    /// Roles that the token allows, separated by commas; none without it
+    #[arg(long, default_value = "", value_name = "ROLES")]
+    roles: RoleSet,
+    /// Make a token that does not expire
+    #[arg(long)]
+    persistent: bool,
+    /// How long the token is good for, in seconds or as 10m, 1h, 7d [default: 1h]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        conflicts_with = "persistent",
+        value_parser = seconds,
+        allow_negative_numbers = true
+    )]
+    validity: Option<i64>,
+    /// How many hosts it lets in at most
+    #[arg(long, value_name = "NUMBER")]
+    max_uses: Option<i64>,
+    /// A host that came with it may be replaced with it once it is gone
+    #[arg(long)]
+    allow_replace: bool,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    #[command(flatten)]
+    output: OutputArgument,
+    #[command(flatten)]
+    access: AccessArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What joins a host with a new token.
+struct Commands {
+    plain: String,
+    /// `None` if the coordinator serves no program.
+    with_curl: Option<String>,
+}
+
+pub fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+    let access = arguments.access.open()?;
+    let file = arguments.output.file()?;
+    let request = EnrollmentTokenRequest {
+        persistent: arguments.persistent,
+        roles: Some(arguments.roles.iter().map(|role| role.name().to_owned()).collect()),
+        validity_in_seconds: arguments.validity,
+        max_uses: arguments.max_uses,
+        description: arguments.description,
+        allow_replace: arguments.allow_replace,
+    };
+    let (token, served) = access.told(async {
+        let reply = access.client.create_token(&request).await?;
+        // A coordinator that serves no program is older, and no reason to lose the token.
+        Ok((Secret::new(reply.token), access.client.downloads().await.ok()))
+    })?;
+    let claims = UnverifiedToken::parse(token.expose())?.claims().clone();
+    if let Some(file) = &file {
+        file.write(&token)?;
+    }
+    let at = &access.coordinator;
+    let commands = Commands {
+        plain: join_command(at, &token, &arguments.roles, file.as_ref()),
+        with_curl: served.map(|served| {
+            join_with_curl(at, &served.public_key_pin, &token, &arguments.roles, file.as_ref())
+        }),
+    };
+    show(output, &token, &claims, &commands, file.as_ref());
+    Ok(())
+}
+
+fn show(
+    output: Output,
+    token: &Secret,
+    claims: &Claims,
+    commands: &Commands,
+    file: Option<&SecretFile>,
+) {
+    let expiry = claims.expires_at.map(Timestamp::rfc3339);
+    if output.is_json() {
+        return output.json(&json!({
+            "token": file.is_none().then(|| token.expose()),
+            "file": file.map(SecretFile::path),
+            "token_id": claims.id,
+            "roles": claims.roles,
+            "expires_at": expiry,
+            "join_command": commands.plain,
+            "join_command_with_curl": commands.with_curl,
+        }));
+    }
+    if file.is_none() {
+        output.verbatim(token.expose());
+    }
+    if !output.is_read_by_a_person() {
+        return;
+    }
+    let expiry = match expiry {
+        Some(expiry) if !claims.is_persistent() => expiry,
+        _ => "never; good until it is revoked".into(),
+    };
+    output.lines(["", &format!("token id  {}", claims.id), &format!("expires   {expiry}")]);
+    if let Some(file) = file {
+        output.line(&format!("in        {}", file.path().display()));
+        output.lines(["", "Copy the file to the same place on a new host, and run there:"]);
+        return output.verbatim(&commands.plain);
+    }
+    if let Some(with_curl) = &commands.with_curl {
+        output.lines(["", "On a new host that has curl and nothing else:"]);
+        with_curl.lines().for_each(|line| output.verbatim(line));
+    }
+    output.lines(["", "On a new host that has ece-agent:"]);
+    output.verbatim(&commands.plain);
+}
+
+/// The flag for these roles, with a blank before it.
+fn roles_flag(roles: &RoleSet) -> String {
+    match roles.is_empty() {
+        true => String::new(),
+        false => format!(" --roles \"{roles}\""),
+    }
+}
+
+fn name_of(file: &SecretFile) -> String {
+    shell_word(&file.path().to_string_lossy())
+}
+
+/// Fetches the installer from the coordinator whose key is `pin`, and runs it only if it is that
+/// one. The token goes through standard input, or is in a file that is brought there.
+fn join_with_curl(
+    coordinator: &CoordinatorAddress,
+    pin: &str,
+    token: &Secret,
+    roles: &RoleSet,
+    file: Option<&SecretFile>,
+) -> String {
+    let url = coordinator.with_port(API_PORT).base_url();
+    let roles = roles_flag(roles);
+    let token = match file {
+        Some(file) => name_of(file),
+        None => format!("- <<'TOKEN'\n{}\nTOKEN", token.expose()),
+    };
+    format!(
+        "script=$(curl -fsSk --pinnedpubkey '{pin}' {url}{JOIN_SCRIPT_PATH}) && sh -c \"$script\" join{roles} --roles-token-file {token}"
+    )
+}
+
+fn join_command(
+    coordinator: &CoordinatorAddress,
+    token: &Secret,
+    roles: &RoleSet,
+    file: Option<&SecretFile>,
+) -> String {
+    let host = match coordinator.port() {
+        HOSTS_PORT => coordinator.host().to_owned(),
+        _ => coordinator.to_string(),
+    };
+    let roles = roles_flag(roles);
+    let token = match file {
+        Some(file) => format!("--roles-token-file {}", name_of(file)),
+        None => format!("--roles-token '{}'", token.expose()),
+    };
+    format!("ece-agent install --coordinator-host {host} {token}{roles}")
+}
