@@ -12,6 +12,7 @@ use crate::{
     coordinator::{CoordinatorConfig, Listeners, LocalAccess, METRICS_PORT, SealError, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
+    preflight::taken_port,
     rt::{Clock, ShutdownTrigger},
     store::{SharedStore, SqliteStore, StoreError},
     wire::hosts::SecretText,
@@ -44,8 +45,8 @@ impl LocalCoordinator {
     ) -> Result<Self, Failure> {
         let listeners =
             Listeners::bind(only_address(identity.host_ip)).map_err(|(address, error)| {
-                let message = format!("{address} cannot be listened on: {error}");
-                Failure::new(Code::PreflightPort, message)
+                let (message, fix) = taken_port(address, &error);
+                Failure::new(Code::PreflightPort, message).with_fix(fix)
             })?;
         let store = open_store(state)?;
         let (stop, shutdown) = ShutdownTrigger::new();

@@ -26,6 +26,7 @@ use crate::{
 };
 
 pub use coordinator::{Reach, Step, reach};
+pub use ports::taken_port;
 
 /// What the checks look at.
 pub struct Context<'a> {

@@ -1,10 +1,14 @@
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     ops::RangeInclusive,
 };
 
 use super::{Context, Outcome, Severity};
-use crate::model::{Code, Role};
+use crate::{
+    model::{Code, Role},
+    rt::port_holder,
+};
 
 const COORDINATOR_PORTS: [u16; 3] = [12343, 12400, 12443];
 
@@ -24,8 +28,9 @@ pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
         for port in COORDINATOR_PORTS {
             let address = SocketAddr::new(address, port);
             if let Err(error) = TcpListener::bind(address) {
-                let found = format!("{address} cannot be listened on: {error}");
-                return Some(Outcome::of(Code::PreflightPort, Severity::Error, found, ""));
+                let (found, fix) = taken_port(address, &error);
+                let outcome = Outcome::of(Code::PreflightPort, Severity::Error, found, "");
+                return Some(outcome.with_fix(fix));
             }
         }
     }
@@ -46,6 +51,24 @@ pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
     };
     let free = taken.is_empty();
     Some(Outcome::judge(Code::PreflightPort, free, Severity::Warning, found, ""))
+}
+
+/// What is said of a port that cannot be had: who has it, and what to do about it.
+pub fn taken_port(address: SocketAddr, error: &io::Error) -> (String, String) {
+    let found = format!("{address} cannot be listened on: {error}");
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return (found, Code::PreflightPort.fix().to_owned());
+    }
+    let own_address = "or give this host an address of its own with --host-ip.";
+    match port_holder(address.port()) {
+        Some(holder) => (
+            format!("{found}; {holder} listens on port {}", address.port()),
+            format!("Stop {holder}, {own_address}"),
+        ),
+        None => {
+            (found, format!("Stop the other program ('ss -ltnp' names it to root), {own_address}"))
+        }
+    }
 }
 
 fn is_kept(context: &Context<'_>, port: u16) -> bool {

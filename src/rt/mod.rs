@@ -7,6 +7,7 @@ pub mod disk;
 pub mod files;
 mod lock;
 mod net;
+mod port_holder;
 pub mod reexec;
 mod shutdown;
 pub mod terminal;
@@ -19,4 +20,5 @@ pub use lock::{FileLock, LockHeld};
 pub use net::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED, notice_dead_peers,
 };
+pub use port_holder::port_holder;
 pub use shutdown::{Shutdown, ShutdownTrigger};

@@ -29,6 +29,9 @@ pub struct RunnerInfo {
     /// What the kernel of the machine that is connected calls its boot. Not part of ECE's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
+    /// Whether nothing new is to be placed on it. Not part of ECE's API.
+    #[serde(default)]
+    pub maintenance_mode: bool,
     /// Machines with a copy of this host's key, which are kept apart. Not part of ECE's API.
     pub clones: Vec<RunnerClone>,
     /// What is not as it should be with the host. Not part of ECE's API.

@@ -73,12 +73,14 @@ fn port_12400_redirects_to_the_api() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn a_taken_port_is_named_with_the_process_that_has_it() {
     let host = Cluster::prepare();
     let _taken = std::net::TcpListener::bind((host.first.address.as_str(), 12400)).unwrap();
     let finished = Finished::of(&mut host.first.install_command(&[]));
     let finished = finished.refused(11, "preflight.port_in_use");
     assert!(finished.stderr.contains(&format!("{}:12400", host.first.address)));
+    let holder = format!("(process {}), or give this host", std::process::id());
+    assert!(finished.stderr.contains(&holder), "{finished:?}");
 }
 
 #[test]
@@ -128,4 +130,16 @@ fn elsewhere_than_on_a_terminal_secrets_are_not_printed() {
     for name in ["adminconsole_root_password", "allocator_only_token"] {
         assert!(!log.contains(&cluster.secret(name)), "{name} is in {log}");
     }
+}
+
+#[test]
+fn the_quick_start_ends_at_once_with_the_one_error_that_matters() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 12343));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/quickstart");
+    let mut command = std::process::Command::new(script);
+    let told = Finished::of(command.arg("--once")).expect(1).stderr;
+    let errors: Vec<&str> = told.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{told}");
+    assert!(errors[0].contains("127.0.0.1:12343") && errors[0].contains("port_in_use"), "{told}");
+    drop(taken);
 }

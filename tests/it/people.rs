@@ -152,11 +152,16 @@ fn operators_see_and_change_hosts_by_the_command_line_from_a_profile_with_a_key(
     assert!(listed.contains(&host.address) && listed.starts_with("RUNNER ID"), "{listed}");
     let found = call(&["host", "list", "--query", "roles.role_name:coordinator", "--json"]).json();
     assert_eq!(found["runners"].as_array().unwrap().len(), 1);
+    let told = call(&["host", "list", "--query", "role_name:coordinator"]);
+    let told = told.refused(14, "api.refused").stderr;
+    assert!(told.contains("did you mean \"roles.role_name\"?"), "{told}");
     call(&["host", "roles", &host.address, "allocator,proxy"]).expect(0);
     assert!(call(&["host", "show", &host.address]).expect(0).stdout.contains("allocator,proxy"));
     call(&["host", "maintenance", &host.address, "on"]).expect(0);
     assert_eq!(cluster.allocator(&host.address).unwrap()["status"]["maintenance_mode"], true);
     assert!(within(Duration::from_secs(3), || host.status_json()["maintenance"] == true));
+    let in_maintenance = ["host", "list", "--query", "maintenance_mode:true", "--json"];
+    assert_eq!(call(&in_maintenance).json()["runners"][0]["runner_id"], host.address);
     call(&["host", "maintenance", &host.address, "off"]).expect(0);
     call(&["host", "delete", &host.address]).refused(14, "api.refused");
     host.stop();

@@ -50,8 +50,8 @@ pub enum HostVerb {
 #[derive(clap::Args)]
 pub struct ListArguments {
     /// Only those that this query finds, in Lucene's syntax. Fields are runner_id, zone, host_ip,
-    /// public_hostname, region, connected, healthy, roles.role_name, build_info.version and
-    /// tags.NAME
+    /// public_hostname, region, connected, healthy, maintenance_mode, roles.role_name,
+    /// build_info.version and tags.NAME
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
     #[command(flatten)]

@@ -152,7 +152,10 @@ fn in_words(claims: &Claims, now: Timestamp) -> Vec<String> {
         format!("token id      {}", claims.id),
         format!(
             "roles         {}",
-            listed(claims.roles.clone(), "none: the host gets roles later")
+            match claims.roles.is_empty() {
+                true => "none: the host gets roles later".to_owned(),
+                false => cut(&claims.roles.join(","), LONGEST_VALUE),
+            }
         ),
         format!("validity      {validity}"),
         format!(

@@ -2,10 +2,13 @@
 //!
 //! - `dsl` reads the query objects of `_search`, `query_string` the text of `q`; `bounds` says how
 //!   much they may ask for.
+//! - `fields` tells those of a text that there is no such field; queries of tools may name what only
+//!   other versions have.
 //! - A [`Document`] gives the values of its fields by their dotted names.
 
 mod bounds;
 mod dsl;
+mod fields;
 mod order;
 mod pattern;
 mod query_string;
@@ -13,6 +16,7 @@ mod query_string;
 use std::{borrow::Cow, cmp::Ordering};
 
 pub use dsl::{SearchRequest, query_from_json};
+pub use fields::Fields;
 pub use order::{Order, page};
 pub use pattern::Pattern;
 pub use query_string::query_from_text;

@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 
 use super::{
     listing::{Listing, Page},
-    shown::AllocatorView,
+    shown::{ALLOCATOR_FIELDS, AllocatorView},
 };
 use crate::{
     coordinator::{
@@ -81,6 +81,7 @@ pub async fn list(
     Query(given): Query<ListParameters>,
 ) -> Result<Listed, ApiError> {
     let listing = Listing::from_parameters(
+        &ALLOCATOR_FIELDS,
         given.q.as_deref(),
         given.sort.as_deref(),
         given.from.as_deref(),

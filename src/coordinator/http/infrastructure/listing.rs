@@ -2,7 +2,7 @@
 
 use crate::coordinator::{
     http::{error::ApiError, extract::OptionalBody},
-    search::{BadQuery, Order, Query, SearchRequest, query_from_json, query_from_text},
+    search::{BadQuery, Fields, Order, Query, SearchRequest, query_from_json, query_from_text},
 };
 use axum::http::StatusCode;
 
@@ -27,8 +27,10 @@ impl Listing {
         self.query.clauses() + self.order.keys() + SHOWN
     }
 
-    /// As parameters of a `GET` say it; an empty one says nothing.
+    /// As parameters of a `GET` say it; an empty one says nothing. People write them: what is not
+    /// among `fields` is a slip.
     pub fn from_parameters(
+        fields: &Fields,
         q: Option<&str>,
         sort: Option<&str>,
         from: Option<&str>,
@@ -50,7 +52,9 @@ impl Listing {
             }
         };
         Ok(Self {
-            query: query_from_text(q.unwrap_or_default(), false).map_err(bad("q"))?,
+            query: query_from_text(q.unwrap_or_default(), false)
+                .and_then(|query| query.of_known_fields(fields))
+                .map_err(bad("q"))?,
             order: Order::from_text(sort.unwrap_or_default()).map_err(bad("sort"))?,
             page: Page { from: number("from", from, 0)?, size: number("size", size, usize::MAX)? },
         })

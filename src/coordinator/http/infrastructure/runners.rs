@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 
 use super::{
     listing::{Listing, Page},
-    shown::RunnerView,
+    shown::{RUNNER_FIELDS, RunnerView},
 };
 use crate::{
     coordinator::{
@@ -69,7 +69,7 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(given): Query<ListParameters>,
 ) -> Result<Listed, ApiError> {
-    let listing = Listing::from_parameters(given.q.as_deref(), None, None, None)?;
+    let listing = Listing::from_parameters(&RUNNER_FIELDS, given.q.as_deref(), None, None, None)?;
     let looks = listing.looks();
     listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
 }
