@@ -2,7 +2,11 @@ use std::{sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::AbortHandle,
+    time::Instant,
+};
 
 use super::output::Output;
 use crate::{
@@ -10,12 +14,17 @@ use crate::{
     model::Failure,
 };
 
+/// As shells say it of what SIGINT has ended.
+const INTERRUPTED: i32 = 130;
+
 /// Tells how an installation goes: a spinner on a terminal, plain lines elsewhere, events with
 /// `--json`.
 pub struct Reporter {
     output: Output,
     bar: Option<ProgressBar>,
     started: Mutex<Instant>,
+    /// Clears the terminal when the work is interrupted.
+    interrupt: Option<AbortHandle>,
     /// When it stops to wait.
     deadline: Instant,
     /// The code of what is being waited for, as it was told last.
@@ -39,14 +48,19 @@ impl Reporter {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
+        let interrupt = bar.clone().map(|bar| tokio::spawn(clear_when_interrupted(bar, output)));
+        let interrupt = interrupt.map(|task| task.abort_handle());
         let (started, told) = (Mutex::new(Instant::now()), Mutex::default());
-        Self { output, bar, started, deadline, told, warned: Mutex::default() }
+        Self { output, bar, started, interrupt, deadline, told, warned: Mutex::default() }
     }
 
     /// Nothing more to tell.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        if let Some(interrupt) = &self.interrupt {
+            interrupt.abort();
         }
         for (failure, times) in self.warned.lock().expect("no panic while held").drain(..) {
             if times > 1 {
@@ -103,6 +117,15 @@ impl Progress for Reporter {
             *told = Some(reason.code().to_owned());
             self.aside(|| self.output.waiting(reason, Some(seconds_until(self.deadline))));
         }
+    }
+}
+
+async fn clear_when_interrupted(bar: ProgressBar, output: Output) {
+    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
+    if interrupt.recv().await.is_some() {
+        bar.finish_and_clear();
+        output.note("interrupted; the same command goes on from here");
+        std::process::exit(INTERRUPTED);
     }
 }
 

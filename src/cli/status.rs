@@ -35,7 +35,16 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
     run_to_end(async {
         if arguments.wait {
             let deadline = Instant::now() + Duration::from_secs(arguments.timeout.into());
-            let waited = until_connected(&state, deadline, || None).await;
+            let mut told = None;
+            let tell = |reason: &Failure| {
+                let is_new = told.as_deref() != Some(reason.code());
+                if is_new && !output.is_json() {
+                    told = Some(reason.code().to_owned());
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    output.waiting(reason, Some(left.as_secs()));
+                }
+            };
+            let waited = until_connected(&state, deadline, || None, tell).await;
             show(output, &state, running(&state).await?)?;
             return waited.map(|_| Exit::Success);
         }

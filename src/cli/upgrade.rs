@@ -152,7 +152,7 @@ impl Upgrade {
     async fn until_healthy(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + self.timeout;
         if self.before.as_ref().is_some_and(|status| status.connected) {
-            return until_connected(&self.state, deadline, || None).await.map(|_| ());
+            return until_connected(&self.state, deadline, || None, |_| ()).await.map(|_| ());
         }
         while running(&self.state).await?.is_none() {
             if Instant::now() >= deadline {

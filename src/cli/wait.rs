@@ -10,18 +10,19 @@ use crate::{
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits until the daemon says that it is connected. `gone` tells why a daemon that does not
-/// answer never will.
+/// Waits until the daemon says that it is connected, and tells `on_wait` of what it is waiting for
+/// meanwhile. `gone` tells why a daemon that does not answer never will.
 pub async fn until_connected(
     state: &StateDir,
     deadline: Instant,
     mut gone: impl FnMut() -> Option<Failure>,
+    mut on_wait: impl FnMut(&Failure),
 ) -> Result<Status, Failure> {
     let mut last = None;
     let waiting = async {
         loop {
             if let Ok(client) = StatusClient::connect(state).await
-                && let Some(outcome) = follow(client, &mut last).await
+                && let Some(outcome) = follow(client, &mut last, &mut on_wait).await
             {
                 return outcome;
             }
@@ -41,13 +42,19 @@ pub async fn until_connected(
 async fn follow(
     client: StatusClient,
     last: &mut Option<Status>,
+    on_wait: &mut impl FnMut(&Failure),
 ) -> Option<Result<Status, Failure>> {
     let mut watch = client.watch().await.ok()?;
     while let Some(status) = watch.next().await.ok()? {
         match (status.state, &status.problem) {
             (AgentState::Connected, _) => return Some(Ok(status)),
             (AgentState::Refused, Some(problem)) => return Some(Err(problem.clone().into())),
-            _ => *last = Some(status),
+            (_, problem) => {
+                if let Some(problem) = problem {
+                    on_wait(&problem.clone().into());
+                }
+                *last = Some(status);
+            }
         }
     }
     None

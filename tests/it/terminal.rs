@@ -168,6 +168,34 @@ fn waiting_says_for_what_and_how_long_still_and_leaves_no_spinner_behind() {
     let (code, shown) = on(100, &install);
     assert_eq!(code, 12, "{shown}");
     assert!(shown.contains("waiting") && shown.contains("s still"), "{shown}");
-    let last = shown.trim_end().lines().last().unwrap();
-    assert!(last.trim_start().starts_with("fix: ") || !last.contains("at most"), "{shown:?}");
+    let nothing_left = |shown: &str| {
+        let last = shown.rsplit("\u{1b}[2K").next().unwrap();
+        assert!(!last.contains("s at most"), "{shown:?}");
+    };
+    nothing_left(&shown);
+    // Nor when it is interrupted.
+    let mut install =
+        host.install_command(&["--force", "--coordinator-host", &cluster.first.address]);
+    install.args(["--roles-token", &token, "--wait-for-coordinator", "60"]);
+    let mut terminal = Terminal::start(100, &install);
+    terminal.sees("s still");
+    terminal.types("\u{3}");
+    let (code, shown) = terminal.end();
+    assert!(code == 130 && shown.contains("interrupted; the same command goes on"), "{shown}");
+    nothing_left(&shown);
+}
+
+#[test]
+fn a_status_that_waits_says_for_what_and_for_how_long_still() {
+    let mut cluster = Cluster::start();
+    let mut host = cluster.joined(2, "proxy");
+    cluster.first.stop();
+    host.stop();
+    host.run();
+    let told = host.status(&["--wait", "--timeout", "2"]).expect(15);
+    assert!(told.stderr.contains("waiting: ") && told.stderr.contains(" s still ["), "{told:?}");
+    assert_eq!(told.stderr.matches("waiting: ").count(), 1, "{told:?}");
+    assert!(
+        host.status(&["--json", "--wait", "--timeout", "1"]).expect(15).stdout.lines().count() == 2
+    );
 }

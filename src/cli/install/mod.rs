@@ -122,11 +122,12 @@ impl Installation {
         let log = self.bootstrap_log(&reporter)?;
         let status = match status.connected || self.options.no_wait {
             true => status,
-            false => until_connected(state, deadline, || None).await?,
+            false => until_connected(state, deadline, || None, |it| reporter.waiting(it)).await?,
         };
         if let Some(log) = &log {
             log.success();
         }
+        reporter.end();
         self.closing().already_running(&status);
         Ok(Exit::Success)
     }
@@ -221,9 +222,10 @@ impl Installation {
             return Ok(Exit::Success);
         }
         reporter.started(Step::Connected);
-        let status = until_connected(&self.options.state_dir, deadline, gone)
-            .await
-            .inspect_err(|failure| tell_log(log, failure))?;
+        let status =
+            until_connected(&self.options.state_dir, deadline, gone, |it| reporter.waiting(it))
+                .await
+                .inspect_err(|failure| tell_log(log, failure))?;
         self.finish(&status, installed, reporter, log);
         Ok(Exit::Success)
     }
