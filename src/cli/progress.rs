@@ -170,3 +170,19 @@ impl Progress for Silent {
     fn warning(&self, _failure: &Failure) {}
     fn waiting(&self, _reason: &Failure) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::output::Style, *};
+    use crate::model::Code;
+
+    #[test]
+    fn a_warning_that_comes_again_is_counted_and_told_once() {
+        let reporter = Reporter::new(Output { style: Style::Text }, Instant::now());
+        let warning = |text: &str| reporter.warning(&Failure::new(Code::PreflightSwap, text));
+        ["one", "other", "one", "one"].into_iter().for_each(warning);
+        let told: Vec<usize> =
+            reporter.warned.lock().expect("no panic").iter().map(|(_, times)| *times).collect();
+        assert_eq!(told, [3, 1]);
+    }
+}

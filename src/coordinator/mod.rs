@@ -20,6 +20,7 @@ mod metrics;
 mod own_changes;
 mod owners;
 mod pace;
+mod passages;
 mod passwords;
 mod quiet;
 mod records;

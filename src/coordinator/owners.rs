@@ -1,13 +1,15 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::mpsc;
 
 use super::{
     liveness::{Liveness, Transition},
-    records::{OwnerRecord, create, put, readable},
+    passages::Passages,
+    records::{OwnerRecord, Passage, PassagesRecord, create, put, readable},
 };
 use crate::{
     model::{RunnerId, SessionId},
+    rt::Clock,
     store::{CommitError, Op, Record, SharedStore, StoreError},
 };
 
@@ -20,6 +22,10 @@ pub struct Owners {
     store: SharedStore,
     coordinator: RunnerId,
     written: HashMap<RunnerId, Written>,
+    passages: Arc<Passages>,
+    /// Of the records of when hosts came and went.
+    passage_versions: HashMap<RunnerId, u64>,
+    clock: Clock,
 }
 
 /// A host's record in the store, and whose session it stands for.
@@ -34,6 +40,7 @@ impl Owners {
         store: SharedStore,
         coordinator: RunnerId,
         liveness: &Liveness,
+        clock: Clock,
     ) -> Result<Self, StoreError> {
         let mut written = HashMap::new();
         for record in store.list(&OwnerRecord::root()).await? {
@@ -45,7 +52,17 @@ impl Owners {
             let kept = Written { session: owner.session, version: record.version };
             written.insert(owner.runner_id, kept);
         }
-        Ok(Self { store, coordinator, written })
+        let passages = liveness.passages.clone();
+        let mut passage_versions = HashMap::new();
+        for record in store.list(&PassagesRecord::root()).await? {
+            let Some(known) = readable::<PassagesRecord>(&record)? else {
+                forget(&store, record).await?;
+                continue;
+            };
+            passage_versions.insert(known.runner_id.clone(), record.version);
+            passages.set(known.runner_id, known.passages);
+        }
+        Ok(Self { store, coordinator, written, passages, passage_versions, clock })
     }
 
     /// Writes until nobody reports any more.
@@ -88,8 +105,27 @@ impl Owners {
         &mut self,
         latest: HashMap<RunnerId, Option<SessionId>>,
     ) -> Result<(), StoreError> {
-        let ops: Vec<Op> =
-            latest.iter().filter_map(|(runner, session)| self.op(runner, *session)).collect();
+        let mut ops: Vec<Op> = Vec::new();
+        let mut changed = Vec::new();
+        let mut removed = self.passages.take_removed();
+        let at = self.clock.now();
+        for (runner, session) in &latest {
+            let Some(op) = self.op(runner, *session) else { continue };
+            ops.push(op);
+            let passage = Passage { at, connected: session.is_some() };
+            // One that was removed takes its record with it.
+            let is_gone = session.is_none() && removed.contains(runner);
+            if let Some(after) = self.passages.after(runner, passage).filter(|_| !is_gone) {
+                removed.remove(runner);
+                ops.push(self.passages_op(runner, &after));
+                changed.push((runner.clone(), after));
+            }
+        }
+        removed.retain(|runner| self.passage_versions.contains_key(runner));
+        ops.extend(removed.iter().map(|runner| Op::Delete {
+            path: PassagesRecord::path(runner),
+            version: self.passage_versions[runner],
+        }));
         if ops.is_empty() {
             return Ok(());
         }
@@ -102,12 +138,23 @@ impl Owners {
                         kept.session = session;
                     }
                 }
+                for (runner, after) in changed {
+                    self.passages.set(runner, after);
+                }
+                removed.iter().for_each(|runner| self.passages.removed(runner));
                 return Ok(());
             }
             Err(CommitError::Store(error)) => return Err(error),
             Err(CommitError::Conflict { path, .. }) => {
                 return Err(StoreError::Failed(format!("somebody else writes {path}")));
             }
+        }
+        for (runner, after) in changed {
+            *self.passage_versions.entry(runner.clone()).or_default() += 1;
+            self.passages.set(runner, after);
+        }
+        for runner in &removed {
+            self.passage_versions.remove(runner);
         }
         for (runner, session) in latest {
             match session {
@@ -121,6 +168,15 @@ impl Owners {
             }
         }
         Ok(())
+    }
+
+    fn passages_op(&self, runner: &RunnerId, after: &[Passage]) -> Op {
+        let path = PassagesRecord::path(runner);
+        let record = PassagesRecord { runner_id: runner.clone(), passages: after.to_vec() };
+        match self.passage_versions.get(runner) {
+            None => create(path, &record),
+            Some(version) => put(path, &record, *version),
+        }
     }
 
     fn op(&self, runner: &RunnerId, session: Option<SessionId>) -> Option<Op> {
@@ -155,8 +211,6 @@ async fn forget(store: &SharedStore, record: Record) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use uuid::Uuid;
 
     use super::*;
@@ -177,7 +231,9 @@ mod tests {
     async fn owner_after(batches: &[&[Transition]]) -> Option<SessionId> {
         let store: SharedStore = Arc::new(MemoryStore::new());
         let coordinator = "10.0.0.1".parse().expect("an id");
-        let mut owners = Owners { store: store.clone(), coordinator, written: HashMap::new() };
+        let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+        let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+        let mut owners = owners.await.expect("loaded");
         for batch in batches {
             let latest = owners.latest(batch.iter().cloned());
             owners.write(latest).await.expect("written");
@@ -194,12 +250,48 @@ mod tests {
         store.commit(vec![op]).await.expect("committed");
         let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
         let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-        let mut owners = Owners::load(store.clone(), coordinator, &liveness).await.expect("loaded");
+        let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+        let mut owners = owners.await.expect("loaded");
         assert!(!liveness.is_connected(&runner()));
         let latest = owners.latest([began(1)].into_iter());
         owners.write(latest).await.expect("written");
         let record = store.get(&OwnerRecord::path(&runner())).await.expect("read");
         assert!(decode::<OwnerRecord>(&record.expect("there")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn when_a_host_came_and_went_outlives_the_coordinator_and_goes_with_the_host() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        let liveness = || Liveness::new(crate::rt::ShutdownTrigger::new().1);
+        let loaded = async |liveness: &Liveness| {
+            let coordinator = "10.0.0.1".parse().expect("an id");
+            Owners::load(store.clone(), coordinator, liveness, Clock::system()).await
+        };
+        let connected = |liveness: &Liveness| {
+            let passages = liveness.passages.of(&runner()).into_iter();
+            passages.map(|it| it.connected).collect::<Vec<_>>()
+        };
+        let before = liveness();
+        let mut owners = loaded(&before).await.expect("loaded");
+        for batch in [[began(1)], [began(2)], [ended(2)], [began(3)], [ended(3)]] {
+            let latest = owners.latest(batch.into_iter());
+            owners.write(latest).await.expect("written");
+        }
+        assert_eq!(connected(&before), [true, false, true, false]);
+        let after = liveness();
+        let mut owners = loaded(&after).await.expect("loaded");
+        assert_eq!(connected(&after), [true, false, true, false]);
+        after.passages.removed(&runner());
+        owners.write(HashMap::new()).await.expect("written");
+        let latest = owners.latest([began(4)].into_iter());
+        owners.write(latest).await.expect("written");
+        assert_eq!(connected(&after), [true]);
+        let listed = store.list(&PassagesRecord::root()).await.expect("listed");
+        assert_eq!(listed.len(), 1);
+        after.passages.removed(&runner());
+        let latest = owners.latest([ended(4)].into_iter());
+        owners.write(latest).await.expect("written");
+        assert_eq!(store.list(&PassagesRecord::root()).await.expect("listed").len(), 0);
     }
 
     #[tokio::test]

@@ -116,7 +116,9 @@ impl CoordinatorConfig {
         let watch = self.store.watch();
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
         let transitions = liveness.transitions();
-        let owners = Owners::load(self.store.clone(), self.runner_id.clone(), &liveness).await?;
+        let owners =
+            Owners::load(self.store.clone(), self.runner_id.clone(), &liveness, self.clock.clone())
+                .await?;
         let registry = Arc::new(Registry::load(&self.store, liveness.clone()).await?);
         let own_address = self.addresses.first().cloned().ok_or(StartError::NoCluster)?;
         let pace = Arc::new(Pace::new());

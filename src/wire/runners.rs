@@ -34,9 +34,25 @@ pub struct RunnerInfo {
     pub maintenance_mode: bool,
     /// Machines with a copy of this host's key, which are kept apart. Not part of ECE's API.
     pub clones: Vec<RunnerClone>,
+    /// RFC 3339: since when a host that was connected is not. Not part of ECE's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_at: Option<String>,
+    /// When it was lost and came back lately, the latest last; only of one host that is shown. Not
+    /// part of ECE's API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<RunnerPassage>,
     /// What is not as it should be with the host. Not part of ECE's API.
     #[serde(default)]
     pub problems: Vec<RunnerProblem>,
+}
+
+/// A host came, or went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunnerPassage {
+    /// RFC 3339.
+    pub at: String,
+    /// Whether it was connected from then on.
+    pub connected: bool,
 }
 
 /// Something that an operator should know of a host.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Cluster, Finished, within};
+use crate::support::{Cluster, Finished, agent, within};
 
 const A_MOMENT: Duration = Duration::from_secs(3);
 const UNTIL_LOST: Duration = Duration::from_secs(15);
@@ -156,4 +156,32 @@ fn a_second_daemon_on_the_same_state_is_refused() {
     let mut command = crate::support::agent(["run", "--state-dir"]);
     Finished::of(command.arg(&host.state)).refused(1, "state.in_use");
     assert!(cluster.is_connected(&host.address));
+}
+
+#[test]
+fn since_when_a_host_is_lost_is_shown_and_outlives_the_coordinator() {
+    let mut cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    let list = |cluster: &Cluster| {
+        let list = ["host", "list", "--query", "connected:false", "--state-dir"];
+        Finished::of(agent(list).arg(&cluster.first.state)).expect(0).stdout
+    };
+    assert!(cluster.runner(&host.address).get("lost_at").is_none());
+    host.stop();
+    let lost = || cluster.runner(&host.address)["lost_at"].as_str().map(str::to_owned);
+    assert!(within(Duration::from_secs(5), || lost().is_some()));
+    let at = lost().unwrap();
+    assert!(list(&cluster).contains(&format!("no, since {at}")), "{}", list(&cluster));
+    cluster.first.stop();
+    cluster.first.run();
+    cluster.first.wait_connected();
+    assert_eq!(cluster.runner(&host.address)["lost_at"], at);
+    host.run();
+    host.wait_connected();
+    let came = || cluster.runner(&host.address)["passages"].as_array().unwrap().len() == 3;
+    assert!(within(Duration::from_secs(5), came), "{:#}", cluster.runner(&host.address));
+    assert!(cluster.runner(&host.address).get("lost_at").is_none());
+    let show = ["host", "show", &host.address, "--state-dir"];
+    let shown = Finished::of(agent(show).arg(&cluster.first.state)).expect(0).stdout;
+    assert!(shown.contains(&format!("lost        {at}")), "{shown}");
 }

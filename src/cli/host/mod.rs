@@ -152,6 +152,13 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     for code in joined["overridden_checks"].as_array().into_iter().flatten() {
         lines.push(format!("overridden  {}", text(code)));
     }
+    if runner["maintenance_mode"] == true {
+        lines.push("maintenance on: nothing new is placed here".into());
+    }
+    for passage in runner["passages"].as_array().into_iter().flatten() {
+        let what = if passage["connected"] == true { "came" } else { "lost" };
+        lines.push(format!("{what:<11} {}", text(&passage["at"])));
+    }
     for problem in runner["problems"].as_array().into_iter().flatten() {
         lines.push(format!(
             "problem     {} [{}]",

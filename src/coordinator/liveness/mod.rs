@@ -21,6 +21,7 @@ pub use rivals::{Challenge, Holder, Rival};
 pub use states::HostState;
 
 use crate::{
+    coordinator::passages::Passages,
     model::{KeyId, Role, RunnerId, SessionId},
     rt::Shutdown,
     wire::hosts::RoleHealth,
@@ -45,6 +46,8 @@ pub struct Liveness {
     hosts: Mutex<Hosts>,
     polls: AtomicU64,
     transitions: Mutex<Option<mpsc::UnboundedSender<Transition>>>,
+    /// When hosts were lost and came back.
+    pub passages: Arc<Passages>,
     shutdown: Shutdown,
 }
 
@@ -91,6 +94,7 @@ impl Liveness {
             hosts: Mutex::default(),
             polls: AtomicU64::new(1),
             transitions: Mutex::new(None),
+            passages: Arc::default(),
             shutdown,
         }
     }
@@ -182,6 +186,7 @@ impl Liveness {
     /// The host with this key was removed. Another one may have its name by now.
     pub fn removed(&self, runner: &RunnerId, key: KeyId) {
         self.end_if(runner, |presence| presence.source.is_none_or(|source| source.key == key));
+        self.passages.removed(runner);
     }
 
     /// Whoever holds this poll is no member any more.

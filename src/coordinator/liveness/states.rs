@@ -14,6 +14,8 @@ const AT_A_TIME: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct HostState {
     pub connected: bool,
+    /// Since when it is not, if it has been.
+    pub lost_at: Option<Timestamp>,
     unhealthy: Vec<Role>,
     /// What the kernel of the host's machine calls its boot.
     pub boot_id: Option<Uuid>,
@@ -37,6 +39,7 @@ impl Presence {
         let unhealthy = self.health.iter().filter(|(_, health)| !health.healthy);
         HostState {
             connected: true,
+            lost_at: None,
             unhealthy: unhealthy.map(|(role, _)| *role).collect(),
             boot_id: self.source.and_then(|source| source.boot_id),
             rivals: self.rivals.as_mut().map(|it| it.known(now).to_vec()).unwrap_or_default(),
@@ -46,8 +49,13 @@ impl Presence {
 
 impl Liveness {
     pub fn state(&self, host: &HostRecord, now: Timestamp) -> HostState {
-        let mut hosts = self.lock();
-        hosts.get_mut(&host.runner_id).map(|it| it.state(now)).unwrap_or_default()
+        let state = self.lock().get_mut(&host.runner_id).map(|it| it.state(now));
+        state.unwrap_or_else(|| self.state_of_lost(host))
+    }
+
+    fn state_of_lost(&self, host: &HostRecord) -> HostState {
+        let lost_at = self.passages.lost_at(&host.runner_id, host.joined.at);
+        HostState { lost_at, ..HostState::default() }
     }
 
     /// The states of these hosts, in the same order.
@@ -56,7 +64,8 @@ impl Liveness {
         for some in of.chunks(AT_A_TIME) {
             let mut hosts = self.lock();
             states.extend(some.iter().map(|host| {
-                hosts.get_mut(&host.runner_id).map(|it| it.state(now)).unwrap_or_default()
+                let state = hosts.get_mut(&host.runner_id).map(|it| it.state(now));
+                state.unwrap_or_else(|| self.state_of_lost(host))
             }));
         }
         states

@@ -7,6 +7,7 @@ mod audit;
 mod cluster;
 mod document;
 mod host;
+mod passages;
 mod token;
 mod user;
 
@@ -20,6 +21,7 @@ pub use audit::{Actor, AuditPlace, AuditRecord};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
 pub use document::Document;
 pub use host::{AllocatorConfig, HostRecord, Joined, KeyRecord, OwnerRecord};
+pub use passages::{Passage, PassagesRecord};
 pub use token::{Revocation, TokenRecord, UseRecord};
 pub use user::{UserRecord, UserRole};
 

@@ -17,7 +17,7 @@ use crate::{
             extract::{Body, OptionalBody, Path, Query},
             listed::{Listed, listed_hosts},
         },
-        records::HostRecord,
+        records::{HostRecord, Passage},
         search::{self, SearchRequest},
         services::{
             removal::remove_runner,
@@ -28,7 +28,7 @@ use crate::{
     wire::{
         EmptyResponse, FailedReply,
         allocators::ModelVersionIndexSynchronizationResults,
-        runners::{RunnerInfo, RunnerOverview, RunnerRolesInfo},
+        runners::{RunnerInfo, RunnerOverview, RunnerPassage, RunnerRolesInfo},
     },
 };
 
@@ -112,7 +112,16 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<RunnerInfo>, ApiError> {
     let host = the_runner(&app, &id)?;
-    Ok(Json(RunnerView(&app.now(host)).info()))
+    let (runner, joined) = (host.runner_id.clone(), host.joined.at);
+    let mut info = RunnerView(&app.now(host)).info();
+    let passages = app.liveness.passages.of(&runner).into_iter();
+    // What was before is another host's that had its name.
+    info.passages = passages.filter(|it| it.at >= joined).map(passage_shown).collect();
+    Ok(Json(info))
+}
+
+fn passage_shown(passage: Passage) -> RunnerPassage {
+    RunnerPassage { at: passage.at.rfc3339(), connected: passage.connected }
 }
 
 /// Remove a host that is not connected

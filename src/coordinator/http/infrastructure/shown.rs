@@ -200,6 +200,8 @@ impl RunnerView<'_> {
             },
             boot_id: state.boot_id.map(|id| id.to_string()),
             maintenance_mode: host.allocator.maintenance_since.is_some(),
+            lost_at: state.lost_at.map(Timestamp::rfc3339),
+            passages: Vec::new(),
             clones: state.rivals.iter().map(clone_shown).collect(),
             problems: problem.iter().map(|code| problem_shown(*code)).collect(),
         }
