@@ -294,9 +294,14 @@ fn a_token_goes_alone_to_a_program_and_privately_into_a_file() {
     call(&["revoke", &id[..8]]).expect(0);
     assert!(!call(&["list"]).expect(0).stdout.contains(id));
     call(&["revoke", &id[..8]]).refused(14, "api.refused");
-    for bad in ["/dev/null", "/nonexistent/token", home.path().to_str().unwrap()] {
+    // Never a device of this machine here: what goes wrong would replace it.
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink("/nonexistent", &link).unwrap();
+    let dir = home.path().to_str().unwrap();
+    for bad in [link.to_str().unwrap(), "/nonexistent/token", dir] {
         call(&["create", "-o", bad]).refused(1, "output.not_written");
     }
+    assert!(link.is_symlink());
     for bad in ["1w", "0", "-5"] {
         call(&["create", "--validity", bad]).expect(3);
     }
@@ -306,9 +311,14 @@ fn a_token_goes_alone_to_a_program_and_privately_into_a_file() {
 fn who_closes_the_output_has_enough_and_what_cannot_be_written_has_failed() {
     let program = agent_path().display();
     let run = |line: &str| Finished::of(Command::new("bash").args(["-c", line]));
-    let closed = run(&format!("set -o pipefail; '{program}' explain | head -n 1"));
-    assert_eq!((closed.code, closed.stderr.as_str()), (0, ""), "{closed:?}");
-    assert_eq!(closed.stdout.lines().count(), 1);
+    let head = run(&format!("set -o pipefail; '{program}' explain | head -n 1"));
+    assert_eq!((head.code, head.stderr.as_str(), head.stdout.lines().count()), (0, "", 1));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut deaf = agent(["explain"]);
+    let deaf = deaf.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let deaf = deaf.wait_with_output().unwrap();
+    assert_eq!((deaf.status.code(), deaf.stderr.len()), (Some(0), 0), "{deaf:?}");
     let full = run(&format!("'{program}' explain > /dev/full"));
     assert_eq!(full.code, 1, "{full:?}");
     assert!(full.stderr.contains("error: the output cannot be written"), "{full:?}");
