@@ -31,7 +31,7 @@ fn a_token_is_read_from_standard_input_and_explained_in_words() {
         Finished::with_input(&mut agent(["token", "inspect", "-"]), &format!("{EPHEMERAL_2017}\n"));
     let text = finished.expect(0).stdout;
     assert!(text.contains("expired at 2017-05-01T13:43:33.000Z"), "{text}");
-    assert!(text.contains("proxy, allocator"), "{text}");
+    assert!(text.contains("proxy,allocator"), "{text}");
 }
 
 #[test]
