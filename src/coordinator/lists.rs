@@ -26,13 +26,14 @@ pub enum ListError {
 pub struct Lists {
     slot: Arc<Semaphore>,
     waiting: Arc<Waiting>,
+    unsent: Arc<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting(Mutex<HashMap<String, usize>>);
 
-/// One request's place among those that wait; dropping it gives it back.
-struct Place {
+/// One request's place among those that wait, or are being answered; dropping it gives it back.
+pub struct Place {
     waiting: Arc<Waiting>,
     user: String,
 }
@@ -64,11 +65,16 @@ impl Drop for Place {
 
 impl Default for Lists {
     fn default() -> Self {
-        Self { slot: Arc::new(Semaphore::new(1)), waiting: Arc::default() }
+        Self { slot: Arc::new(Semaphore::new(1)), waiting: Arc::default(), unsent: Arc::default() }
     }
 }
 
 impl Lists {
+    /// A place for a long list of `user`'s that is being sent.
+    pub fn unsent(&self, user: &str) -> Option<Place> {
+        self.unsent.place(user)
+    }
+
     /// Does `work` for `user`, which looks at about `looks` values.
     pub async fn make<T: Send + 'static>(
         &self,

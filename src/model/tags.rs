@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 const MAX_TAGS: usize = 64;
 const MAX_LENGTH: usize = 256;
+const MAX_BYTES: usize = 4096;
 
 /// Free-form labels of a host, `key:value`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub enum InvalidTag {
     Form(String),
     #[error("there are more than {MAX_TAGS} tags")]
     TooMany,
+    #[error("all tags together have more than {MAX_BYTES} bytes")]
+    TooLong,
     #[error("a key or value is longer than {MAX_LENGTH} bytes or holds a control character")]
     Text,
 }
@@ -30,7 +33,11 @@ impl Tags {
         if !self.0.iter().all(|(key, value)| fits(key) && fits(value)) {
             return Err(InvalidTag::Text);
         }
-        Ok(())
+        let bytes: usize = self.0.iter().map(|(key, value)| key.len() + value.len()).sum();
+        match bytes {
+            0..=MAX_BYTES => Ok(()),
+            _ => Err(InvalidTag::TooLong),
+        }
     }
 }
 

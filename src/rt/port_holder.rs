@@ -20,7 +20,10 @@ pub fn port_holder(port: u16) -> Option<String> {
     if sockets.is_empty() {
         return None;
     }
-    let processes = fs::read_dir("/proc").ok()?.flatten().take(MOST);
+    // Beside processes by their numbers there is 'self', which says less.
+    let is_number =
+        |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    let processes = fs::read_dir("/proc").ok()?.flatten().filter(is_number).take(MOST);
     let holds = |process: &Path| {
         let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         open.filter_map(|it| fs::read_link(it.path()).ok())

@@ -1,12 +1,18 @@
 //! Replies that look at everything there is.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     http::header,
     response::{IntoResponse, Response},
 };
+use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 
 use super::{
@@ -15,15 +21,61 @@ use super::{
 };
 use crate::coordinator::{
     app::{App, HostNow},
-    lists::ListError,
+    lists::{ListError, Place},
 };
 
-/// A reply whose JSON was written where it was made: that of many hosts takes a while.
-pub struct Listed(Bytes);
+/// A reply whose JSON was written where it was made: that of many hosts takes a while. A long one
+/// keeps its user's place until it is sent, so that lists that nobody reads do not pile up.
+pub struct Listed {
+    json: Bytes,
+    unsent: Option<Place>,
+}
+
+/// Bytes that are handed on at a time, and from which on a reply is a long one.
+const PART: usize = 64 * 1024;
+
+impl Listed {
+    pub fn of<P: Permission>(
+        app: &App,
+        permit: &Permit<P>,
+        json: Vec<u8>,
+    ) -> Result<Self, ApiError> {
+        let unsent = match json.len() > PART {
+            true => Some(app.lists.unsent(&permit.user.name).ok_or(ApiError::TooManyLists)?),
+            false => None,
+        };
+        Ok(Self { json: json.into(), unsent })
+    }
+}
 
 impl IntoResponse for Listed {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, "application/json")], self.0).into_response()
+        let headers = [(header::CONTENT_TYPE, "application/json")];
+        match self.unsent {
+            None => (headers, self.json).into_response(),
+            Some(_) => (headers, Body::new(self)).into_response(),
+        }
+    }
+}
+
+impl hyper::body::Body for Listed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let length = self.json.len().min(PART);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(self.json.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.json.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.json.len() as u64)
     }
 }
 
@@ -45,7 +97,7 @@ pub async fn listed<P: Permission, T: Serialize>(
 ) -> Result<Listed, ApiError> {
     let json = app.lists.make(&permit.user.name, looks, move || serde_json::to_vec(&make()));
     let json = json.await?.map_err(|_| ApiError::Internal)?;
-    Ok(Listed(json.into()))
+    Listed::of(app, permit, json)
 }
 
 /// The same of all hosts, as they are when it is made; of each about `looks` values are looked at.
@@ -57,7 +109,7 @@ pub async fn listed_hosts<P: Permission, T: Serialize>(
 ) -> Result<Listed, ApiError> {
     let json = of_hosts(app, permit, looks, |hosts| serde_json::to_vec(&make(hosts)));
     let json = json.await?.map_err(|_| ApiError::Internal)?;
-    Ok(Listed(json.into()))
+    Listed::of(app, permit, json)
 }
 
 /// What `work` finds in all hosts, as they are when it is done.

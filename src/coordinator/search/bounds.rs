@@ -1,6 +1,8 @@
 //! How much one request may ask for: each clause is held against every document.
 
-use super::{BadQuery, Pattern, Query, Range};
+use std::cell::Cell;
+
+use super::{BadQuery, Pattern, Query, Range, Value};
 
 /// Clauses of a query. A word counts as one, and a wildcard as one for each [`PIECES`] of it.
 pub const MOST_CLAUSES: usize = 256;
@@ -18,6 +20,56 @@ pub const MOST_SORT_KEYS: usize = 8;
 
 /// Fields that a simple query string is looked for in.
 pub const MOST_FIELDS: usize = 16;
+
+/// What one search may cost, in bytes that are compared: some tenths of a second.
+const MOST_EFFORT: usize = 64_000_000;
+
+/// What it costs to look a field up.
+const LOOK: usize = 16;
+
+/// What a search has left to spend. Whoever asks for too much is told so, and holds nobody up.
+pub struct Effort(Cell<usize>);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(Cell::new(MOST_EFFORT))
+    }
+}
+
+impl Effort {
+    #[cfg(test)]
+    pub(super) fn of(effort: usize) -> Self {
+        Self(Cell::new(effort))
+    }
+
+    /// Nothing is found any more.
+    pub fn is_used_up(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    /// Whether there was so much left.
+    fn spend(&self, effort: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(effort));
+        !self.is_used_up()
+    }
+
+    pub(super) fn look(&self) -> bool {
+        self.spend(LOOK)
+    }
+
+    pub(super) fn compare(&self, value: &Value<'_>, pattern: &Pattern) -> bool {
+        let bytes = match value {
+            Value::Text(text) => text.len() + 1,
+            Value::Number(_) | Value::Flag(_) => LOOK,
+        };
+        let times = match pattern {
+            Pattern::Exact(_) | Pattern::Prefix(_) => 1,
+            Pattern::Wildcard(pieces) => pieces.len(),
+            Pattern::Words(words, _) => words.len() + 1,
+        };
+        self.spend(bytes * times)
+    }
+}
 
 pub(super) fn too_many_clauses() -> BadQuery {
     BadQuery::new("the whole", format!("it has more than {MOST_CLAUSES} clauses and words"))
@@ -42,6 +94,19 @@ impl Query {
             Query::Is(_, Pattern::Words(words, _)) => words.len().max(1),
             Query::Is(_, Pattern::Wildcard(pieces)) => 1 + pieces.len() / PIECES,
             _ => 1,
+        }
+    }
+
+    /// Whether it looks at few short values, whatever they are.
+    pub fn is_simple(&self) -> bool {
+        let short = |field: &str| !field.starts_with("metadata") && !field.starts_with("tags");
+        match self {
+            Query::All | Query::None => true,
+            Query::Not(inner) => inner.is_simple(),
+            Query::And(all) | Query::Some(_, all) => all.iter().all(Query::is_simple),
+            Query::Exists(field) | Query::Range(field, _) => short(field),
+            Query::Is(Some(field), Pattern::Exact(_) | Pattern::Prefix(_)) => short(field),
+            Query::Is(..) => false,
         }
     }
 

@@ -15,6 +15,7 @@ mod query_string;
 
 use std::{borrow::Cow, cmp::Ordering};
 
+pub use bounds::Effort;
 pub use dsl::{SearchRequest, query_from_json};
 pub use fields::Fields;
 pub use order::{Order, page};
@@ -85,28 +86,36 @@ pub struct Range {
 }
 
 impl Query {
-    pub fn matches(&self, document: &dyn Document) -> bool {
+    /// Whether it finds the document, as long as there is effort left.
+    pub fn matches(&self, document: &dyn Document, effort: &Effort) -> bool {
+        if effort.is_used_up() {
+            return false;
+        }
         match self {
             Query::All => true,
             Query::None => false,
-            Query::Not(inner) => !inner.matches(document),
-            Query::And(all) => all.iter().all(|query| query.matches(document)),
+            Query::Not(inner) => !inner.matches(document, effort),
+            Query::And(all) => all.iter().all(|query| query.matches(document, effort)),
             Query::Some(least, any) => {
-                any.iter().filter(|query| query.matches(document)).take(*least).count() >= *least
+                let found = any.iter().filter(|query| query.matches(document, effort));
+                found.take(*least).count() >= *least
             }
-            Query::Exists(field) => !document.values(field).is_empty(),
-            Query::Is(Some(field), pattern) => {
-                document.values(field).iter().any(|value| pattern.matches(value))
+            Query::Exists(field) => effort.look() && !document.values(field).is_empty(),
+            Query::Is(Some(field), pattern) => has(document, field, pattern, effort),
+            Query::Is(None, pattern) => {
+                document.text_fields().iter().any(|field| has(document, field, pattern, effort))
             }
-            Query::Is(None, pattern) => document
-                .text_fields()
-                .iter()
-                .any(|field| document.values(field).iter().any(|value| pattern.matches(value))),
             Query::Range(field, range) => {
-                document.values(field).iter().any(|value| range.holds(value))
+                effort.look() && document.values(field).iter().any(|value| range.holds(value))
             }
         }
     }
+}
+
+/// Whether a value of this field is like this.
+fn has(document: &dyn Document, field: &str, pattern: &Pattern, effort: &Effort) -> bool {
+    let is_like = |value: &Value<'_>| effort.compare(value, pattern) && pattern.matches(value);
+    effort.look() && document.values(field).iter().any(is_like)
 }
 
 impl Value<'_> {

@@ -40,7 +40,7 @@ const HOSTS: [Host; 3] = [
 ];
 
 fn found(query: &Query) -> Vec<usize> {
-    (0..HOSTS.len()).filter(|index| query.matches(&HOSTS[*index])).collect()
+    (0..HOSTS.len()).filter(|index| query.matches(&HOSTS[*index], &Effort::default())).collect()
 }
 
 fn by_text(text: &str) -> Vec<usize> {

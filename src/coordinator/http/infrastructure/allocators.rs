@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    listing::{Listing, Page},
+    listing::{Listing, TooMuch, found_hosts},
     shown::{ALLOCATOR_FIELDS, AllocatorView},
 };
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{OptionalBody, Path, Query},
-            listed::{Listed, listed_hosts},
+            listed::Listed,
         },
         records::HostRecord,
-        search::{self, SearchRequest},
+        search::SearchRequest,
         services::removal::remove_allocator,
     },
     model::{Role, RunnerId},
@@ -52,16 +52,14 @@ pub fn the_allocator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     found.ok_or_else(|| ApiError::NoSuchAllocator(id.to_owned()))
 }
 
-fn overview(hosts: &[HostNow], listing: &Listing) -> AllocatorOverview {
+fn overview(hosts: &[HostNow], listing: &Listing) -> Result<AllocatorOverview, TooMuch> {
     let all = hosts.iter().filter(|host| host.record.has(Role::Allocator)).map(AllocatorView);
-    let found = all.filter(|it| listing.query.matches(it)).collect();
-    let Page { from, size } = listing.page;
     let mut zones: BTreeMap<String, Vec<AllocatorInfo>> = BTreeMap::new();
-    for it in search::page(found, &listing.order, from, size) {
+    for it in listing.found(all)? {
         zones.entry(it.0.record.facts.zone.to_string()).or_default().push(it.info());
     }
     let zone = |(zone_id, allocators)| AllocatorZoneInfo { zone_id, allocators };
-    AllocatorOverview { zones: zones.into_iter().map(zone).collect() }
+    Ok(AllocatorOverview { zones: zones.into_iter().map(zone).collect() })
 }
 
 /// List the allocators, by zone
@@ -87,8 +85,7 @@ pub async fn list(
         given.from.as_deref(),
         given.size.as_deref(),
     )?;
-    let looks = listing.looks();
-    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
+    found_hosts(&app, &permit, listing, overview).await
 }
 
 /// Search the allocators
@@ -108,8 +105,7 @@ pub async fn search_all(
     body: Result<OptionalBody<SearchRequest>, ApiError>,
 ) -> Result<Listed, ApiError> {
     let listing = Listing::from_body("allocators.search_failed", body)?;
-    let looks = listing.looks();
-    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
+    found_hosts(&app, &permit, listing, overview).await
 }
 
 /// Show an allocator

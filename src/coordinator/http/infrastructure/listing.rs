@@ -1,8 +1,21 @@
 //! Which part of a list is asked for.
 
+use std::sync::Arc;
+
+use serde::Serialize;
+
 use crate::coordinator::{
-    http::{error::ApiError, extract::OptionalBody},
-    search::{BadQuery, Fields, Order, Query, SearchRequest, query_from_json, query_from_text},
+    app::{App, HostNow},
+    http::{
+        auth::{Permission, Permit},
+        error::ApiError,
+        extract::OptionalBody,
+        listed::{Listed, of_hosts},
+    },
+    search::{
+        BadQuery, Document, Effort, Fields, Order, Query, SearchRequest, page, query_from_json,
+        query_from_text,
+    },
 };
 use axum::http::StatusCode;
 
@@ -10,7 +23,13 @@ pub struct Listing {
     pub query: Query,
     pub order: Order,
     pub page: Page,
+    /// The operation's code for what cannot be asked for; `None` for a parameter.
+    code: Option<&'static str>,
 }
+
+/// The search has asked for too much.
+#[derive(Debug)]
+pub struct TooMuch;
 
 #[derive(Clone, Copy)]
 pub struct Page {
@@ -22,9 +41,29 @@ pub struct Page {
 const SHOWN: usize = 10;
 
 impl Listing {
-    /// Values of each host that are looked at.
+    /// Values of each host that are looked at; many where it cannot be told how long they are.
     pub fn looks(&self) -> usize {
-        self.query.clauses() + self.order.keys() + SHOWN
+        const MANY: usize = 10_000;
+        let of_query = if self.query.is_simple() { self.query.clauses() } else { MANY };
+        of_query + self.order.keys() + SHOWN
+    }
+
+    /// The page of those of `all` that are found.
+    pub fn found<D: Document>(&self, all: impl Iterator<Item = D>) -> Result<Vec<D>, TooMuch> {
+        let effort = Effort::default();
+        let found = all.filter(|it| self.query.matches(it, &effort)).collect();
+        match effort.is_used_up() {
+            true => Err(TooMuch),
+            false => Ok(page(found, &self.order, self.page.from, self.page.size)),
+        }
+    }
+
+    pub fn too_much(&self) -> ApiError {
+        let reason = "it compares too much; ask for single fields, and with fewer wildcards";
+        match self.code {
+            Some(code) => ApiError::contract(StatusCode::BAD_REQUEST, code, reason),
+            None => ApiError::InvalidParameter { name: "q", reason: reason.into() },
+        }
     }
 
     /// As parameters of a `GET` say it; an empty one says nothing. People write them: what is not
@@ -57,6 +96,7 @@ impl Listing {
                 .map_err(bad("q"))?,
             order: Order::from_text(sort.unwrap_or_default()).map_err(bad("sort"))?,
             page: Page { from: number("from", from, 0)?, size: number("size", size, usize::MAX)? },
+            code: None,
         })
     }
 
@@ -85,6 +125,23 @@ impl Listing {
                 from: number(request.from, 0, "from")?,
                 size: number(size, usize::MAX, "size")?,
             },
+            code: Some(code),
         })
     }
+}
+
+/// The reply that `make` makes of the hosts that are found.
+pub async fn found_hosts<P: Permission, T: Serialize + 'static>(
+    app: &Arc<App>,
+    permit: &Permit<P>,
+    listing: Listing,
+    make: fn(&[HostNow], &Listing) -> Result<T, TooMuch>,
+) -> Result<Listed, ApiError> {
+    let looks = listing.looks();
+    let work = move |hosts: Vec<HostNow>| {
+        let made = make(&hosts, &listing).map_err(|TooMuch| listing.too_much());
+        made.and_then(|made| serde_json::to_vec(&made).map_err(|_| ApiError::Internal))
+    };
+    let json = of_hosts(app, permit, looks, work).await??;
+    Listed::of(app, permit, json)
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    listing::{Listing, Page},
+    listing::{Listing, TooMuch, found_hosts},
     shown::{RUNNER_FIELDS, RunnerView},
 };
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
             extract::{Body, OptionalBody, Path, Query},
-            listed::{Listed, listed_hosts},
+            listed::Listed,
         },
         records::{HostRecord, Passage},
-        search::{self, SearchRequest},
+        search::SearchRequest,
         services::{
             removal::remove_runner,
             roles::{WantedRoles, set_roles},
@@ -46,11 +46,9 @@ pub fn the_runner(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     app.member(id, None).ok_or_else(|| ApiError::NoSuchRunner(id.to_owned()))
 }
 
-fn overview(hosts: &[HostNow], listing: &Listing) -> RunnerOverview {
-    let found = hosts.iter().map(RunnerView).filter(|it| listing.query.matches(it)).collect();
-    let Page { from, size } = listing.page;
-    let page = search::page(found, &listing.order, from, size);
-    RunnerOverview { runners: page.iter().map(RunnerView::info).collect() }
+fn overview(hosts: &[HostNow], listing: &Listing) -> Result<RunnerOverview, TooMuch> {
+    let page = listing.found(hosts.iter().map(RunnerView))?;
+    Ok(RunnerOverview { runners: page.iter().map(RunnerView::info).collect() })
 }
 
 /// List the hosts
@@ -70,8 +68,7 @@ pub async fn list(
     Query(given): Query<ListParameters>,
 ) -> Result<Listed, ApiError> {
     let listing = Listing::from_parameters(&RUNNER_FIELDS, given.q.as_deref(), None, None, None)?;
-    let looks = listing.looks();
-    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
+    found_hosts(&app, &permit, listing, overview).await
 }
 
 /// Search the hosts
@@ -91,8 +88,7 @@ pub async fn search_all(
     body: Result<OptionalBody<SearchRequest>, ApiError>,
 ) -> Result<Listed, ApiError> {
     let listing = Listing::from_body("runners.search_failed", body)?;
-    let looks = listing.looks();
-    listed_hosts(&app, &permit, looks, move |hosts| overview(&hosts, &listing)).await
+    found_hosts(&app, &permit, listing, overview).await
 }
 
 /// Show a host

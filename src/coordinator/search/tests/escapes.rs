@@ -17,7 +17,7 @@ impl Document for Named {
 
 fn finds(text: &str, named: &str) -> bool {
     let query = query_from_text(text, false).unwrap_or_else(|error| panic!("{text}: {error}"));
-    query.matches(&Named(named.into()))
+    query.matches(&Named(named.into()), &Effort::default())
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn what_is_escaped_stands_for_itself() {
         assert_eq!(finds(text, named), expected, "{text} {named}");
     }
     let by = |json: serde_json::Value, named: &str| {
-        query_from_json(&json).expect("a query").matches(&Named(named.into()))
+        query_from_json(&json).expect("a query").matches(&Named(named.into()), &Effort::default())
     };
     assert!(by(json!({ "term": { "id": r"a*\?" } }), r"a*\?"));
     assert!(!by(json!({ "term": { "id": "a*" } }), "ab"));

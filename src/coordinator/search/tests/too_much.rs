@@ -45,6 +45,20 @@ fn a_request_that_asks_for_too_much_is_refused_before_it_is_carried_out() {
     assert!(Order::from_text(&"a".repeat(10_000)).is_err());
 }
 
+#[test]
+fn a_search_spends_what_it_compares_and_finds_nothing_when_that_is_used_up() {
+    let long = "a".repeat(200) + "b";
+    let document = Counting { id: &long, ..Counting::default() };
+    let stars = query_from_text("*a*a*a*a*b", false).expect("a query");
+    let effort = Effort::default();
+    assert!(stars.matches(&document, &effort));
+    assert!(!effort.is_used_up());
+    let effort = Effort::of(1_000);
+    assert!(!stars.matches(&document, &effort), "each piece may meet each character");
+    assert!(effort.is_used_up());
+    assert!(!query_from_text("*", false).expect("all").matches(&document, &effort));
+}
+
 /// A document that counts how often it is asked for values, and how many it gives.
 #[derive(Default)]
 struct Counting<'a> {
@@ -95,7 +109,7 @@ proptest! {
     fn a_query_within_bounds_asks_a_document_no_more_than_its_clauses_allow(query in any_query()) {
         if let Ok(query) = query_from_json(&query) {
             let document = Counting { id: "abab", ..Default::default() };
-            query.matches(&document);
+            query.matches(&document, &Effort::default());
             prop_assert!(query.clauses() <= MOST_CLAUSES);
             prop_assert!(document.asked.get() <= query.clauses() * FIELDS.len());
         }
