@@ -40,6 +40,11 @@ pub struct ResetPasswordArguments {
     json: bool,
 }
 
+fn not_here() -> Failure {
+    let message = "this host is not the one that keeps the cluster's passwords";
+    Failure::new(Code::ApiRefused, message).with_fix("Run the command on the cluster's first host.")
+}
+
 pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
     let known = known_host(&state)?;
@@ -47,6 +52,12 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         let message = format!("no host is installed in {}", state.path().display());
         return Err(Failure::new(Code::InstallNotDone, message));
     }
+    if let Known::Host(host) = &known
+        && !host.first_host
+    {
+        return Err(not_here());
+    }
+    let not_noted = matches!(known, Known::NotNoted);
     let user = &arguments.user;
     let made_here = arguments.pwd.is_none() && arguments.password_file.is_none();
     let password = match (arguments.pwd, &arguments.password_file) {
@@ -71,6 +82,10 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
             Failure::new(Code::StateNotWritable, message)
         })?,
     };
+    // A member's daemon must not hear a password of the cluster.
+    if not_noted && file.is_none() {
+        return Err(not_here());
+    }
     let not_running =
         |error: crate::agent::StatusError| Failure::new(Code::DaemonNotRunning, error.to_string());
     let refused = run_to_end(async {

@@ -59,7 +59,8 @@ pub fn become_user(user: Owner) -> io::Result<()> {
     setuid(Uid::from_raw(user.uid))?;
     // Both are undone by a change of user.
     set_dumpable(false)?;
-    Ok(set_pdeathsig(Signal::SIGTERM)?)
+    // One that is stopped would not hear of another signal.
+    Ok(set_pdeathsig(Signal::SIGKILL)?)
 }
 
 /// What the kernel knows of this process.

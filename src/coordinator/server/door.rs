@@ -161,6 +161,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_too_many_strangers_those_of_the_source_with_most_go_first() {
+        let door = door();
+        let patient = door.admit(address(100));
+        // Four sources that come again and again.
+        let mut held = std::collections::VecDeque::new();
+        for number in 0..200u8 {
+            held.push_back(door.admit(address(number % 4)));
+            if held.len() > 16 {
+                held.pop_front();
+            }
+        }
+        assert!(!is_evicted(&patient).await);
+    }
+
+    #[tokio::test]
     async fn the_addresses_of_one_network_of_ipv6_count_as_one() {
         let door = door();
         let from = |last: u16| door.admit([0x2001, 0xdb8, 0, 0, 0, 0, 0, last].into());

@@ -158,7 +158,7 @@ impl Places {
         for group in Group::all_of(owner.as_ref(), place.address) {
             if let Some(places) = self.groups.get(&group)
                 && places.len() >= group.most(bounds)
-                && let Some(gone) = group.first_to_go(places)
+                && let Some(gone) = self.first_of(&group, places)
             {
                 joined = self.evict(&gone);
             }
@@ -176,6 +176,21 @@ impl Places {
             self.groups.entry(group).or_insert_with(|| Vec::with_capacity(1)).push(place.clone());
         }
         joined
+    }
+
+    /// Of all strangers one of the oldest goes: that of the source which has most of them, so that
+    /// those who are few get the time to say who they are.
+    fn first_of(&self, group: &Group, places: &[Arc<Place>]) -> Option<Arc<Place>> {
+        const OLDEST: usize = 16;
+        if *group != Group::Strangers {
+            return group.first_to_go(places);
+        }
+        let of_source = |place: &&Arc<Place>| {
+            let source = Group::StrangersAt(Source::of(place.address));
+            self.groups.get(&source).map_or(0, Vec::len)
+        };
+        // Of several the last is taken, which is the oldest.
+        places.iter().take(OLDEST).rev().max_by_key(of_source).cloned()
     }
 
     /// The first to go of whoever has most connections, if anybody has several.
