@@ -1,8 +1,9 @@
 //! What a host says about itself, and what the coordinator makes of it.
 
+use ece_agent::host::{LinuxMachine, Machine};
 use serde_json::json;
 
-use crate::support::Cluster;
+use crate::{roles::put_roles, support::Cluster};
 
 #[test]
 fn zone_tags_and_capacity_are_what_the_flags_say() {
@@ -43,16 +44,16 @@ fn zone_tags_and_capacity_are_what_the_flags_say() {
 fn without_flags_capacity_follows_from_memory_by_the_rule_and_changes_with_the_roles() {
     let cluster = Cluster::start();
     let host = cluster.joined(2, "allocator");
-    let allocator = cluster.allocator(&host.address).unwrap();
-    let memory = &allocator["capacity"]["memory"];
-    assert_ne!(memory["source"], "flag");
-    if memory["source"] == "physical" {
-        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
-        let total = meminfo.lines().find(|line| line.starts_with("MemTotal:")).unwrap();
-        let kib: u64 = total.split_whitespace().nth(1).unwrap().parse().unwrap();
-        let mb = kib / 1024;
-        let offered = (mb * 85 / 100).max(mb.saturating_sub(12 * 1024));
-        assert_eq!(memory["total"].as_u64(), Some(offered));
+    let machine = LinuxMachine.memory().unwrap();
+    let mb = machine.bytes >> 20;
+    // So much is kept back at most by a host that is an allocator only, and by others.
+    for (roles, kept_back) in [(["allocator"].as_slice(), 12), (&["allocator", "proxy"], 28)] {
+        put_roles(&cluster, &host.address, roles).expect(200);
+        let allocator = cluster.allocator(&host.address).unwrap();
+        let memory = &allocator["capacity"]["memory"];
+        assert_eq!(memory["source"], json!(machine.source));
+        let offered = (mb * 85 / 100).max(mb.saturating_sub(kept_back * 1024));
+        assert_eq!(memory["total"], offered, "{roles:?}");
     }
 }
 

@@ -223,6 +223,7 @@ fn acknowledged_roles_hold_when_the_coordinator_is_killed() {
     let admin = cluster.admin();
     let path = format!("/platform/infrastructure/runners/{}/roles", host.address);
     let body = |name: &str| json!({ "roles": [{ "role_name": name }] }).to_string();
+    let (mut last, mut acknowledgements) = (Value::from("allocator"), 0);
     for round in 0..rounds(8, 100) {
         let (mut acknowledged, mut asked) = (None, None);
         std::thread::scope(|scope| {
@@ -245,9 +246,10 @@ fn acknowledged_roles_hold_when_the_coordinator_is_killed() {
         cluster.first.wait_connected();
         let found = cluster.runner(&host.address)["roles"][0]["role_name"].clone();
         let possible = [acknowledged, asked].map(|name| name.map_or(Value::Null, Value::from));
-        assert!(
-            possible.contains(&found) || possible[0].is_null(),
-            "{found} is none of {possible:?}"
-        );
+        acknowledgements += usize::from(!possible[0].is_null());
+        let before_any = possible[0].is_null() && found == last;
+        assert!(possible.contains(&found) || before_any, "{found} is none of {possible:?}");
+        last = found;
     }
+    assert!(acknowledgements > 0, "no change was acknowledged before a kill");
 }

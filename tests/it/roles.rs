@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Cluster, within};
 
-fn put_roles(cluster: &Cluster, runner: &str, roles: &[&str]) -> crate::support::Reply {
+pub fn put_roles(cluster: &Cluster, runner: &str, roles: &[&str]) -> crate::support::Reply {
     let roles: Value = roles.iter().map(|role| json!({ "role_name": role })).collect();
     let path = format!("/platform/infrastructure/runners/{runner}/roles");
     cluster.api("PUT", &path, Some(json!({ "roles": roles })))

@@ -129,9 +129,11 @@ async fn a_join_acknowledged_before_a_revocation_is_answered_again_with_the_same
     assert!(matches!(other, Err(EnrolError::TokenRevoked(_))), "{other:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_who_want_the_last_use_one_gets_it() {
-    let cluster = TestCluster::start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+    let cluster = TestCluster::start_on(Arc::new(store)).await;
     let token = cluster.token("", None, Some(3)).await;
     let joins = (10..18).map(|number| {
         let (app, caller) = (cluster.app.clone(), cluster.caller(number));
@@ -182,9 +184,20 @@ async fn no_reason_is_told_before_the_signature_holds_and_the_record_must_be_of_
 async fn the_records_roles_are_the_limit() {
     let cluster = TestCluster::start().await;
     let token = cluster.token("allocator", None, None).await;
-    let beyond = join(&cluster, 7, "allocator,proxy", &token).await;
-    let Err(EnrolError::RolesExceeded { beyond, .. }) = beyond else { panic!("{beyond:?}") };
-    assert_eq!(beyond.to_string(), "proxy");
+    let refused = |answer: Result<HostRecord, EnrolError>| match answer {
+        Err(EnrolError::RolesExceeded { beyond, .. }) => beyond.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(join(&cluster, 7, "allocator,proxy", &token).await), "proxy");
+
+    // The text still says allocator, and its record no longer does.
+    let narrower = TokenRecord { roles: "proxy".parse().expect("roles"), ..token.record.clone() };
+    let path = TokenRecord::path(token.record.id);
+    let stored = cluster.app.store.get(&path).await.expect("read").expect("there");
+    let put = put(path, &narrower, stored.version);
+    let committed = cluster.app.store.commit(vec![put]).await.expect("committed");
+    cluster.app.registry.caught_up(committed).await;
+    assert_eq!(refused(join(&cluster, 7, "allocator", &token).await), "allocator");
     assert_eq!(uses(&cluster, &token).await, 0);
 }
 
