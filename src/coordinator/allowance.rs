@@ -4,52 +4,85 @@ use tokio::time::Instant;
 
 use super::generations::Generations;
 
-/// So much at once for each `K`, and so much a second after that.
+/// So much at once, and so much a second after that.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    pub at_once: f64,
+    pub per_second: f64,
+}
+
+/// What somebody has left of their rate, or owes, and since when.
+#[derive(Debug, Clone, Copy)]
+pub struct Left {
+    left: f64,
+    at: Instant,
+}
+
+impl Rate {
+    /// What those have who have used nothing.
+    pub fn all(self) -> Left {
+        Left { left: self.at_once, at: Instant::now() }
+    }
+
+    /// Takes one; how long until there is one, if there is none.
+    pub fn take(self, from: &mut Left) -> Result<(), Duration> {
+        self.refill(from);
+        if from.left < 1.0 {
+            return Err(Duration::from_secs_f64((1.0 - from.left) / self.per_second));
+        }
+        from.left -= 1.0;
+        Ok(())
+    }
+
+    /// Takes one that there is or will be; how long until it is there. Nobody gets so far into debt
+    /// that they would have to wait for longer than `longest`.
+    pub fn take_ahead(self, from: &mut Left, longest: Duration) -> Duration {
+        self.refill(from);
+        let most_debt = longest.as_secs_f64() * self.per_second;
+        from.left = (from.left - 1.0).max(-most_debt);
+        Duration::from_secs_f64((-from.left).max(0.0) / self.per_second)
+    }
+
+    fn refill(self, left: &mut Left) {
+        let now = Instant::now();
+        let refilled = now.duration_since(left.at).as_secs_f64() * self.per_second;
+        *left = Left { left: (left.left + refilled).min(self.at_once), at: now };
+    }
+}
+
+/// A rate for each `K`.
 pub struct Allowance<K> {
-    at_once: f64,
-    per_second: f64,
-    left: Mutex<Generations<K, (f64, Instant)>>,
+    rate: Rate,
+    left: Mutex<Generations<K, Left>>,
 }
 
 impl<K: Eq + Hash> Allowance<K> {
     /// Of more than `most` keys, those that were not used lately have all their room again.
     pub fn new(at_once: f64, per_second: f64, most: usize) -> Self {
-        Self { at_once, per_second, left: Mutex::new(Generations::new(most)) }
+        Self { rate: Rate { at_once, per_second }, left: Mutex::new(Generations::new(most)) }
     }
 
     /// Takes one from what `key` has left; how long until there is one, if there is none.
     pub fn take(&self, key: K) -> Result<(), Duration> {
-        let now = Instant::now();
-        let mut left = self.left.lock().expect("no panic while held");
-        let (left, at) = left.get_or_insert(key, || (self.at_once, now));
-        let refilled = now.duration_since(*at).as_secs_f64() * self.per_second;
-        *left = (*left + refilled).min(self.at_once);
-        *at = now;
-        if *left < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - *left) / self.per_second));
-        }
-        *left -= 1.0;
-        Ok(())
+        self.of(key, |rate, left| rate.take(left))
     }
 
-    /// Takes one from what `key` has left or will have; how long until it has that. Nobody gets so
-    /// far into debt that they would have to wait for longer than `longest`.
+    /// Takes one from what `key` has left or will have; how long until it has that, and at most
+    /// `longest`.
     pub fn take_ahead(&self, key: K, longest: Duration) -> Duration {
-        let now = Instant::now();
-        let mut left = self.left.lock().expect("no panic while held");
-        let (left, at) = left.get_or_insert(key, || (self.at_once, now));
-        let refilled = now.duration_since(*at).as_secs_f64() * self.per_second;
-        let most_debt = longest.as_secs_f64() * self.per_second;
-        *left = ((*left + refilled).min(self.at_once) - 1.0).max(-most_debt);
-        *at = now;
-        Duration::from_secs_f64((-*left).max(0.0) / self.per_second)
+        self.of(key, |rate, left| rate.take_ahead(left, longest))
     }
 
-    /// Whether `key` would have to wait.
-    pub fn is_used_up(&self, key: &K) -> bool {
+    /// How long `key` would have to wait for one, if there is none.
+    pub fn wait(&self, key: &K) -> Option<Duration> {
         let mut left = self.left.lock().expect("no panic while held");
-        left.get(key)
-            .is_some_and(|(left, at)| *left + at.elapsed().as_secs_f64() * self.per_second < 1.0)
+        let mut left = *left.get(key)?;
+        self.rate.take(&mut left).err()
+    }
+
+    fn of<T>(&self, key: K, take: impl FnOnce(Rate, &mut Left) -> T) -> T {
+        let mut left = self.left.lock().expect("no panic while held");
+        take(self.rate, left.get_or_insert(key, || self.rate.all()))
     }
 }
 
@@ -74,7 +107,8 @@ mod tests {
         assert_eq!(taken, 3);
         assert_eq!(allowance.take("here"), Err(Duration::from_secs(2)));
         assert_eq!(allowance.take("there"), Ok(()));
-        assert!(allowance.is_used_up(&"here") && !allowance.is_used_up(&"there"));
+        assert_eq!(allowance.wait(&"here"), Some(Duration::from_secs(2)));
+        assert_eq!((allowance.wait(&"there"), allowance.wait(&"nowhere")), (None, None));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(allowance.take("here"), Ok(()));
         assert!(allowance.take("here").is_err());

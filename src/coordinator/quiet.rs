@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use super::source::Source;
+use super::{
+    allowance::{Left, Rate},
+    source::Source,
+};
 
 /// Lines about one place that are all written;
 const FIRST: u32 = 5;
@@ -18,7 +21,8 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Places that are remembered at a time.
 const MOST_PLACES: usize = 4096;
 
-/// Lines a second about all places together.
+/// Lines about all places together.
+const OF_ALL: Rate = Rate { at_once: MOST_A_SECOND, per_second: MOST_A_SECOND };
 const MOST_A_SECOND: f64 = 20.0;
 
 /// Decides which lines about one kind of event are written.
@@ -26,8 +30,8 @@ pub struct Quiet(Mutex<State>);
 
 struct State {
     places: BTreeMap<Source, Place>,
-    /// Lines that may be written now, and since when; `None` before the first.
-    left: Option<(f64, Instant)>,
+    /// `None` before the first line.
+    left: Option<Left>,
     /// Lines that were left out and belong to no place that is remembered.
     lost: u64,
     forgot_at: Option<Instant>,
@@ -63,7 +67,7 @@ impl Quiet {
             place.seen_at = now;
             place.told < FIRST || now.duration_since(place.told_at) >= INTERVAL
         });
-        let may = due && state.takes_one(now);
+        let may = due && state.takes_one();
         let Some(place) = state.places.get_mut(&source) else {
             state.lost += u64::from(!may);
             return may.then(|| std::mem::take(&mut state.lost));
@@ -113,16 +117,8 @@ impl State {
         });
     }
 
-    fn takes_one(&mut self, now: Instant) -> bool {
-        let (left, at) = self.left.get_or_insert((MOST_A_SECOND, now));
-        let refilled = now.duration_since(*at).as_secs_f64() * MOST_A_SECOND;
-        *left = (*left + refilled).min(MOST_A_SECOND);
-        *at = now;
-        if *left < 1.0 {
-            return false;
-        }
-        *left -= 1.0;
-        true
+    fn takes_one(&mut self) -> bool {
+        OF_ALL.take(self.left.get_or_insert_with(|| OF_ALL.all())).is_ok()
     }
 }
 

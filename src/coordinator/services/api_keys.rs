@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -41,9 +41,9 @@ pub struct NewApiKey {
 }
 
 pub async fn create_key(
-    app: &App,
+    app: &Arc<App>,
     origin: &Origin,
-    user: &UserRecord,
+    user: &Arc<UserRecord>,
     description: &str,
     expires_at: Option<Timestamp>,
 ) -> Result<NewApiKey, ApiKeyError> {
@@ -54,6 +54,21 @@ pub async fn create_key(
         return Err(ApiKeyError::Invalid("the expiration is in the past"));
     }
     app.own_changes.take(&user.name).map_err(ApiKeyError::TooManyChanges)?;
+    let (app, origin, user) = (app.clone(), origin.clone(), user.clone());
+    let description = description.to_owned();
+    // A commit goes on when whoever asked has gone, and nobody may count before it is seen.
+    let counted = async move { counted_key(&app, &origin, &user, &description, expires_at).await };
+    tokio::spawn(counted).await.map_err(|error| StoreError::Failed(error.to_string()))?
+}
+
+/// Makes a key, if the user may have one more.
+async fn counted_key(
+    app: &App,
+    origin: &Origin,
+    user: &UserRecord,
+    description: &str,
+    expires_at: Option<Timestamp>,
+) -> Result<NewApiKey, ApiKeyError> {
     let _nobody_else = app.own_changes.making_a_key().await;
     let now = app.clock.now();
     let (good, over): (Vec<_>, Vec<_>) =
@@ -123,12 +138,12 @@ pub async fn delete_key(
     .await
 }
 
-pub fn keys_of(app: &App, user: &str) -> Vec<std::sync::Arc<ApiKeyRecord>> {
+pub fn keys_of(app: &App, user: &str) -> Vec<Arc<ApiKeyRecord>> {
     app.registry.api_keys().into_iter().filter(|key| key.user == user).collect()
 }
 
 /// The user who has this key, if it is still good.
-pub fn user_of_key(app: &App, text: &str) -> Option<std::sync::Arc<UserRecord>> {
+pub fn user_of_key(app: &App, text: &str) -> Option<Arc<UserRecord>> {
     let decoded = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let view = app.registry.view();
@@ -248,6 +263,33 @@ mod tests {
         assert_eq!(made.iter().filter(|it| it.is_ok()).count(), 5);
         assert!(made.iter().all(|it| matches!(it, Ok(()) | Err(ApiKeyError::Invalid(_)))));
         assert_eq!(stored(&cluster).await, MOST_PER_USER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_has_at_most_100_good_keys_whenever_whoever_asked_goes_away() {
+        let cluster = TestCluster::start().await;
+        for _ in 0..MOST_PER_USER - 1 {
+            make(&cluster, "readonly", None).await.expect("made");
+        }
+        tokio::time::advance(HOUR).await;
+        for patience in 0..25 {
+            let left = async {
+                for _ in 0..patience {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                made = make(&cluster, "readonly", None) => assert!(made.is_ok()),
+                () = left => {}
+            }
+            let _ = make(&cluster, "readonly", None).await;
+            assert_eq!(stored(&cluster).await, MOST_PER_USER, "gone after {patience}");
+            let one = keys_of(&cluster.app, "readonly").swap_remove(0);
+            delete_key(&cluster.app, &cluster.origin(), "readonly", &one.id)
+                .await
+                .expect("deleted");
+        }
     }
 
     #[tokio::test(start_paused = true)]

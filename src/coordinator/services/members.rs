@@ -49,7 +49,7 @@ impl HostAllowances {
 
     /// Whether what a host says of itself now is not taken in, as it has changed too often.
     pub fn facts_wait(&self, runner: &RunnerId) -> bool {
-        self.facts.is_used_up(runner)
+        self.facts.wait(runner).is_some()
     }
 
     fn facts(&self, runner: &RunnerId) -> Result<(), Duration> {
