@@ -3,11 +3,14 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
 use nix::{errno::Errno, fcntl::posix_fallocate, sys::statvfs::statvfs};
+
+/// The signal to whoever writes a file beyond the limit of file sizes.
+pub const FILE_MAY_NOT_GROW: i32 = nix::libc::SIGXFSZ;
 
 /// The size of the file system that holds `path`, in bytes.
 pub fn size_of_disk(path: &Path) -> io::Result<u64> {
@@ -33,6 +36,15 @@ pub fn allocate(file: &Path, bytes: u64) -> io::Result<()> {
         fs::remove_file(file)?;
     }
     allocated
+}
+
+/// Writes `bytes` into a new `file` from `offset` on, and removes it: why it cannot, if so.
+pub fn try_to_grow(file: &Path, offset: u64, bytes: usize) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    let written = opened.write_all_at(&vec![0; bytes], offset);
+    fs::remove_file(file)?;
+    written
 }
 
 /// What a file's blocks are counted in, whatever its file system (stat(2)).

@@ -193,7 +193,7 @@ fn idle_agent(agent: &Path, coordinator: &Coordinator) -> (f64, f64, f64) {
 }
 
 /// Seconds until all hosts are back, and how long the API took meanwhile.
-fn back(coordinator: &Coordinator, fleet: &mut Fleet) -> (f64, f64) {
+pub fn back(coordinator: &Coordinator, fleet: &mut Fleet) -> (f64, f64) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {

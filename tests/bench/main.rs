@@ -11,6 +11,7 @@ mod flood_kinds;
 mod floods;
 mod process;
 mod report;
+mod returns;
 mod simulated;
 
 fn main() {
@@ -23,11 +24,12 @@ fn main() {
         }
         ["api"] => api::run(),
         ["flood", kind, dir] => flood_kinds::run(kind, dir.as_ref()),
+        ["returns", agent, hosts] => returns::show(agent.as_ref(), hosts.parse().unwrap()),
         ["floods", agent] => println!("{}", report::floods(&floods::measure(agent.as_ref()))),
         [agent, sizes] => {
             let sizes = sizes.split(',').map(|size| size.parse().unwrap()).collect();
             report::write(&figures::measure(agent.as_ref(), sizes))
         }
-        _ => eprintln!("usage: ./scripts/bench [SIZE,SIZE,… | floods]"),
+        _ => eprintln!("usage: ./scripts/bench [SIZE,SIZE,… | floods | returns HOSTS]"),
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Reply, skip, sync_failure_library};
+use crate::support::{Cluster, Reply, disk_failure_library, skip};
 
 const TOKENS: &str = "/platform/configuration/security/enrollment-tokens";
 
@@ -198,7 +198,7 @@ fn a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged() {
     cluster.first.stop();
     let dir = cluster.first.state.parent().unwrap().to_owned();
     let flag = dir.join("fail-now");
-    let Some(library) = sync_failure_library(&dir) else {
+    let Some(library) = disk_failure_library(&dir) else {
         return skip(test, "it needs a C compiler");
     };
     cluster.first.run_with(&[("LD_PRELOAD", &library), ("FAIL_SYNC_FILE", flag.to_str().unwrap())]);

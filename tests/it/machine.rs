@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    Cluster, Finished, SmallDisk, agent_path, skip, sync_failure_library, within,
+    Cluster, Finished, SmallDisk, agent_path, disk_failure_library, skip, within,
 };
 
 #[test]
@@ -69,29 +69,6 @@ fn on_a_full_disk_an_install_fails_with_the_reason_and_goes_on_when_there_is_roo
     cluster.try_install(&host, token, &["--force"]).expect(0);
     assert!(cluster.is_connected(&host.address));
     host.stop_background();
-}
-
-#[test]
-fn a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts() {
-    let test = "machine::a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts";
-    let prepared = Cluster::prepare();
-    let state = prepared.first.state.clone();
-    let Some(disk) = SmallDisk::mount(&state, 4096) else {
-        return skip(test, "it needs root, to mount a small file system");
-    };
-    let cluster = prepared.boot(&[]);
-    let host = cluster.joined(2, "allocator");
-    disk.fill();
-    let path = "/platform/configuration/security/enrollment-tokens";
-    let full = within(Duration::from_secs(10), || {
-        let body = serde_json::json!({ "persistent": true });
-        cluster.api("POST", path, Some(body)).status == 507
-    });
-    assert!(full, "{}", cluster.first.log());
-    assert!(cluster.is_connected(&host.address));
-    disk.empty();
-    let made = cluster.token("allocator");
-    cluster.try_install(&cluster.host(3), &made, &["--force"]).expect(0);
 }
 
 /// Runs the program with a clock that is off, where the library for that is installed.
@@ -180,7 +157,7 @@ fn whichever_write_of_a_join_finds_the_disk_full_the_same_command_ends_joined_on
     let test =
         "machine::whichever_write_of_a_join_finds_the_disk_full_the_same_command_ends_joined_once";
     let cluster = Cluster::start();
-    let Some(library) = sync_failure_library(cluster.first.state.parent().unwrap()) else {
+    let Some(library) = disk_failure_library(cluster.first.state.parent().unwrap()) else {
         return skip(test, "it needs a C compiler");
     };
     for number in 1..40 {
@@ -211,7 +188,7 @@ fn whichever_write_of_a_first_host_finds_the_disk_full_the_same_command_finishes
     for number in 1..30 {
         let mut cluster = Cluster::prepare();
         let dir = cluster.first.state.parent().unwrap().to_owned();
-        let Some(library) = sync_failure_library(&dir) else {
+        let Some(library) = disk_failure_library(&dir) else {
             return skip(test, "it needs a C compiler");
         };
         let mut command = cluster.first.install_command(&["--force"]);

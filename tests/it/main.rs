@@ -14,6 +14,7 @@ mod door;
 mod early_answers;
 mod facts;
 mod first_host;
+mod full_disk;
 mod growth;
 mod hostile_server;
 mod installer_script;

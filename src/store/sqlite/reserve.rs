@@ -12,9 +12,13 @@ const BYTES: u64 = 16 << 20;
 /// On a small disk, this part of it.
 const SHARE: u64 = 16;
 
+/// What is tried to see whether the datastore could grow: more than any write of SQLite's.
+const TRIED: usize = 128 * 1024;
+
 /// A file that takes up room on the disk of the datastore. When the disk is full it goes, and what
 /// must always work has its room.
 pub(super) struct Reserve {
+    store: PathBuf,
     file: PathBuf,
     bytes: u64,
     room: Room,
@@ -38,7 +42,8 @@ impl Reserve {
     }
 
     pub(super) fn of(store: &Path, bytes: u64) -> Self {
-        Self { file: store.with_file_name("store.reserve"), bytes, room: Room::Missing }
+        let file = store.with_file_name("store.reserve");
+        Self { store: store.to_owned(), file, bytes, room: Room::Missing }
     }
 
     /// Keeps the room back, unless it is; whether there is room for ordinary changes.
@@ -64,6 +69,15 @@ impl Reserve {
         held && fs::remove_file(&self.file).is_ok()
     }
 
+    /// Whether a file beside the datastore, as long as it and its log, could not grow.
+    pub(super) fn has_no_room_beside(&self) -> bool {
+        let log = self.store.with_extension("db-wal");
+        let length = |file| fs::metadata(file).map_or(0, |found| found.len());
+        let longest = length(&self.store).max(length(&log));
+        let tried = disk::try_to_grow(&self.store.with_extension("trial"), longest, TRIED);
+        tried.is_err_and(|error| is_full(&error))
+    }
+
     /// The same for one that an earlier process has left.
     pub(super) fn release_left_over(&self) -> bool {
         fs::remove_file(&self.file).is_ok()
@@ -71,5 +85,6 @@ impl Reserve {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{failed, reserve::Reserve};
@@ -89,7 +89,8 @@ impl Writer {
             batch = without_ordinary(batch);
         }
         while !batch.is_empty() {
-            let error = match self.write(&batch) {
+            let written = self.write(&batch);
+            let error = match written {
                 Ok(Written { results, committed, ordinary }) => {
                     for commit in committed {
                         self.feed.send(commit);
@@ -100,7 +101,7 @@ impl Writer {
                     }
                     return Ok(());
                 }
-                Err(error) => error,
+                Err(error) => self.meaning(error),
             };
             // A full disk took nothing; after any other failure what is on disk is not known, and
             // going on could contradict what was promised.
@@ -147,7 +148,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &[Request]) -> Result<Written, StoreError> {
+    fn write(&mut self, batch: &[Request]) -> rusqlite::Result<Written> {
         let (mut revision, mut lease) = (self.revision, self.lease);
         let mut results = Vec::with_capacity(batch.len());
         let mut committed = Vec::with_capacity(batch.len());
@@ -187,7 +188,7 @@ impl Writer {
         &self,
         ops: &[Op],
         revision: u64,
-    ) -> Result<Result<Vec<Change>, CommitError>, StoreError> {
+    ) -> rusqlite::Result<Result<Vec<Change>, CommitError>> {
         self.execute("SAVEPOINT one")?;
         let mut changes = Vec::with_capacity(ops.len());
         for (operation, op) in ops.iter().enumerate() {
@@ -205,15 +206,14 @@ impl Writer {
         Ok(Ok(changes))
     }
 
-    fn apply(&self, op: &Op, revision: u64) -> Result<Applied, StoreError> {
+    fn apply(&self, op: &Op, revision: u64) -> rusqlite::Result<Applied> {
         let path = op.path().as_str();
         let rows = match op {
             Op::Check { version, .. } => {
                 let found: Option<i64> = self
                     .connection
                     .prepare_cached("SELECT version FROM record WHERE path = ?1")
-                    .and_then(|mut query| query.query_row([path], |row| row.get(0)).optional())
-                    .map_err(failed)?;
+                    .and_then(|mut query| query.query_row([path], |row| row.get(0)).optional())?;
                 let holds = found == Some(*version as i64);
                 return Ok(if holds { Applied::Checked } else { Applied::Conflict });
             }
@@ -246,33 +246,43 @@ impl Writer {
         Ok(Applied::Changed(Change { path: op.path().clone(), record }))
     }
 
-    fn leased(&self, lease: LeaseId) -> Result<Vec<Op>, StoreError> {
-        let read = || {
-            self.connection
-                .prepare_cached("SELECT path, version FROM record WHERE lease = ?1")?
-                .query_map([lease.0], |row| {
-                    Ok(Op::Delete {
-                        path: StorePath::from_stored(row.get(0)?),
-                        version: row.get::<_, i64>(1)? as u64,
-                    })
-                })?
-                .collect::<rusqlite::Result<Vec<Op>>>()
-        };
-        read().map_err(failed)
+    fn leased(&self, lease: LeaseId) -> rusqlite::Result<Vec<Op>> {
+        self.connection
+            .prepare_cached("SELECT path, version FROM record WHERE lease = ?1")?
+            .query_map([lease.0], |row| {
+                Ok(Op::Delete {
+                    path: StorePath::from_stored(row.get(0)?),
+                    version: row.get::<_, i64>(1)? as u64,
+                })
+            })?
+            .collect()
     }
 
-    fn set_counter(&self, name: &str, value: i64) -> Result<(), StoreError> {
-        self.change("UPDATE counter SET value = ?1 WHERE name = ?2", params![value, name])
-            .map(|_| ())
+    fn set_counter(&self, name: &str, value: i64) -> rusqlite::Result<()> {
+        self.change("UPDATE counter SET value = ?1 WHERE name = ?2", params![value, name])?;
+        Ok(())
     }
 
-    fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        statement.execute(values).map_err(failed)
+    fn change(&self, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(values)
     }
 
-    fn execute(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection.execute_batch(sql).map_err(failed)
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.execute_batch(sql)
+    }
+
+    /// What an error in writing means. SQLite knows a full disk, but takes a quota and a limit of
+    /// file sizes for a broken one.
+    fn meaning(&self, error: rusqlite::Error) -> StoreError {
+        const MAY_BE_FULL: [i32; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
+        match &error {
+            rusqlite::Error::SqliteFailure(ffi::Error { extended_code, .. }, _)
+                if MAY_BE_FULL.contains(extended_code) && self.reserve.has_no_room_beside() =>
+            {
+                StoreError::Full
+            }
+            _ => failed(error),
+        }
     }
 }
 

@@ -22,10 +22,10 @@ pub fn agent<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) 
     command
 }
 
-/// A library that makes syncs of the disk fail, to be preloaded; `None` without a C compiler.
-pub fn sync_failure_library(dir: &Path) -> Option<String> {
-    let library = dir.join("sync_failure.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sync_failure.c");
+/// A library that makes writes or syncs of the disk fail, to be preloaded; `None` without a C compiler.
+pub fn disk_failure_library(dir: &Path) -> Option<String> {
+    let library = dir.join("disk_failure.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/disk_failure.c");
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]);
     let made = cc.status().is_ok_and(|status| status.success());

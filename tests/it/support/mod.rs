@@ -9,7 +9,7 @@ mod terminal;
 
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
-pub use command::{Finished, agent, agent_path, sync_failure_library};
+pub use command::{Finished, agent, agent_path, disk_failure_library};
 pub use disk::SmallDisk;
 pub use lab::{Lab, Machine, PROVIDED};
 pub use raw::{Caller, Raw, answer, request};
