@@ -5,6 +5,7 @@
 pub mod allocators;
 pub mod audit;
 pub mod coordinators;
+pub mod deployments;
 pub mod downloads;
 mod failed;
 pub mod hosts;

@@ -121,8 +121,22 @@ fn what_stands_wrongly_in_a_path_or_behind_it_is_told_as_json() {
     cluster
         .api("GET", &format!("{list}/a%2Fb"), None)
         .failed(404, "allocators.allocator_not_found");
-    cluster.api("PUT", &list, None).failed(405, "root.method_not_allowed");
-    cluster.api("GET", "/moon", None).failed(404, "root.resource_not_found");
+    let message = |method: &str, path: &str, status, code: &str| {
+        let error = cluster.api(method, path, None).failed(status, code);
+        error["message"].as_str().unwrap().to_owned()
+    };
+    let told = message("PUT", &list, 405, "root.method_not_allowed");
+    assert!(told.contains(&format!("PUT /api/v1{list}")), "{told}");
+    let told = message("DELETE", "/moon", 404, "root.resource_not_found");
+    assert!(told.contains("DELETE /api/v1/moon"), "{told}");
+    let told = message("GET", &format!("/regions/moon{list}"), 404, "root.resource_not_found");
+    assert!(told.contains("no region moon") && told.contains("ece-region"), "{told}");
+    let told = message("GET", "/regions/ece-region/moon", 404, "root.resource_not_found");
+    assert!(told.contains("GET /api/v1/regions/ece-region/moon"), "{told}");
+    cluster.api("GET", "/regions/ece-region/stack/versions", None).expect(200);
+    // A whole token in a path is not repeated.
+    let told = message("GET", &format!("{TOKENS}/secret/of"), 404, "root.resource_not_found");
+    assert!(!told.contains("secret"), "{told}");
 }
 
 #[test]

@@ -41,6 +41,10 @@ permissions! {
     ReadHosts: Admin | Readonly;
     /// Changing hosts and their roles, and removing them.
     ChangeHosts: Admin;
+    /// Seeing deployments and what they can be made of.
+    ReadDeployments: Admin | Readonly;
+    /// Making and changing deployments.
+    ChangeDeployments: Admin;
     /// Seeing and making roles tokens: whoever may, can add hosts.
     ManageTokens: Admin;
     /// One's own account, session and keys.

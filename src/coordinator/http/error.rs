@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::{context::Asked, infrastructure::shown::REGION};
 use crate::{
     coordinator::{
         passwords::PasswordError,
@@ -36,10 +37,12 @@ pub enum ApiError {
     TooOften,
     #[error("this user has changed their account too often; try again in {} s", seconds(*.0))]
     TooManyChanges(Duration),
-    #[error("there is nothing at this path")]
-    NoSuchPath,
-    #[error("this path does not take that method")]
-    MethodNotAllowed,
+    #[error("there is nothing that answers {0}")]
+    NoSuchPath(Asked),
+    #[error("there is no region {0}: the only one is {REGION}")]
+    NoSuchRegion(String),
+    #[error("this path does not take that method: {0}")]
+    MethodNotAllowed(Asked),
     #[error("the request's body is not valid: {0}")]
     InvalidBody(String),
     #[error("the request's body is too large")]
@@ -115,8 +118,10 @@ impl ApiError {
             Self::TooManyLists => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::TooManyChanges(_) => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
             Self::TooOften => row(StatusCode::TOO_MANY_REQUESTS, "root.too_many_requests"),
-            Self::NoSuchPath => row(StatusCode::NOT_FOUND, "root.resource_not_found"),
-            Self::MethodNotAllowed => {
+            Self::NoSuchPath(_) | Self::NoSuchRegion(_) => {
+                row(StatusCode::NOT_FOUND, "root.resource_not_found")
+            }
+            Self::MethodNotAllowed(_) => {
                 row(StatusCode::METHOD_NOT_ALLOWED, "root.method_not_allowed")
             }
             Self::InvalidBody(_) => row(StatusCode::BAD_REQUEST, "root.invalid_body"),
@@ -288,6 +293,10 @@ fn last(role: crate::model::Role) -> Code {
 }
 
 impl ApiError {
+    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self::contract(StatusCode::NOT_FOUND, code, message)
+    }
+
     /// An error that only one operation has.
     pub fn contract(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self::Contract { status, code, message: message.into() }

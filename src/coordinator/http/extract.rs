@@ -12,7 +12,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::error::ApiError;
+use super::{context::Asked, error::ApiError};
 
 /// No request here comes near this many bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -34,7 +34,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value)).map_err(|_| ApiError::NoSuchPath)
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_| ApiError::NoSuchPath(Asked::of(parts)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod configuration;
 mod context;
+mod deployments;
 mod downloads;
 mod error;
 mod extract;
@@ -11,8 +12,10 @@ mod hosts;
 mod infrastructure;
 mod limits;
 mod listed;
+mod not_served;
 mod platform;
 mod routes;
+mod stack;
 mod users;
 mod version;
 

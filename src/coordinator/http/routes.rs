@@ -17,22 +17,24 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    configuration::{audit, base_url, ledger, tokens},
-    context::name_request,
+    configuration::{audit, base_url, instances, ledger, repositories, tokens},
+    context::{Asked, name_request},
+    deployments::{extensions, overview, templates, traffic_filters},
     downloads,
     error::ApiError,
     extract::{MAX_BODY, no_forgeries},
     hosts,
     infrastructure::{
         allocator_config, allocators, coordinators, proxies, proxy_groups, roles, runners,
+        shown::REGION,
     },
     limits::{Limits, within_limits},
-    platform,
+    platform, stack,
     users::{accounts, keys, sessions},
 };
 use crate::{
     coordinator::{app::App, metrics::answered},
-    model::CoordinatorAddress,
+    model::{CoordinatorAddress, printable::cut},
     wire::{
         downloads::{DOWNLOADS_PATH, JOIN_SCRIPT_PATH},
         hosts::{ENROL_PATH, HELLO_PATH, LEAVE_PATH, SESSION_PATH},
@@ -45,6 +47,10 @@ pub type Service = BoxCloneSyncService<Request, Response, std::convert::Infallib
 const API: &str = "/api/v1";
 const PLATFORM: &str = "/api/v1/platform";
 const PLATFORM_IN_REGION: &str = "/api/v1/regions/ece-region/platform";
+const STACK: &str = "/api/v1/stack";
+const STACK_IN_REGION: &str = "/api/v1/regions/ece-region/stack";
+const REGIONS: &str = "/api/v1/regions/";
+const LONGEST_REGION: usize = 64;
 const JSON: &str = "application/json";
 const OPENAPI: &str = "/api/v1/openapi.json";
 
@@ -112,6 +118,38 @@ fn platform() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::list))
         .routes(routes!(ledger::get, ledger::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(instances::list, instances::create))
+        .routes(routes!(instances::get, instances::update, instances::delete))
+        .routes(routes!(repositories::list))
+        .routes(routes!(repositories::get, repositories::set, repositories::delete))
+        .routes(routes!(templates::list_global))
+}
+
+fn stack() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(stack::list, stack::upload)).routes(routes!(
+        stack::get,
+        stack::update,
+        stack::delete
+    ))
+}
+
+fn deployments() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(overview::list, overview::create))
+        .routes(routes!(overview::search_all))
+        .routes(routes!(overview::get, overview::update, overview::delete))
+        .route("/deployments/{deployment_id}/{*rest}", any(overview::below))
+        .routes(routes!(extensions::list, extensions::create))
+        .routes(routes!(
+            extensions::get,
+            extensions::update,
+            extensions::upload,
+            extensions::delete
+        ))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(templates::get, templates::update, templates::delete))
+        .routes(routes!(traffic_filters::list, traffic_filters::create))
+        .routes(routes!(traffic_filters::get, traffic_filters::update, traffic_filters::delete))
 }
 
 /// What is not about the platform: who asks, and how they say so.
@@ -135,10 +173,15 @@ fn people() -> OpenApiRouter<Arc<App>> {
 
 /// The API's description, made from the routes themselves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::<Arc<App>>::with_openapi(Document::openapi())
+    everything().into_openapi()
+}
+
+/// All that is described; without the same once more below the region.
+fn everything() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
         .nest(PLATFORM, platform())
-        .nest(API, people())
-        .into_openapi()
+        .nest(STACK, stack())
+        .nest(API, people().merge(deployments()))
 }
 
 fn below_downloads(name: &str) -> String {
@@ -148,14 +191,13 @@ fn below_downloads(name: &str) -> String {
 /// Port 12443: people and tools.
 pub fn api_router(app: Arc<App>) -> Service {
     let (in_region, _) = platform().split_for_parts();
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .nest(PLATFORM, platform())
-        .nest(API, people())
-        .split_for_parts();
+    let (stack_in_region, _) = stack().split_for_parts();
+    let (router, document) = everything().split_for_parts();
     // As it is served: whoever asks for it costs nothing.
     let document = Bytes::from(document.to_json().unwrap_or_default());
     let router = router
         .nest(PLATFORM_IN_REGION, in_region)
+        .nest(STACK_IN_REGION, stack_in_region)
         .route(JOIN_SCRIPT_PATH, get(downloads::join_script))
         .route(&below_downloads(""), get(downloads::info))
         .route(&below_downloads("/ece-agent"), get(downloads::binary))
@@ -205,12 +247,20 @@ fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Service {
     BoxCloneSyncService::new(service)
 }
 
-async fn no_such_path() -> ApiError {
-    ApiError::NoSuchPath
+async fn no_such_path(asked: Asked, uri: Uri) -> ApiError {
+    match region_in(uri.path()) {
+        Some(region) if region != REGION => ApiError::NoSuchRegion(cut(region, LONGEST_REGION)),
+        _ => ApiError::NoSuchPath(asked),
+    }
 }
 
-async fn method_not_allowed() -> ApiError {
-    ApiError::MethodNotAllowed
+/// The region that a path names.
+fn region_in(path: &str) -> Option<&str> {
+    path.strip_prefix(REGIONS)?.split('/').next().filter(|region| !region.is_empty())
+}
+
+async fn method_not_allowed(asked: Asked) -> ApiError {
+    ApiError::MethodNotAllowed(asked)
 }
 
 fn after_panic(_cause: Box<dyn Any + Send>) -> Response {
@@ -246,7 +296,9 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
             Ok(target) => {
                 (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response()
             }
-            Err(_) => ApiError::NoSuchPath.into_response(),
+            Err(_) => {
+                ApiError::NoSuchPath(Asked::by(request.method(), request.uri())).into_response()
+            }
         }
     };
     let router: Router = Router::new().fallback(any(redirect));

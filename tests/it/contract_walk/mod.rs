@@ -1,5 +1,6 @@
 //! Every operation of ECE's API, asked rightly and wrongly: replies keep to its schemas.
 
+mod nothing_yet;
 mod refusals;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,28 @@ use serde_json::{Value, json};
 use crate::support::{Cluster, Contract, Reply};
 
 /// What is not served, and says so.
-const NOT_SERVED: [(&str, &str); 4] = [
+const NOT_SERVED: [(&str, &str); 25] = [
+    ("post", "/deployments"),
+    ("put", "/deployments/{deployment_id}"),
+    ("delete", "/deployments/{deployment_id}"),
+    ("post", "/deployments/extensions"),
+    ("post", "/deployments/extensions/{extension_id}"),
+    ("put", "/deployments/extensions/{extension_id}"),
+    ("delete", "/deployments/extensions/{extension_id}"),
+    ("post", "/deployments/templates"),
+    ("put", "/deployments/templates/{template_id}"),
+    ("delete", "/deployments/templates/{template_id}"),
+    ("post", "/deployments/traffic-filter/rulesets"),
+    ("put", "/deployments/traffic-filter/rulesets/{ruleset_id}"),
+    ("delete", "/deployments/traffic-filter/rulesets/{ruleset_id}"),
+    ("post", "/platform/configuration/instances"),
+    ("put", "/platform/configuration/instances/{id}"),
+    ("delete", "/platform/configuration/instances/{id}"),
+    ("put", "/platform/configuration/snapshots/repositories/{repository_name}"),
+    ("delete", "/platform/configuration/snapshots/repositories/{repository_name}"),
+    ("post", "/stack/versions"),
+    ("put", "/stack/versions/{version}"),
+    ("delete", "/stack/versions/{version}"),
     ("post", "/users"),
     ("delete", "/users/{user_name}"),
     ("post", "/users/{user_id}/role_assignments"),
@@ -78,6 +100,13 @@ fn every_operation_answers_as_the_contract_says() {
         ("coordinator_candidate_id", "nobody"),
         ("user_id", "admin"),
         ("user_name", "admin"),
+        ("deployment_id", "0123456789abcdef0123456789abcdef"),
+        ("extension_id", "dictionary"),
+        ("template_id", "default"),
+        ("ruleset_id", "office"),
+        ("id", "data.default"),
+        ("repository_name", "backups"),
+        ("version", "8.15.0"),
     ] {
         walk.set(name, value);
     }
@@ -212,6 +241,7 @@ fn every_operation_answers_as_the_contract_says() {
     walk.ok("delete", &format!("{keys}/_all"), 200, json!({ "user_api_keys": [] }));
     walk.ok("delete", "/users/{user_id}/auth/keys", 200, none());
 
+    nothing_yet::ask_for_it(&mut walk);
     refusals::ask_wrongly(&mut walk);
 
     // What can be answered by a refusal only, or ends what the others need.

@@ -5,8 +5,16 @@ pub struct Contract(Value);
 
 impl Contract {
     pub fn load() -> Self {
-        let text = include_str!("../../contract/ece-platform-api.json");
-        Self(serde_json::from_str(text).unwrap())
+        let texts = [
+            include_str!("../../contract/ece-platform-api.json"),
+            include_str!("../../contract/ece-deployments-api.json"),
+        ];
+        let [mut all, others] = texts.map(|text| serde_json::from_str::<Value>(text).unwrap());
+        for part in ["paths", "definitions"] {
+            let others = others[part].as_object().unwrap().clone();
+            all[part].as_object_mut().unwrap().extend(others);
+        }
+        Self(all)
     }
 
     /// All operations: method and path.

@@ -2,5 +2,7 @@
 
 pub mod audit;
 pub mod base_url;
+pub mod instances;
 pub mod ledger;
+pub mod repositories;
 pub mod tokens;
