@@ -31,6 +31,7 @@ mod stop;
 mod token;
 mod uninstall;
 mod upgrade;
+mod user;
 mod version;
 mod wait;
 
@@ -128,6 +129,9 @@ enum Verb {
     /// Make, list and delete one's own API keys
     #[command(name = "apikey", subcommand)]
     ApiKey(Box<apikey::ApiKeyVerb>),
+    /// See, make and change the users of the API
+    #[command(subcommand)]
+    User(Box<user::UserVerb>),
     /// Make, list, revoke and explain roles tokens
     #[command(subcommand)]
     Token(Box<token::TokenVerb>),
@@ -284,6 +288,7 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Logout(arguments) => login::logout(arguments, output),
         Verb::Whoami(arguments) => login::whoami(arguments, output),
         Verb::ApiKey(verb) => apikey::apikey(*verb, output),
+        Verb::User(verb) => user::user(*verb, output),
         Verb::Completions(arguments) => completions::completions(arguments, output),
         Verb::Version(arguments) => version::version(arguments, output),
     }

@@ -123,6 +123,14 @@ impl Output {
         }
     }
 
+    /// The reply to what was done, or the same in words.
+    pub fn done(self, reply: &impl serde::Serialize, words: &str) {
+        match self.is_json() {
+            true => self.json(reply),
+            false => self.line(words),
+        }
+    }
+
     pub fn json(self, value: &impl serde::Serialize) {
         print(&json_line(value));
     }

@@ -32,6 +32,7 @@ pub enum HttpVerb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -82,6 +83,7 @@ impl ApiClient {
             HttpVerb::Get => Method::GET,
             HttpVerb::Post => Method::POST,
             HttpVerb::Put => Method::PUT,
+            HttpVerb::Patch => Method::PATCH,
             HttpVerb::Delete => Method::DELETE,
         };
         let request = self.request(method, path);

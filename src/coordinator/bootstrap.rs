@@ -20,8 +20,8 @@ use super::{
     cluster::{Cluster, ClusterError, seal_authority, seal_signing_key},
     passwords,
     records::{
-        Actor, ClusterRecord, HostRecord, Joined, KeyRecord, TokenRecord, UserRecord, UserRole,
-        create, decode,
+        ADMIN, Actor, ClusterRecord, HostRecord, Joined, KeyRecord, READONLY, TokenRecord,
+        UserRecord, UserRole, create, decode,
     },
     seal::{MasterKey, SealError},
     services::tokens::{NewToken, TokenOptions, mint},
@@ -35,8 +35,6 @@ use crate::{
     wire::hosts::{Facts, SecretText},
 };
 
-pub const ADMIN: &str = "admin";
-const READONLY: &str = "readonly";
 const FIRST_SIGNING_KEY: &str = "bootstrap-initial";
 const MAX_FILE: u64 = 1 << 20;
 
@@ -241,20 +239,21 @@ async fn commit(
         },
         allocator: Default::default(),
     };
-    let user = |name: &str, role, password: &SecretText| UserRecord {
-        name: name.to_owned(),
-        role,
-        password_hash: passwords::hash(&password.0),
+    let user = |name: &str, role, password: &SecretText| {
+        UserRecord::new(name, [role], passwords::hash(&password.0))
     };
     let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
     let mut ops = vec![
         create(ClusterRecord::path(), &cluster),
         create(HostRecord::path(&host.runner_id), &record),
         create(KeyRecord::path(&host.key), &key),
-        create(UserRecord::path(ADMIN), &user(ADMIN, UserRole::Admin, &plan.admin_password)),
+        create(
+            UserRecord::path(ADMIN),
+            &user(ADMIN, UserRole::PlatformAdmin, &plan.admin_password),
+        ),
         create(
             UserRecord::path(READONLY),
-            &user(READONLY, UserRole::Readonly, &plan.readonly_password),
+            &user(READONLY, UserRole::PlatformViewer, &plan.readonly_password),
         ),
     ];
     ops.extend(

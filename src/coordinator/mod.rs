@@ -35,9 +35,10 @@ mod start;
 #[cfg(test)]
 mod testing;
 
-pub use bootstrap::{ADMIN, BootstrapError, Bootstrapped, FirstHost, bootstrap};
+pub use bootstrap::{BootstrapError, Bootstrapped, FirstHost, bootstrap};
 pub use http::openapi;
 pub use metrics::METRICS_PORT;
+pub use records::ADMIN;
 pub use seal::{MasterKey, SealError};
 pub use server::{API_PORT, Listeners, REDIRECT_PORT};
 pub use start::{Coordinator, CoordinatorConfig, LocalAccess, StartError};

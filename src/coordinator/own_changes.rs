@@ -17,6 +17,7 @@ const MOST_USERS: usize = 10_000;
 pub struct OwnChanges {
     allowance: Allowance<String>,
     making_a_key: Mutex<()>,
+    making_a_user: Mutex<()>,
 }
 
 impl Default for OwnChanges {
@@ -24,6 +25,7 @@ impl Default for OwnChanges {
         Self {
             allowance: Allowance::new(AT_ONCE, A_SECOND, MOST_USERS),
             making_a_key: Mutex::default(),
+            making_a_user: Mutex::default(),
         }
     }
 }
@@ -37,5 +39,10 @@ impl OwnChanges {
     /// Whoever holds this counts keys and makes one, and nobody else does.
     pub async fn making_a_key(&self) -> MutexGuard<'_, ()> {
         self.making_a_key.lock().await
+    }
+
+    /// The same of users.
+    pub async fn making_a_user(&self) -> MutexGuard<'_, ()> {
+        self.making_a_user.lock().await
     }
 }

@@ -57,6 +57,11 @@ impl View {
         self.users.get(name).map(|entry| entry.value.clone())
     }
 
+    /// The user with this name, if they may get in.
+    pub fn enabled_user(&self, name: &str) -> Option<Arc<UserRecord>> {
+        self.user(name).filter(|user| user.enabled)
+    }
+
     pub fn api_key(&self, id: &str) -> Option<Arc<ApiKeyRecord>> {
         self.api_keys.get(id).map(|entry| entry.value.clone())
     }
@@ -218,7 +223,7 @@ mod tests {
     };
 
     fn user(name: &str, hash: &str) -> UserRecord {
-        UserRecord { name: name.into(), role: UserRole::Admin, password_hash: hash.into() }
+        UserRecord::new(name, [UserRole::PlatformAdmin], hash)
     }
 
     async fn create(store: &SharedStore, name: &str) -> u64 {

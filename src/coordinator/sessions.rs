@@ -24,6 +24,9 @@ pub const LIFETIME: Duration = Duration::from_secs(3600);
 /// many the user's oldest ends, and nobody else's.
 const MOST_OF_A_USER: usize = 4096;
 
+/// Sessions of all users. Of too many the oldest ends of whoever has most.
+const MOST: usize = 65_536;
+
 type Digest = [u8; 32];
 
 #[derive(Default)]
@@ -59,6 +62,7 @@ impl Sessions {
         let digest = digest_of(text.expose());
         let mut open = self.lock();
         open.make_room(&user.name);
+        open.make_room_for_all();
         let number = open.next;
         open.next += 1;
         open.by_age.entry(user.name.clone()).or_default().insert(number, digest);
@@ -90,6 +94,14 @@ impl Sessions {
         open.by_digest.get(&digest_of(text)).is_some_and(|session| {
             session.user == user.name && session.password_hash == user.password_hash
         })
+    }
+
+    /// Ends all sessions of a user.
+    pub fn end_all_of(&self, user: &str) {
+        let mut open = self.lock();
+        for digest in open.by_age.remove(user).unwrap_or_default().values() {
+            open.by_digest.remove(digest);
+        }
     }
 
     /// Sessions that were opened and have not ended.
@@ -129,6 +141,16 @@ impl Open {
             of_user.pop_first();
         }
     }
+
+    fn make_room_for_all(&mut self) {
+        if self.by_digest.len() < MOST {
+            return;
+        }
+        let most = self.by_age.values_mut().max_by_key(|of_user| of_user.len());
+        if let Some((_, oldest)) = most.and_then(BTreeMap::pop_first) {
+            self.by_digest.remove(&oldest);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +159,7 @@ mod tests {
     use crate::coordinator::records::UserRole;
 
     fn user(hash: &str) -> UserRecord {
-        UserRecord { name: "admin".into(), role: UserRole::Admin, password_hash: hash.into() }
+        UserRecord::new("admin", [UserRole::PlatformAdmin], hash)
     }
 
     #[tokio::test(start_paused = true)]
@@ -158,8 +180,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_too_many_the_users_oldest_ends_and_nobody_elses() {
         let sessions = Sessions::default();
-        let readonly =
-            UserRecord { name: "readonly".into(), role: UserRole::Readonly, ..user("a") };
+        let readonly = UserRecord::new("readonly", [UserRole::PlatformViewer], "a");
         let admins = sessions.open(&user("a"));
         let first = sessions.open(&readonly);
         let second = sessions.open(&readonly);
@@ -177,5 +198,19 @@ mod tests {
         tokio::time::advance(LIFETIME).await;
         sessions.open(&readonly);
         assert_eq!(sessions.count(), 2, "those that are over make room");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_in_all_the_oldest_ends_of_whoever_has_most() {
+        let sessions = Sessions::default();
+        let admins = sessions.open(&user("a"));
+        for number in 0..2 * MOST / MOST_OF_A_USER {
+            let greedy = UserRecord::new(format!("user-{number}"), [], "a");
+            for _ in 0..MOST_OF_A_USER {
+                sessions.open(&greedy);
+            }
+        }
+        assert_eq!(sessions.count(), MOST);
+        assert!(sessions.user(admins.expose()).is_some());
     }
 }

@@ -8,9 +8,25 @@ pub struct User {
     pub user_name: String,
     pub full_name: String,
     pub email: String,
-    /// Users of this version come with the cluster.
+    /// Whether the user came with the cluster.
     pub builtin: bool,
+    pub metadata: UserMetadata,
     pub security: UserSecurity,
+}
+
+/// Who has made and changed a user; left out where that is not known.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct UserMetadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -33,7 +49,7 @@ pub struct UserList {
     pub users: Vec<User>,
 }
 
-/// The fields of a user that are to change; others are left out.
+/// A new user, or the fields of one that are to change; others are left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct UserChange {
     #[serde(default)]
@@ -55,6 +71,27 @@ pub struct UserSecurityChange {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub password: Option<SecretText>,
+}
+
+/// Roles that a user is given, or that are taken: by the names that users have them by.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RoleAssignments {
+    #[serde(default)]
+    pub platform: Option<Vec<RoleAssignment>>,
+    #[serde(default)]
+    pub deployment: Option<Vec<RoleAssignment>>,
+    /// There are no organizations.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub organization: Option<Vec<serde_json::Value>>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RoleAssignment {
+    pub role_id: String,
+    /// Roles are for all deployments.
+    #[serde(default)]
+    pub deployment_ids: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

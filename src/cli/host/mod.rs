@@ -185,14 +185,14 @@ fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
         arguments.roles.iter().map(|role| json!({ "role_name": role.name() })).collect();
     let path = format!("{RUNNERS}/{}/roles", arguments.one.runner);
     let reply = access.call(Put, &path, Some(&json!({ "roles": names })))?;
-    done(output, &reply, &format!("{} has {}", arguments.one.runner, arguments.roles.in_words()));
+    output.done(&reply, &format!("{} has {}", arguments.one.runner, arguments.roles.in_words()));
     Ok(())
 }
 
 fn delete(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
     let reply = access.call(Delete, &format!("{RUNNERS}/{}", arguments.runner), None)?;
-    done(output, &reply, &format!("removed {}", arguments.runner));
+    output.done(&reply, &format!("removed {}", arguments.runner));
     Ok(())
 }
 
@@ -202,15 +202,8 @@ fn maintenance(arguments: MaintenanceArguments, output: Output) -> Result<(), Fa
     let verb = if arguments.mode == "on" { "_start" } else { "_stop" };
     let path = format!("{ALLOCATORS}/{runner}/maintenance-mode/{verb}");
     let reply = access.call(Post, &path, None)?;
-    done(output, &reply, &format!("maintenance mode of {runner} is {}", arguments.mode));
+    output.done(&reply, &format!("maintenance mode of {runner} is {}", arguments.mode));
     Ok(())
-}
-
-fn done(output: Output, reply: &Value, words: &str) {
-    match output.is_json() {
-        true => output.json(reply),
-        false => output.line(words),
-    }
 }
 
 /// For a value in a query: all but what never means anything else.

@@ -20,7 +20,7 @@ use crate::{
 
 /// What an operation needs. Each operation names one; a handler that compiles is authorised.
 pub trait Permission: Send + Sync {
-    fn allows(role: UserRole) -> bool;
+    fn allows(user: &UserRecord) -> bool;
 }
 
 macro_rules! permissions {
@@ -29,8 +29,8 @@ macro_rules! permissions {
         pub struct $name;
 
         impl Permission for $name {
-            fn allows(role: UserRole) -> bool {
-                matches!(role, $(UserRole::$role)|+)
+            fn allows(user: &UserRecord) -> bool {
+                user.is_one_of(&[$(UserRole::$role),+])
             }
         }
     )*};
@@ -38,21 +38,30 @@ macro_rules! permissions {
 
 permissions! {
     /// Seeing hosts, their roles and their state.
-    ReadHosts: Admin | Readonly;
+    ReadHosts: PlatformAdmin | PlatformViewer;
     /// Changing hosts and their roles, and removing them.
-    ChangeHosts: Admin;
+    ChangeHosts: PlatformAdmin;
     /// Seeing deployments and what they can be made of.
-    ReadDeployments: Admin | Readonly;
+    ReadDeployments: PlatformAdmin | PlatformViewer | DeploymentManager | DeploymentViewer;
     /// Making and changing deployments.
-    ChangeDeployments: Admin;
+    ChangeDeployments: PlatformAdmin | DeploymentManager;
     /// Seeing and making roles tokens: whoever may, can add hosts.
-    ManageTokens: Admin;
-    /// One's own account, session and keys.
-    OwnAccount: Admin | Readonly;
+    ManageTokens: PlatformAdmin;
+    /// Seeing who else there is.
+    ReadUsers: PlatformAdmin | PlatformViewer;
     /// Other people's accounts and keys.
-    ManageUsers: Admin;
+    ManageUsers: PlatformAdmin;
     /// What was done, by whom.
-    ReadAudit: Admin;
+    ReadAudit: PlatformAdmin;
+}
+
+/// One's own account, session and keys: of everybody who gets in.
+pub struct OwnAccount;
+
+impl Permission for OwnAccount {
+    fn allows(_user: &UserRecord) -> bool {
+        true
+    }
 }
 
 /// Proof that the request's user has the permission `P`, and who it is.
@@ -82,7 +91,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
             },
         };
         connection.admission.belongs_to_user(&user.name);
-        if !P::allows(user.role) {
+        if !P::allows(&user) {
             return Err(ApiError::Forbidden);
         }
         let RequestId(request_id) =
@@ -139,14 +148,14 @@ impl Known {
 }
 
 fn remembered(app: &App, name: &str, password: &Secret, from: Source) -> Option<Arc<UserRecord>> {
-    let user = app.registry.view().user(name)?;
+    let user = app.registry.view().enabled_user(name)?;
     app.passwords.remembers(from, &user, password).then_some(user)
 }
 
 /// The user whose session this is, as they are now.
 pub fn user_of_session(app: &App, text: &Secret) -> Option<Arc<UserRecord>> {
     let name = app.sessions.user(text.expose())?;
-    let user = app.registry.view().user(&name)?;
+    let user = app.registry.view().enabled_user(&name)?;
     app.sessions.holds(text.expose(), &user).then_some(user)
 }
 
@@ -160,10 +169,10 @@ pub async fn check_password(
     if let Some(user) = remembered(app, name, password, from) {
         return Ok(user);
     }
-    let user = app.registry.view().user(name);
+    let user = app.registry.view().enabled_user(name);
     let checked = app.passwords.check(from, name, user, password).await?;
     // Another password may have come while this one waited for its turn.
-    let now = app.registry.view().user(name);
+    let now = app.registry.view().enabled_user(name);
     let same = now.filter(|now| now.password_hash == checked.password_hash);
     same.ok_or(ApiError::Unauthenticated)
 }

@@ -115,11 +115,7 @@ mod tests {
         let passed = |many: f64| (0..many as usize).filter(|_| limits.allow(None, here)).count();
         assert_eq!(passed(2.0 * OF_STRANGERS), OF_STRANGERS as usize);
         assert!(limits.allow(None, there), "another address");
-        let admin = Known(Arc::new(UserRecord {
-            name: "admin".into(),
-            role: UserRole::Admin,
-            password_hash: String::new(),
-        }));
+        let admin = Known(Arc::new(UserRecord::new("admin", [UserRole::PlatformAdmin], "")));
         let asks = (0..2 * OF_A_USER as usize).filter(|_| limits.allow(Some(&admin), here));
         assert_eq!(asks.count(), OF_A_USER as usize, "a user there");
         tokio::time::advance(Duration::from_millis(100)).await;

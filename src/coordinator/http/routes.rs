@@ -30,7 +30,7 @@ use super::{
     },
     limits::{Limits, within_limits},
     platform, stack,
-    users::{accounts, keys, sessions},
+    users::{accounts, changes, keys, role_assignments, sessions},
 };
 use crate::{
     coordinator::{app::App, metrics::answered},
@@ -155,10 +155,10 @@ fn deployments() -> OpenApiRouter<Arc<App>> {
 /// What is not about the platform: who asks, and how they say so.
 fn people() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(accounts::current, accounts::change_current))
+        .routes(routes!(accounts::current, changes::change_current))
         .routes(routes!(accounts::list, accounts::create))
-        .routes(routes!(accounts::get, accounts::change, accounts::delete))
-        .routes(routes!(accounts::assign_roles, accounts::unassign_roles))
+        .routes(routes!(accounts::get, changes::change, accounts::delete))
+        .routes(routes!(role_assignments::assign, role_assignments::unassign))
         .routes(routes!(sessions::methods))
         .routes(routes!(sessions::info))
         .routes(routes!(sessions::login))

@@ -4,11 +4,7 @@ use super::*;
 use crate::coordinator::records::UserRole;
 
 fn user(password: &str) -> Arc<UserRecord> {
-    Arc::new(UserRecord {
-        name: "admin".into(),
-        role: UserRole::Admin,
-        password_hash: hash(&Secret::new(password)),
-    })
+    Arc::new(UserRecord::new("admin", [UserRole::PlatformAdmin], hash(&Secret::new(password))))
 }
 
 fn source(last: u8) -> Source {

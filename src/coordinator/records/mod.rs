@@ -23,7 +23,7 @@ pub use document::Document;
 pub use host::{AllocatorConfig, HostRecord, Joined, KeyRecord, OwnerRecord};
 pub use passages::{Passage, PassagesRecord};
 pub use token::{Revocation, TokenRecord, UseRecord};
-pub use user::{UserRecord, UserRole};
+pub use user::{ADMIN, Hand, READONLY, UnknownUserRole, UserRecord, UserRole};
 
 use crate::store::{Op, Record, StoreError, StorePath};
 
@@ -119,10 +119,10 @@ mod tests {
         };
         let known = r#"{"schema":1,"name":"admin","role":"admin","password_hash":"x","new":1}"#;
         assert_eq!(decode::<UserRecord>(&record(known)).expect("readable").name, "admin");
-        let newer = known.replace("\"schema\":1", "\"schema\":2");
+        let newer = known.replace("\"schema\":1", "\"schema\":3");
         assert_eq!(
             decode::<UserRecord>(&record(&newer)).err(),
-            Some(StoreError::TooNew { found: 2, known: 1 })
+            Some(StoreError::TooNew { found: 3, known: 2 })
         );
     }
 

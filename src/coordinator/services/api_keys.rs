@@ -148,7 +148,7 @@ pub fn user_of_key(app: &App, text: &str) -> Option<Arc<UserRecord>> {
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let view = app.registry.view();
     let key = view.api_key(id)?;
-    let user = view.user(&key.user)?;
+    let user = view.enabled_user(&key.user)?;
     let good =
         key.secret_digest == ApiKeyRecord::digest(secret) && is_good(&key, &user, app.clock.now());
     good.then_some(user)

@@ -11,7 +11,7 @@ use super::{
     removal::{RemoveError, remove_runner},
     roles::{WantedRoles, set_roles},
     tokens::{NewToken, revoke_token},
-    users::{SetPasswordError, set_password},
+    users::{UserError, set_password},
 };
 use crate::{
     coordinator::{
@@ -53,7 +53,7 @@ async fn a_password_for_an_odd_name_is_answered_that_there_is_no_such_user() {
     let password = Secret::new("long enough");
     for name in ["nobody", "", "a/b", "..", "ad min", "admin\n", "\u{1b}[2J", &"x".repeat(9_000)] {
         let answer = set_password(&cluster.app, &cluster.origin(), name, &password).await;
-        assert!(matches!(answer, Err(SetPasswordError::NoSuchUser(_))), "{name:?}: {answer:?}");
+        assert!(matches!(answer, Err(UserError::NotFound(_))), "{name:?}: {answer:?}");
     }
 }
 

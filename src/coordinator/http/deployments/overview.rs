@@ -76,7 +76,7 @@ pub async fn below(
     if matches!(method, Method::GET | Method::HEAD) {
         return not_found(&id);
     }
-    match ChangeDeployments::allows(permit.user.role) {
+    match ChangeDeployments::allows(&permit.user) {
         true => ApiError::NotServed("deployments"),
         false => ApiError::Forbidden,
     }

@@ -98,7 +98,7 @@ pub async fn list(
     permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<Listed, ApiError> {
-    let settings = match settings(&app, ChangeHosts::allows(permit.user.role)).await {
+    let settings = match settings(&app, ChangeHosts::allows(&permit.user)).await {
         // Settings that cannot be read do not hide the proxies; whoever asks for them is told.
         Err(ApiError::Unreadable(_)) => ProxiesSettings::default(),
         settings => settings?,
@@ -142,7 +142,7 @@ pub async fn get_settings(
     permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
-    let with_secrets = ChangeHosts::allows(permit.user.role);
+    let with_secrets = ChangeHosts::allows(&permit.user);
     match stored(&app).await? {
         Some(stored) => versioned(stored, with_secrets),
         None => Ok(with_version(Default::default(), 0, Timestamp::EPOCH, Timestamp::EPOCH)),

@@ -1,41 +1,82 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::{
     coordinator::{
         app::App,
         http::{
-            auth::{ManageUsers, OwnAccount, Permission, Permit},
+            auth::{ManageUsers, OwnAccount, Permission, Permit, ReadUsers},
             error::ApiError,
-            extract::{Body, Path},
+            extract::{Body, Path, Query},
         },
-        records::{UserRecord, UserRole},
-        services::users::{SetPasswordError, set_password},
+        records::{ADMIN, Hand, UserRecord, UserRole},
+        services::users::{NewUser, UserError, create_user, delete_user},
     },
     wire::{
-        FailedReply,
-        users::{User, UserChange, UserList, UserSecurity, UserSecurityRealm},
+        EmptyResponse, FailedReply,
+        users::{User, UserChange, UserList, UserMetadata, UserSecurity, UserSecurityRealm},
     },
 };
 
-fn shown(user: &UserRecord) -> User {
-    let (role, full_name) = match user.role {
-        UserRole::Admin => ("ece_platform_admin", "Administrator"),
-        UserRole::Readonly => ("ece_platform_viewer", "Viewer"),
+impl From<UserError> for ApiError {
+    fn from(error: UserError) -> Self {
+        let message = error.to_string();
+        let refused = |code| Self::UserNotChanged { code, message: message.clone() };
+        match error {
+            UserError::NotFound(name) => Self::NoSuchUser(name),
+            UserError::Conflict(_) => {
+                Self::contract(StatusCode::CONFLICT, "user.user_name.conflict", message)
+            }
+            UserError::Name => refused("user.user_name.invalid"),
+            UserError::TooMany => refused("user.too_many"),
+            UserError::PasswordLength | UserError::Text(_) => refused("user.restricted_field"),
+            UserError::Busy => Self::Busy,
+            UserError::Store(error) => error.into(),
+        }
+    }
+}
+
+pub(super) fn shown(user: &UserRecord) -> User {
+    let full_name = match (user.is_built_in(), user.name.as_str()) {
+        (true, ADMIN) => "Administrator",
+        (true, _) => "Viewer",
+        (false, _) => &user.full_name,
     };
+    let hand = |hand: &Option<Hand>| match hand {
+        Some(Hand { by, at }) => (Some(by.clone()), Some(at.rfc3339())),
+        None => (None, None),
+    };
+    let ((created_by, created_at), (updated_by, updated_at)) =
+        (hand(&user.made), hand(&user.changed));
     User {
         user_name: user.name.clone(),
         full_name: full_name.into(),
-        email: String::new(),
-        builtin: true,
+        email: user.email.clone(),
+        builtin: user.is_built_in(),
+        metadata: UserMetadata { created_by, created_at, updated_by, updated_at },
         security: UserSecurity {
-            enabled: true,
-            roles: vec![role.into()],
+            enabled: user.enabled,
+            roles: user.roles.iter().map(|role| role.name().into()).collect(),
             permissions: Vec::new(),
             security_realm: UserSecurityRealm { id: "native".into(), kind: "native".into() },
         },
     }
+}
+
+/// Roles by their names.
+pub(super) fn roles<'a>(
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<BTreeSet<UserRole>, ApiError> {
+    let parsed = names.into_iter().map(|name| name.parse());
+    parsed.collect::<Result<_, _>>().map_err(
+        |error: crate::coordinator::records::UnknownUserRole| ApiError::UserNotChanged {
+            code: "user.roles.invalid",
+            message: error.to_string(),
+        },
+    )
 }
 
 /// Show who asks
@@ -49,67 +90,10 @@ pub async fn current(permit: Permit<OwnAccount>) -> Json<User> {
     Json(shown(&permit.user))
 }
 
-/// Change one's own password
-#[utoipa::path(
-    patch,
-    path = "/user",
-    operation_id = "update-current-user",
-    request_body = UserChange,
-    responses(
-        (status = 200, description = "The user", body = User),
-        (status = 400, description = "user.cannot_modify, user.restricted_field", body = FailedReply),
-    )
-)]
-pub async fn change_current(
-    permit: Permit<OwnAccount>,
-    State(app): State<Arc<App>>,
-    Body(change): Body<UserChange>,
-) -> Result<Json<User>, ApiError> {
-    change_own(&app, permit, change).await
-}
-
-async fn change_own<P: Permission>(
-    app: &App,
-    permit: Permit<P>,
-    change: UserChange,
-) -> Result<Json<User>, ApiError> {
-    let own = shown(&permit.user);
-    let other = |given: Option<String>, is: &str| given.is_some_and(|given| given != is);
-    let security = change.security.unwrap_or_default();
-    if other(change.user_name, &own.user_name)
-        || other(change.full_name, &own.full_name)
-        || other(change.email, &own.email)
-    {
-        let message = "these users come with the cluster: only their passwords can be changed";
-        return Err(ApiError::UserNotChanged {
-            code: "user.cannot_modify",
-            message: message.into(),
-        });
-    }
-    if security.roles.is_some_and(|roles| roles != own.security.roles)
-        || security.enabled == Some(false)
-    {
-        let message = "roles and state of these users cannot be changed";
-        return Err(ApiError::UserNotChanged {
-            code: "user.restricted_field",
-            message: message.into(),
-        });
-    }
-    if let Some(password) = security.password {
-        app.own_changes.take(&permit.user.name).map_err(ApiError::TooManyChanges)?;
-        set_password(app, &permit.origin, &permit.user.name, &password.0).await.map_err(
-            |error| match error {
-                SetPasswordError::Store(error) => error.into(),
-                SetPasswordError::NoSuchUser(name) => ApiError::NoSuchUser(name),
-                SetPasswordError::Busy => ApiError::Busy,
-                SetPasswordError::Length => ApiError::UserNotChanged {
-                    code: "user.restricted_field",
-                    message: error.to_string(),
-                },
-            },
-        )?;
-    }
-    Ok(Json(own))
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct ListParameters {
+    /// Also those who are disabled.
+    include_disabled: Option<bool>,
 }
 
 /// List the users
@@ -117,10 +101,18 @@ async fn change_own<P: Permission>(
     get,
     path = "/users",
     operation_id = "get-users",
-    responses((status = 200, description = "All users", body = UserList))
+    params(ListParameters),
+    responses((status = 200, description = "The users", body = UserList))
 )]
-pub async fn list(_permit: Permit<OwnAccount>, State(app): State<Arc<App>>) -> Json<UserList> {
-    Json(UserList { users: app.registry.users().iter().map(|user| shown(user)).collect() })
+pub async fn list(
+    _permit: Permit<ReadUsers>,
+    State(app): State<Arc<App>>,
+    Query(given): Query<ListParameters>,
+) -> Json<UserList> {
+    let all = given.include_disabled == Some(true);
+    let users = app.registry.users();
+    let users = users.iter().filter(|user| all || user.enabled);
+    Json(UserList { users: users.map(|user| shown(user)).collect() })
 }
 
 /// Show a user
@@ -135,87 +127,76 @@ pub async fn list(_permit: Permit<OwnAccount>, State(app): State<Arc<App>>) -> J
     )
 )]
 pub async fn get(
-    _permit: Permit<OwnAccount>,
+    permit: Permit<OwnAccount>,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<User>, ApiError> {
+    if permit.user.name != name && !ReadUsers::allows(&permit.user) {
+        return Err(ApiError::Forbidden);
+    }
     let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
     Ok(Json(shown(&user)))
 }
 
-/// Change one's own password
-#[utoipa::path(
-    patch,
-    path = "/users/{user_name}",
-    operation_id = "update-user",
-    params(("user_name" = String, Path, description = "One's own name")),
-    request_body = UserChange,
-    responses(
-        (status = 200, description = "The user", body = User),
-        (status = 400, description = "user.cannot_modify, user.restricted_field", body = FailedReply),
-        (status = 404, description = "user.not_found", body = FailedReply),
-    )
-)]
-pub async fn change(
-    permit: Permit<OwnAccount>,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Body(change): Body<UserChange>,
-) -> Result<Json<User>, ApiError> {
-    if permit.user.name == name {
-        return change_own(&app, permit, change).await;
-    }
-    if !ManageUsers::allows(permit.user.role) {
-        return Err(ApiError::Forbidden);
-    }
-    app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
-    let message = "a user's password is changed by the user, or with 'ece-agent reset-password'";
-    Err(ApiError::UserNotChanged { code: "user.cannot_modify", message: message.into() })
-}
-
-/// Make a user: not served
+/// Make a user
 #[utoipa::path(
     post,
     path = "/users",
     operation_id = "create-user",
-    responses((status = 501, description = "root.not_implemented", body = FailedReply))
+    request_body = UserChange,
+    responses(
+        (status = 200, description = "The user", body = User),
+        (status = 400, description = "user.user_name.invalid, user.roles.invalid, user.restricted_field, user.too_many", body = FailedReply),
+        (status = 409, description = "user.user_name.conflict", body = FailedReply),
+    )
 )]
-pub async fn create(_permit: Permit<ManageUsers>) -> ApiError {
-    ApiError::NotServed("users besides those that come with the cluster")
+pub async fn create(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Body(given): Body<UserChange>,
+) -> Result<Json<User>, ApiError> {
+    let security = given.security.unwrap_or_default();
+    let password = security.password.ok_or_else(|| ApiError::UserNotChanged {
+        code: "user.restricted_field",
+        message: "a new user has a password (security.password)".into(),
+    })?;
+    let new = NewUser {
+        name: given.user_name.unwrap_or_default(),
+        full_name: given.full_name.unwrap_or_default(),
+        email: given.email.unwrap_or_default(),
+        roles: roles(security.roles.iter().flatten())?,
+        enabled: security.enabled.unwrap_or(true),
+        password: password.0,
+    };
+    Ok(Json(shown(&create_user(&app, &permit.origin, new).await?)))
 }
 
-/// Delete a user: not served
+/// Delete a user
 #[utoipa::path(
     delete,
     path = "/users/{user_name}",
     operation_id = "delete-user",
     params(("user_name" = String, Path, description = "The user's name")),
-    responses((status = 501, description = "root.not_implemented", body = FailedReply))
+    responses(
+        (status = 200, description = "The user does not get in any more, with whatever they have", body = EmptyResponse),
+        (status = 400, description = "user.cannot_modify, user.restricted_deletion", body = FailedReply),
+        (status = 404, description = "user.not_found", body = FailedReply),
+    )
 )]
-pub async fn delete(_permit: Permit<ManageUsers>) -> ApiError {
-    ApiError::NotServed("users besides those that come with the cluster")
-}
-
-/// Give a user roles: not served
-#[utoipa::path(
-    post,
-    path = "/users/{user_id}/role_assignments",
-    operation_id = "add-role-assignments",
-    params(("user_id" = String, Path, description = "The user's name")),
-    responses((status = 501, description = "root.not_implemented", body = FailedReply))
-)]
-pub async fn assign_roles(_permit: Permit<ManageUsers>) -> ApiError {
-    ApiError::NotServed("other roles for the users that come with the cluster")
-}
-
-/// Take roles from a user: not served
-#[utoipa::path(
-    delete,
-    path = "/users/{user_id}/role_assignments",
-    operation_id = "remove-role-assignments",
-    params(("user_id" = String, Path, description = "The user's name")),
-    responses((status = 501, description = "root.not_implemented", body = FailedReply))
-)]
-pub async fn unassign_roles(_permit: Permit<ManageUsers>) -> ApiError {
-    ApiError::NotServed("other roles for the users that come with the cluster")
+pub async fn delete(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
+    let refused = |code, message: String| Err(ApiError::UserNotChanged { code, message });
+    if user.is_built_in() {
+        let message = format!("the user {} came with the cluster and stays with it", user.name);
+        return refused("user.cannot_modify", message);
+    }
+    if user.name == permit.user.name {
+        return refused("user.restricted_deletion", "nobody deletes themselves".into());
+    }
+    delete_user(&app, &permit.origin, &user.name).await?;
+    Ok(Json(EmptyResponse {}))
 }
