@@ -32,7 +32,7 @@ pub enum Phase {
 impl Journal {
     /// A journal that cannot be read counts as none: every phase can be repeated.
     pub fn load(state: &StateDir) -> io::Result<Option<Self>> {
-        let content = files::read_limited(&state.journal(), MAX_FILE)?;
+        let content = files::read_kept(&state.journal(), MAX_FILE)?;
         Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
     }
 

@@ -229,7 +229,7 @@ impl Session {
 
 fn load_desired(state: &StateDir) -> DesiredState {
     const MAX_FILE: u64 = 1 << 20;
-    let content = files::read_limited(&state.desired(), MAX_FILE).ok().flatten();
+    let content = files::read_kept(&state.desired(), MAX_FILE).ok().flatten();
     // Without it the coordinator says it again.
     content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
 }

@@ -28,7 +28,7 @@ pub enum SealError {
 impl MasterKey {
     /// Reads the key, or makes it if the file is not there.
     pub fn load_or_create(file: &Path) -> Result<Self, SealError> {
-        let text = match files::read_limited(file, 1024)? {
+        let text = match files::read_kept(file, 1024)? {
             Some(text) => Zeroizing::new(text),
             None => {
                 let mut bytes = Zeroizing::new([0; KEY_BYTES]);

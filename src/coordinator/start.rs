@@ -228,7 +228,7 @@ fn why_it_ended(
 
 fn load_or_create_key(file: &std::path::Path) -> Result<PrivateKey, StartError> {
     let io_error = |error| StartError::File(file.to_owned(), error);
-    match files::read_limited(file, MAX_KEY_FILE).map_err(io_error)? {
+    match files::read_kept(file, MAX_KEY_FILE).map_err(io_error)? {
         Some(pem) => {
             let pem = zeroize::Zeroizing::new(pem);
             let pem = std::str::from_utf8(&pem).map_err(|_| KeyError::Unreadable)?;

@@ -1,13 +1,10 @@
 //! What the kernel says in its files. `root` is where they are mounted: `/`, or a tree made by a
 //! test.
 
-use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use super::CgroupVersion;
+use crate::rt::listening_sockets;
 
 fn read(root: &Path, path: &str) -> Option<String> {
     let text = fs::read_to_string(root.join(path)).ok()?;
@@ -51,35 +48,10 @@ pub(super) fn has_systemd(root: &Path) -> bool {
     root.join("run/systemd/system").is_dir()
 }
 
-/// From `/proc/net/tcp` and `tcp6`: state `0A` is LISTEN.
 pub(super) fn listening(root: &Path) -> Vec<SocketAddr> {
-    let mut found = Vec::new();
-    for file in ["proc/net/tcp", "proc/net/tcp6"] {
-        for line in read(root, file).unwrap_or_default().lines().skip(1) {
-            let mut fields = line.split_whitespace().skip(1);
-            let (local, state) = (fields.next(), fields.nth(1));
-            if state == Some("0A") {
-                found.extend(local.and_then(socket_address));
-            }
-        }
-    }
-    found
-}
-
-/// `0100007F:3037`: each 32 bits of the address in the machine's byte order.
-fn socket_address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let mut bytes = Vec::new();
-    for word in address.as_bytes().chunks(8) {
-        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
-        bytes.extend_from_slice(&word.to_ne_bytes());
-    }
-    let address: IpAddr = match <[u8; 4]>::try_from(&bytes[..]) {
-        Ok(four) => Ipv4Addr::from(four).into(),
-        Err(_) => Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?).into(),
-    };
-    Some(SocketAddr::new(address, port))
+    let tables = ["proc/net/tcp", "proc/net/tcp6"].map(|table| read(root, table));
+    let sockets = tables.iter().flatten().flat_map(|table| listening_sockets(table));
+    sockets.map(|socket| socket.address).collect()
 }
 
 #[cfg(test)]

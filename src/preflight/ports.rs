@@ -60,11 +60,10 @@ pub fn taken_port(address: SocketAddr, error: &io::Error) -> (String, String) {
         return (found, Code::PreflightPort.fix().to_owned());
     }
     let own_address = "or give this host an address of its own with --host-ip.";
-    match port_holder(address.port()) {
-        Some(holder) => (
-            format!("{found}; {holder} listens on port {}", address.port()),
-            format!("Stop {holder}, {own_address}"),
-        ),
+    match port_holder(address) {
+        Some(holder) => {
+            (format!("{found}; {holder} listens there"), format!("Stop {holder}, {own_address}"))
+        }
         None => {
             (found, format!("Stop the other program ('ss -ltnp' names it to root), {own_address}"))
         }

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use nix::fcntl::OFlag;
+
 /// Creates `dir` and its parents; those it creates are 0700.
 pub fn create_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
@@ -72,24 +74,16 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrivateFileE
 
 /// Who owns the file, and what is in it.
 fn read_with_owner(path: &Path, limit: u64) -> Result<Option<(u32, Vec<u8>)>, PrivateFileError> {
-    use nix::fcntl::OFlag;
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(file) = open_plain(path)? else { return Ok(None) };
     let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::other("it is not a plain file").into());
-    }
     if found.permissions().mode() & 0o077 != 0 {
         return Err(PrivateFileError::NotPrivate);
     }
     Ok(Some((found.uid(), read_to_limit(file, limit)?)))
 }
 
-/// Reads a whole file of at most `limit` bytes, or `None` if it is not there.
+/// Reads a whole file of at most `limit` bytes that somebody has named, or `None` if it is not there.
+/// It may be a pipe.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -97,6 +91,29 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     };
     read_to_limit(file, limit).map(Some)
+}
+
+/// Reads a file of at most `limit` bytes that this program keeps, or `None` if it is not there. A
+/// link or a pipe in its place is an error and holds nobody up.
+pub fn read_kept(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    match open_plain(path)? {
+        Some(file) => read_to_limit(file, limit).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Opens a plain file to read it; `None` if it is not there.
+fn open_plain(path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(Some(file)),
+        false => Err(io::Error::other("it is not a plain file")),
+    }
 }
 
 pub(super) fn read_to_limit(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
@@ -126,8 +143,12 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
         read_private(&link, 3).expect_err("a link");
-        fs::remove_file(link).expect("removed");
+        fs::remove_file(&link).expect("removed");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+        nix::unistd::mkfifo(&link, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        read_kept(&link, 3).expect_err("a pipe");
+        assert_eq!(read_kept(&path, 3).expect("read"), Some(b"new".to_vec()));
+        fs::remove_file(&link).expect("removed");
         assert_eq!(
             read_limited(&path, 2).expect_err("too long").kind(),
             io::ErrorKind::FileTooLarge

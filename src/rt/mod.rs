@@ -5,6 +5,7 @@ mod clock;
 mod cpu;
 pub mod disk;
 pub mod files;
+mod listening;
 mod lock;
 mod net;
 mod port_holder;
@@ -16,6 +17,7 @@ pub mod unix_socket;
 pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};
 pub use cpu::thread_cpu_time;
+pub use listening::listening_sockets;
 pub use lock::{FileLock, LockHeld};
 pub use net::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED, notice_dead_peers,

@@ -1,21 +1,22 @@
-//! Which process listens on a port, as far as this user may see (proc(5)).
+//! Which process listens on an address, as far as this user may see (proc(5)).
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
-/// How /proc/net/tcp writes the state of a socket that listens.
-const LISTEN: &str = "0A";
+use super::listening::listening_sockets;
 
 /// Processes that are looked at.
 const MOST: usize = 100_000;
 
-/// The name and number of the process that listens on this TCP port; `None` if there is none, or
-/// it is another user's.
-pub fn port_holder(port: u16) -> Option<String> {
-    let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+/// The name and number of the process whose socket keeps others from listening on this address;
+/// `None` if there is none, or it is another user's.
+pub fn port_holder(wanted: SocketAddr) -> Option<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).ok());
+    let sockets: Vec<String> = tables
         .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|table| inodes(&table, port))
-        .map(|inode| format!("socket:[{inode}]"))
+        .flatten()
+        .flat_map(|table| listening_sockets(table))
+        .filter(|socket| socket.is_in_the_way_of(wanted))
+        .map(|socket| format!("socket:[{}]", socket.inode))
         .collect();
     if sockets.is_empty() {
         return None;
@@ -36,18 +37,6 @@ pub fn port_holder(port: u16) -> Option<String> {
     })
 }
 
-/// The inodes of the sockets in such a table that listen on the port.
-fn inodes(table: &str, port: u16) -> Vec<String> {
-    let suffix = format!(":{port:04X}");
-    let inode = |line: &str| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let [_, local, _, state, ..] = columns[..] else { return None };
-        (local.ends_with(&suffix) && state == LISTEN)
-            .then(|| columns.get(9).map(|it| (*it).to_owned()))?
-    };
-    table.lines().skip(1).filter_map(inode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -55,18 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listening_process_is_found_by_its_port() {
+    fn a_listening_process_is_found_by_its_address() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let port = listener.local_addr().expect("an address").port();
-        let found = port_holder(port).expect("this process");
+        let address = listener.local_addr().expect("an address");
+        let found = port_holder(address).expect("this process");
         assert!(found.ends_with(&format!("(process {})", std::process::id())), "{found}");
+        let other = SocketAddr::new("127.0.0.99".parse().expect("an address"), address.port());
+        assert_eq!(port_holder(other), None);
         drop(listener);
-        assert_eq!(port_holder(port), None);
-    }
-
-    #[test]
-    fn only_sockets_that_listen_on_that_very_port_are_meant() {
-        let table = "head\n 0: 0100007F:3037 00000000:0000 0A 00000000:00000000 00:00000000 0 0 0 71 1\n 1: 0100007F:3037 0100007F:9999 01 0:0 0:0 0 0 0 72 1\n 2: 0100007F:3038 0:0 0A 0:0 0:0 0 0 0 73 1\n";
-        assert_eq!(inodes(table, 0x3037), ["71"]);
+        assert_eq!(port_holder(address), None);
     }
 }
