@@ -96,13 +96,23 @@ pub enum IdentityError {
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         let failure = Failure::new(Code::IdentityUnreadable, error.to_string());
-        match error {
+        match &error {
+            IdentityError::Io(_, cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                not_permitted("the host's state is not this user's", &error)
+            }
             IdentityError::OfAnother(_) => Failure::new(Code::StateOfAnother, error.to_string()),
             IdentityError::NotPrivate(path) => failure
                 .with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display())),
             _ => failure,
         }
     }
+}
+
+/// What only root, or another user, may look at.
+pub(super) fn not_permitted(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(Code::PrivilegesMissing, format!("{what}: {error}")).with_fix(
+        "Repeat the command with sudo, or as the user that the state directory belongs to.",
+    )
 }
 
 /// A file that only its owner may read, and where it was.

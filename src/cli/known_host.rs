@@ -117,7 +117,7 @@ impl KnownHost {
             Failure::new(Code::IdentityUnreadable, format!("{CLUSTER_FILE}: {reason}"))
                 .with_fix("Remove the file and repeat 'ece-agent install', which writes it.")
         };
-        let content = files::read_limited(CLUSTER_FILE.as_ref(), MAX_FILE)
+        let content = files::read_kept(CLUSTER_FILE.as_ref(), MAX_FILE)
             .map_err(|error| failed(error.to_string()))?;
         let Some(content) = content else { return Ok(None) };
         let known: Self =
@@ -134,6 +134,32 @@ pub fn other_owner(state: &StateDir) -> Option<u32> {
     let owner = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.uid());
     let owners = [owner(state.path()), owner(&state.identity())];
     owners.into_iter().flatten().find(|uid| is_root() && *uid != 0)
+}
+
+/// What is said where no host is installed: perhaps it is somebody else's to ask.
+pub fn not_installed(state: &StateDir) -> Failure {
+    if let Some(failure) = installed_by_root(state) {
+        return failure;
+    }
+    let message = format!("no host is installed in {}", state.path().display());
+    Failure::new(Code::InstallNotDone, message)
+}
+
+/// Where root has installed a host and a user means it, without having named a directory.
+pub fn installed_by_root(state: &StateDir) -> Option<Failure> {
+    let roots = default_state_dir(true);
+    let is_meant = !is_root() && state.path() == default_state_dir(false) && state.path() != roots;
+    let is_there = || roots.exists() || Path::new(CLUSTER_FILE).exists();
+    (is_meant && is_there()).then(|| {
+        let message = format!(
+            "the host of this machine was installed by root, in {}; this user has none in {}",
+            roots.display(),
+            state.path().display()
+        );
+        Failure::new(Code::PrivilegesMissing, message).with_fix(
+            "Repeat the command with sudo; for a host of this user's own name a directory with --state-dir.",
+        )
+    })
 }
 
 /// Root does not work in a directory that somebody else can rearrange meanwhile.

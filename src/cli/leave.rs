@@ -1,31 +1,27 @@
 //! Leaving the cluster: by a host's own user, or by a child that is the service user where root
 //! wants it.
 
-use std::{
-    io::{self, Read},
-    path::Path,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{StateDirArgument, UserArguments, install::Layout, output::Output, run_to_end};
+use super::{
+    StateDirArgument, UserArguments, known_host::not_installed, output::Output, run_to_end,
+    service_child::ServiceChild,
+};
 use crate::{
     agent::{HostKeyState, Identity, dialler, load_identity, load_key},
     client::HttpCoordinator,
     config::StateDir,
-    host::service::{service_user, spawn_as},
+    host::{service::service_user, tree::Owner},
     model::{Code, Exit, Failure},
 };
 
 /// What the child is called with.
 pub const LEAVE_VERB: &str = "leave-cluster";
 
-/// How long the child may take, and how much it may say, in bytes.
+/// How long the child may take.
 const LONGEST: Duration = Duration::from_secs(60);
-const MAX_SAID: u64 = 64 << 10;
 
 #[derive(clap::Args)]
 pub struct LeaveArguments {
@@ -41,10 +37,7 @@ pub struct LeaveArguments {
 pub fn leave_as_child(arguments: LeaveArguments, output: Output) -> Result<Exit, Failure> {
     arguments.user.become_them()?;
     let state = arguments.state.state_dir();
-    let identity = load_identity(&state)?.ok_or_else(|| {
-        let message = format!("no host is installed in {}", state.path().display());
-        Failure::new(Code::InstallNotDone, message)
-    })?;
+    let identity = load_identity(&state)?.ok_or_else(|| not_installed(&state))?;
     run_to_end(leave(&identity, &state))?;
     output.event("left", json!({}));
     Ok(Exit::Success)
@@ -77,7 +70,7 @@ pub fn leave_as_service_user(state: &StateDir) -> Result<(), Failure> {
         .ok_or_else(|| failed("the user ece-agent is not there".into()))?;
     let said = said_by_child(user, state)
         .map_err(|error| failed(format!("the child that tells the cluster: {error}")))?;
-    let event: Value = serde_json::from_slice(&said).unwrap_or_default();
+    let event: Value = serde_json::from_str(&said).unwrap_or_default();
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     match event["event"].as_str() {
         Some("left") => Ok(()),
@@ -88,22 +81,9 @@ pub fn leave_as_service_user(state: &StateDir) -> Result<(), Failure> {
     }
 }
 
-fn said_by_child(user: crate::host::tree::Owner, state: &StateDir) -> io::Result<Vec<u8>> {
+fn said_by_child(user: Owner, state: &StateDir) -> io::Result<String> {
     let dir = state.path().as_os_str();
     let arguments = [LEAVE_VERB.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir];
-    let mut child = spawn_as(user, Path::new(Layout::BINARY), &arguments)?;
-    drop(child.stdin.take());
-    let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let mut said = Vec::new();
-        let read = out.take(MAX_SAID).read_to_end(&mut said);
-        // Nobody waits for it any more if it took too long.
-        let _ = tell.send(read.map(|_| said));
-    });
-    let said = told.recv_timeout(LONGEST);
-    // It has said all, or is not waited for.
-    let _ = child.kill();
-    child.wait()?;
-    said.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    let child = ServiceChild::start(user, &arguments, Default::default(), LONGEST)?;
+    Ok(child.next_line()?.unwrap_or_default())
 }

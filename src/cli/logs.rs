@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::{StateDirArgument, install::runs_as_service, output::Output};
+use super::{
+    StateDirArgument, install::runs_as_service, known_host::not_installed, output::Output,
+};
 use crate::{
     agent::load_identity,
     model::{Code, Exit, Failure},
@@ -44,9 +46,7 @@ pub fn logs(arguments: LogsArguments, output: Output) -> Result<Exit, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let dir = state.path().display();
             return Err(match load_identity(&state)? {
-                None => {
-                    Failure::new(Code::InstallNotDone, format!("no host is installed in {dir}"))
-                }
+                None => not_installed(&state),
                 Some(_) => {
                     Failure::new(Code::LogsNotHere, format!("there is no agent.log in {dir}"))
                 }

@@ -24,10 +24,13 @@ mod progress;
 mod reset_password;
 mod run;
 mod secrets_file;
+mod service_child;
 mod shell;
 mod signals;
+mod start;
 mod status;
 mod stop;
+mod storage;
 mod token;
 mod uninstall;
 mod upgrade;
@@ -105,6 +108,10 @@ enum Verb {
     #[command(after_help = "Example:
   ece-agent status --wait --timeout 30")]
     Status(status::StatusArguments),
+    /// Start the daemon on this host, which was stopped
+    #[command(after_help = "Example:
+  ece-agent start")]
+    Start(start::StartArguments),
     /// Stop the daemon on this host
     #[command(after_help = "Example:
   ece-agent stop")]
@@ -277,6 +284,7 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::LeaveCluster(arguments) => leave::leave_as_child(arguments, output),
         Verb::Run(arguments) => run::run(arguments),
         Verb::Status(arguments) => status::status(arguments, output),
+        Verb::Start(arguments) => start::start(arguments, output),
         Verb::Stop(arguments) => stop::stop(arguments, output),
         Verb::Token(verb) => token::token(*verb, output),
         Verb::Host(verb) => host::host(*verb, output),

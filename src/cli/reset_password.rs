@@ -5,13 +5,13 @@ use serde_json::json;
 use super::{
     StateDirArgument,
     access::read_password,
-    known_host::{Known, known_host, other_owner},
+    known_host::{Known, known_host, not_installed, other_owner},
     output::Output,
     run_to_end,
     secrets_file::SecretsFile,
 };
 use crate::{
-    agent::StatusClient,
+    agent::{StatusClient, StatusError},
     coordinator::{ADMIN, generate_password},
     model::{Code, Exit, Failure, Secret},
 };
@@ -42,15 +42,14 @@ pub struct ResetPasswordArguments {
 
 fn not_here() -> Failure {
     let message = "this host is not the one that keeps the cluster's passwords";
-    Failure::new(Code::ApiRefused, message).with_fix("Run the command on the cluster's first host.")
+    Failure::new(Code::PasswordNotFirstHost, message)
 }
 
 pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
     let known = known_host(&state)?;
     if matches!(known, Known::NotInstalled) {
-        let message = format!("no host is installed in {}", state.path().display());
-        return Err(Failure::new(Code::InstallNotDone, message));
+        return Err(not_installed(&state));
     }
     if let Known::Host(host) = &known
         && !host.first_host
@@ -86,13 +85,11 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     if not_noted && file.is_none() {
         return Err(not_here());
     }
-    let not_running =
-        |error: crate::agent::StatusError| Failure::new(Code::DaemonNotRunning, error.to_string());
-    let refused = run_to_end(async {
+    let refused: Result<_, StatusError> = run_to_end(async {
         let client = StatusClient::connect(&state).await?;
         client.set_password(user, password.clone()).await
     });
-    if let Some(reason) = refused.map_err(not_running)? {
+    if let Some(reason) = refused? {
         return Err(Failure::new(Code::ApiRefused, reason));
     }
     let kept_in = match (file, kept_as) {

@@ -1,6 +1,10 @@
 use std::{env, path::PathBuf, sync::Arc};
 
-use super::{CONFIG_FILE, StateDirArgument, known_host::must_be_own, logging, signals};
+use super::{
+    CONFIG_FILE, StateDirArgument,
+    known_host::{must_be_own, not_installed},
+    logging, signals,
+};
 use crate::{
     agent::load_identity,
     config::{InstallArguments, Mistake, Purpose, StateDir, default_state_dir},
@@ -54,11 +58,6 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
         daemon.run(shutdown).await?;
         Ok(Exit::Success)
     })
-}
-
-fn not_installed(state: &StateDir) -> Failure {
-    let message = format!("no host is installed in {}", state.path().display());
-    Failure::new(Code::InstallNotDone, message)
 }
 
 /// The config file of the host that is a service; others have none of their own.

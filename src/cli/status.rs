@@ -5,8 +5,10 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
+    known_host::not_installed,
     output::Output,
     run_to_end,
+    start::how_to_start,
     wait::{running, until_connected},
 };
 use crate::{
@@ -67,9 +69,7 @@ fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), 
 /// What can be said of a host whose daemon does not run.
 fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
     let dir = state.path().display();
-    let Some(identity) = load_identity(state)? else {
-        return Ok(Failure::new(Code::InstallNotDone, format!("no host is installed in {dir}")));
-    };
+    let Some(identity) = load_identity(state)? else { return Ok(not_installed(state)) };
     if output.is_json() {
         output.json(&json!({
             "runner_id": identity.runner_id,
@@ -82,7 +82,7 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
         "the host {} is installed in {dir}, and its daemon does not run",
         identity.runner_id
     );
-    let fix = format!("Start it with 'ece-agent run --state-dir {dir}'.");
+    let fix = how_to_start(state);
     Ok(Failure::new(Code::DaemonNotRunning, message).with_fix(fix))
 }
 

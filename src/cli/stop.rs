@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{StateDirArgument, output::Output, run_to_end};
+use super::{StateDirArgument, known_host::not_installed, output::Output, run_to_end};
 use crate::{
-    agent::{StatusClient, StatusError},
+    agent::{StatusClient, StatusError, load_identity},
     config::StateDir,
     daemon::StateLock,
-    model::{Code, Exit, Failure},
+    model::{Exit, Failure},
 };
 
 const LONGEST: Duration = Duration::from_secs(20);
@@ -21,8 +21,14 @@ pub struct StopArguments {
 
 pub fn stop(arguments: StopArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
-    let stopped = run_to_end(stop_daemon(&state))?;
-    output.note(if stopped { "stopped" } else { "no daemon is running" });
+    if run_to_end(stop_daemon(&state))? {
+        output.note("stopped");
+        return Ok(Exit::Success);
+    }
+    if load_identity(&state)?.is_none() {
+        return Err(not_installed(&state));
+    }
+    output.note(&format!("no daemon is running for {}", state.path().display()));
     Ok(Exit::Success)
 }
 
@@ -35,8 +41,12 @@ pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
     match stopped {
         Ok(_) => {}
         Err(StatusError::NotRunning(_)) => return Ok(false),
+        // What is in the socket's place is not what a daemon has put there, if there is none.
         Err(error @ StatusError::Io(_)) => {
-            return Err(Failure::new(Code::DaemonNotRunning, error.to_string()));
+            return match StateLock::must_be_free(state) {
+                Ok(()) if !error.is_refusal() => Ok(false),
+                _ => Err(error.into()),
+            };
         }
     }
     // The lock is the last thing that a daemon gives up.

@@ -10,18 +10,19 @@ use tokio::time::Instant;
 use super::{
     StateDirArgument,
     install::{Layout, copy_binary, runs_as_service, service_failed},
-    known_host::must_be_own,
+    known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
+    start::how_to_start,
     stop::stop_daemon,
     wait::{running, until_connected},
 };
 use crate::{
-    agent::Status,
+    agent::{Status, load_identity},
     config::StateDir,
     host::{
         process::spawn_background,
-        service::{is_packaged, systemctl},
+        service::{is_packaged, stop_service, systemctl},
     },
     model::{Code, Exit, Failure},
 };
@@ -37,6 +38,9 @@ pub struct UpgradeArguments {
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u32,
 }
+
+/// Longer than the unit lets the daemon take.
+const LONGEST_STOP: Duration = Duration::from_secs(40);
 
 /// An installed daemon, and the program that it runs.
 struct Upgrade {
@@ -59,13 +63,21 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
     };
     let new_version = version_of(&new)?;
     run_to_end(async {
-        let before = running(&state).await?;
+        let before = match running(&state).await {
+            // Whatever is in the socket's place, the service manager restarts the daemon.
+            Err(_) if is_service => None,
+            before => before?,
+        };
         let target = match (&before, is_service) {
             (_, true) => PathBuf::from(Layout::BINARY),
             (Some(status), false) => program_of(status.pid)?,
             (None, false) => {
+                if load_identity(&state)?.is_none() {
+                    return Err(not_installed(&state));
+                }
                 let message = format!("no daemon runs for {}", state.path().display());
-                return Err(Failure::new(Code::DaemonNotRunning, message));
+                let failure = Failure::new(Code::DaemonNotRunning, message);
+                return Err(failure.with_fix(how_to_start(&state)));
             }
         };
         if is_packaged(&target) {
@@ -136,7 +148,8 @@ impl Upgrade {
     async fn restart(&self) -> Result<(), Failure> {
         if self.is_service {
             let _ = systemctl(["reset-failed", "ece-agent"]);
-            return systemctl(["restart", "ece-agent"])
+            stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
+            return systemctl(["start", "ece-agent"])
                 .map(|_| ())
                 .map_err(|error| service_failed(&error));
         }

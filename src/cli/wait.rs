@@ -86,8 +86,6 @@ pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
     match answer {
         Ok(status) => Ok(Some(status)),
         Err(StatusError::NotRunning(_)) => Ok(None),
-        Err(error @ StatusError::Io(_)) => {
-            Err(Failure::new(Code::DaemonNotRunning, error.to_string()))
-        }
+        Err(error @ StatusError::Io(_)) => Err(error.into()),
     }
 }

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser as Boolish};
 use serde::Deserialize;
 
 use crate::rt::files;
@@ -108,7 +108,7 @@ pub struct InstallArguments {
     pub state_dir: Option<PathBuf>,
 
     /// Go on as the daemon in this process
-    #[arg(long, env = "ECE_AGENT_FOREGROUND", help_heading = "Running")]
+    #[arg(long, env = "ECE_AGENT_FOREGROUND", value_parser = Boolish::new(), help_heading = "Running")]
     pub foreground: bool,
 
     /// Seconds to wait for a coordinator that is not up yet [default: 0]
@@ -121,12 +121,12 @@ pub struct InstallArguments {
     pub wait_for_coordinator: Option<String>,
 
     /// Do not wait until the coordinator sees the host connected
-    #[arg(long, env = "ECE_AGENT_NO_WAIT", help_heading = "Running")]
+    #[arg(long, env = "ECE_AGENT_NO_WAIT", value_parser = Boolish::new(), help_heading = "Running")]
     pub no_wait: bool,
 
     /// Say what would be done, and do nothing
     #[serde(skip)]
-    #[arg(long, help_heading = "Running")]
+    #[arg(long, env = "ECE_AGENT_DRY_RUN", value_parser = Boolish::new(), help_heading = "Running")]
     pub dry_run: bool,
 
     /// Seconds to wait until the coordinator sees the host connected [default: 60]
@@ -138,7 +138,7 @@ pub struct InstallArguments {
     pub timeout_factor: Option<String>,
 
     /// Go on when a check of the machine fails
-    #[arg(long, env = "ECE_AGENT_FORCE", help_heading = "Running")]
+    #[arg(long, env = "ECE_AGENT_FORCE", value_parser = Boolish::new(), help_heading = "Running")]
     pub force: bool,
 
     /// Also print the passwords and tokens of a first host, which are in a file else

@@ -37,6 +37,11 @@ impl StateDir {
         self.0.join("identity.json")
     }
 
+    /// What could not be read, once the host has a new identity.
+    pub fn damaged_identity(&self) -> PathBuf {
+        self.0.join("identity.json.damaged")
+    }
+
     pub fn key(&self) -> PathBuf {
         self.0.join("host.key")
     }

@@ -63,8 +63,12 @@ impl FirstHostStart<'_> {
         self.progress.started(Step::Bootstrap);
         let dir = self.state.coordinator();
         files::create_private_dir(&dir).map_err(|error| not_writable(&dir, error))?;
-        let master = MasterKey::load_or_create(&dir.join("master.key"))
-            .map_err(|error| bootstrap_failure(error.into()))?;
+        let key_file = dir.join("master.key");
+        let master = MasterKey::load_or_create(&key_file).map_err(|error| {
+            let mut failure = bootstrap_failure(error.into());
+            failure.message = format!("{}: {}", key_file.display(), failure.message);
+            failure
+        })?;
         let facts = gather_facts(&self.settings, self.machine, HostIp(host_ip)).map_err(unread)?;
         let secrets_file =
             self.settings.storage_path.join("bootstrap-state").join("bootstrap-secrets.json");
@@ -148,6 +152,7 @@ fn bootstrap_failure(error: BootstrapError) -> Failure {
     let message = error.to_string();
     match error {
         BootstrapError::Store(error) => store_failure(error),
+        BootstrapError::SecretsOfAnother(_) => Failure::new(Code::StorageSecretsOfAnother, message),
         BootstrapError::File { .. } | BootstrapError::Seal(SealError::Io(_)) => {
             Failure::new(Code::StateNotWritable, message)
         }

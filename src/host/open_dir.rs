@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn own() -> Owner {
-        Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() }
+        Owner::of_this_process()
     }
 
     #[test]

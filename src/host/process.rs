@@ -5,15 +5,16 @@ use std::{
     io,
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use nix::{
     sys::{
         prctl::{set_dumpable, set_pdeathsig},
         resource::{Resource, getrlimit, setrlimit},
-        signal::Signal,
+        signal::{Signal, kill},
     },
-    unistd::{Gid, Uid, setgid, setgroups, setsid, setuid},
+    unistd::{Gid, Pid, Uid, setgid, setgroups, setsid, setuid},
 };
 
 use super::tree::Owner;
@@ -61,6 +62,39 @@ pub fn become_user(user: Owner) -> io::Result<()> {
     set_dumpable(false)?;
     // One that is stopped would not hear of another signal.
     Ok(set_pdeathsig(Signal::SIGKILL)?)
+}
+
+/// Ends all processes of a user; how many are still there when `longest` is over.
+pub fn end_processes_of(uid: u32, longest: Duration) -> usize {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let until = Instant::now() + longest;
+    loop {
+        let found = processes_of(uid);
+        if found.is_empty() || uid == 0 || Instant::now() >= until {
+            return found.len();
+        }
+        for process in found {
+            // It may have ended by itself.
+            let _ = kill(process, Signal::SIGKILL);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Processes that still run and are, or can become, this user's.
+fn processes_of(uid: u32) -> Vec<Pid> {
+    let is_theirs = |process: &Pid| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+        let status = status.unwrap_or_default();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let is_dead =
+            field("State:").is_none_or(|state| state.trim_start().starts_with(['Z', 'X']));
+        let uids = field("Uid:").unwrap_or_default();
+        !is_dead && uids.split_whitespace().any(|it| it.parse() == Ok(uid))
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.map(Pid::from_raw).filter(is_theirs).collect()
 }
 
 /// What the kernel knows of this process.

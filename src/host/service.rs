@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use nix::unistd::User;
@@ -60,6 +61,39 @@ pub fn invoking_user() -> Owner {
 
 pub fn systemctl<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<String, CommandError> {
     call("systemctl", arguments)
+}
+
+/// Stops the unit. A daemon that asks for more and more time is killed when `longest` is over.
+pub fn stop_service(longest: Duration) -> Result<(), CommandError> {
+    const AFTER_KILL: Duration = Duration::from_secs(10);
+    // That there is no such unit is as good.
+    let _ = systemctl(["--no-block", "stop", SERVICE]);
+    if is_down_within(longest) {
+        return Ok(());
+    }
+    systemctl(["kill", "--signal=SIGKILL", SERVICE])?;
+    match is_down_within(AFTER_KILL) {
+        true => Ok(()),
+        false => Err(CommandError::Failed {
+            command: format!("systemctl stop {SERVICE}"),
+            output: format!("it is {} still", unit_state()),
+        }),
+    }
+}
+
+fn is_down_within(longest: Duration) -> bool {
+    const PAUSE: Duration = Duration::from_millis(50);
+    const DOWN: [&str; 3] = ["inactive", "failed", ""];
+    let until = Instant::now() + longest;
+    loop {
+        if DOWN.contains(&unit_state().as_str()) {
+            return true;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// What systemd says of the unit: `active`, `activating`, `failed`, `inactive`…

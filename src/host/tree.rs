@@ -16,7 +16,7 @@ use nix::{
     dir::Dir,
     fcntl::{AtFlags, OFlag, open, openat},
     sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat},
-    unistd::{Gid, Uid, fchown, fchownat},
+    unistd::{Gid, Uid, fchown, fchownat, getegid, geteuid},
 };
 
 /// Whom something belongs to.
@@ -28,6 +28,10 @@ pub struct Owner {
 
 impl Owner {
     pub const ROOT: Self = Self { uid: 0, gid: 0 };
+
+    pub fn of_this_process() -> Self {
+        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
+    }
 
     pub(super) fn ids(self) -> (Option<Uid>, Option<Gid>) {
         (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
@@ -101,11 +105,23 @@ pub fn give_from_root(path: &Path, owner: Owner) -> io::Result<()> {
     if fstat(&dir)?.st_uid != 0 {
         return Ok(());
     }
-    give_below(dir, owner)
+    give_below(dir, None, owner)
 }
 
-fn give_below(dir: OwnedFd, owner: Owner) -> io::Result<()> {
+/// Gives what belongs to the user `from` of a directory and all in it to root. None of that user's
+/// processes may be running.
+pub fn take_for_root(path: &Path, from: u32) -> io::Result<()> {
+    match open_dir(path) {
+        Ok(dir) => give_below(dir, Some(from), Owner::ROOT),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Of everybody, or of the user `from`.
+fn give_below(dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<()> {
     let (uid, gid) = owner.ids();
+    let is_meant = |found: &FileStat| from.is_none_or(|from| found.st_uid == from);
     let mut listing = Dir::from_fd(dir.try_clone()?)?;
     for entry in listing.iter() {
         let name = entry?.file_name().to_owned();
@@ -115,12 +131,14 @@ fn give_below(dir: OwnedFd, owner: Owner) -> io::Result<()> {
         let name = OsStr::from_bytes(name.to_bytes());
         let found = fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         if is(&found, SFlag::S_IFDIR) {
-            give_below(open_below(dir.as_fd(), name, OFlag::O_DIRECTORY)?, owner)?;
-        } else {
+            give_below(open_below(dir.as_fd(), name, OFlag::O_DIRECTORY)?, from, owner)?;
+        } else if is_meant(&found) {
             fchownat(&dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
     }
-    fchown(dir.as_fd(), uid, gid)?;
+    if is_meant(&fstat(&dir)?) {
+        fchown(dir.as_fd(), uid, gid)?;
+    }
     Ok(())
 }
 
@@ -128,9 +146,13 @@ fn is(found: &FileStat, kind: SFlag) -> bool {
     SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == kind
 }
 
-/// Gives the directory `dir` and the file `name` in it, which `from` has made, to `to`.
+/// Gives the directory `dir` and the file `name` in it, which `from` has made, to `to`. What is not
+/// `from`'s any more was handed over before.
 pub fn hand_over(dir: &Path, name: &str, from: Owner, to: Owner) -> io::Result<()> {
     let dir = open_dir(dir)?;
+    if fstat(&dir)?.st_uid != from.uid {
+        return Ok(());
+    }
     let (uid, gid) = to.ids();
     match open_below(dir.as_fd(), OsStr::new(name), OFlag::empty()) {
         Ok(file) => {
@@ -159,7 +181,7 @@ mod tests {
     use super::*;
 
     fn own() -> Owner {
-        Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() }
+        Owner::of_this_process()
     }
 
     #[test]

@@ -216,12 +216,25 @@ codes! {
     StateOfAnother "state.of_another_user" WrongUser
         "Root was asked to work with a state directory that belongs to another user, who could lead it elsewhere."
         "Call ece-agent as that user ('runuser -u USER -- ece-agent …'), or leave --state-dir out; the service is started and stopped with systemctl."
+    StorageSecretsOfAnother "storage.secrets_of_another_cluster" Refused
+        "A new cluster was to be made where the only copy of another cluster's passwords and tokens is."
+        "Choose another directory with --host-storage-path; if that cluster is gone, move the file away and repeat the command."
+    StorageInUse "storage.in_use" Refused
+        "The host storage path is in use by the host of another state directory."
+        "Choose another directory with --host-storage-path, or uninstall that host first: 'ece-agent uninstall --state-dir DIR'."
+    StoragePathRefused "storage.path_refused" BadArgument
+        "The host storage path is one that the system, its users or the agent itself use for something else, or that the service cannot see."
+        "Choose a directory of its own with --host-storage-path, like /mnt/data/elastic."
+    StorageOfAnother "storage.of_another_user" WrongUser
+        "Below the host storage path is a directory for instances that belongs to another user."
+        "Choose another directory with --host-storage-path; if what is there is of no use, give it to root: 'chown root:root DIR'."
+
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
         "Restore the file, or its mode (0600); to give the identity up, run install with --new-identity."
     DaemonNotRunning "daemon.not_running" General
         "No daemon answers for this state directory."
-        "Start it with 'ece-agent run'."
+        "Start it with 'ece-agent start'."
     DaemonNotStarted "daemon.not_started" General
         "The daemon that install left behind ended at once."
         "The reason is in agent.log in the state directory: 'ece-agent logs' shows it."
@@ -232,8 +245,11 @@ codes! {
     UninstallFirstHost "uninstall.first_host" Refused
         "This host holds the cluster's only coordinator and its data: without it the cluster is gone."
         "Uninstall the other hosts first; to give up the cluster add --force."
+    PasswordNotFirstHost "password.not_first_host" Refused
+        "Passwords of the API are kept by the cluster's first host, and nothing that root has written says that this is it."
+        "Run the command on the first host; if this is it, repeat 'ece-agent install' there, which writes down what is missing."
     PrivilegesMissing "privileges.missing" WrongUser
-        "This needs root."
+        "This needs root, or the user that the host belongs to."
         "Repeat the command with sudo."
     ServiceFailed "service.failed" CommandFailed
         "systemd could not do what was asked of it, or a privileged step of the installation failed."

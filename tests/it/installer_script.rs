@@ -133,7 +133,7 @@ fn the_calls_of_eces_documentation_work_as_they_stand() {
         let dir = dir.display();
         lab.on(1, &format!(
             "echo '{COORDINATOR} {name}' > {dir}.hosts && mount --bind {dir}.hosts /etc/hosts && \
-             ece-agent install --state-dir {dir} --runner-id by-name-{number} \
+             ece-agent install --state-dir {dir} --host-storage-path {dir}.data --runner-id by-name-{number} \
              --coordinator-host {name} --roles-token '{token}'; code=$?; \
              ece-agent stop --state-dir {dir}; exit $code"
         ))
@@ -155,7 +155,7 @@ fn the_calls_of_eces_documentation_work_as_they_stand() {
             1,
             &format!(
                 "mount --bind {hosts} /etc/hosts && ece-agent install --state-dir {dir} \
-             --runner-id {name} --coordinator-host {host} --roles-token '{token}'; code=$?; \
+             --host-storage-path {dir}.data --runner-id {name} --coordinator-host {host} --roles-token '{token}'; code=$?; \
              ece-agent stop --state-dir {dir}; exit $code"
             ),
         )

@@ -7,7 +7,13 @@ use tokio::{
 };
 
 use super::{ChangeReply, Status, StatusRequest};
-use crate::{config::StateDir, model::Secret, rt::unix_socket, wire::hosts::SecretText};
+use crate::{
+    agent::identity::not_permitted,
+    config::StateDir,
+    model::{Code, Failure, Secret},
+    rt::unix_socket,
+    wire::hosts::SecretText,
+};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest line that is read, in bytes: whoever asks may trust the daemon less than itself.
@@ -22,6 +28,22 @@ pub enum StatusError {
     NotRunning(std::path::PathBuf),
     #[error("the daemon's answer cannot be read: {0}")]
     Io(#[from] io::Error),
+}
+
+impl StatusError {
+    /// Whether somebody else's daemon may well be running.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+impl From<StatusError> for Failure {
+    fn from(error: StatusError) -> Self {
+        match error.is_refusal() {
+            false => Failure::new(Code::DaemonNotRunning, error.to_string()),
+            true => not_permitted("the daemon was not asked", &error),
+        }
+    }
 }
 
 impl StatusClient {

@@ -14,13 +14,14 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     CONFIG_FILE,
     bootstrap_log::BootstrapLog,
-    known_host::must_be_own,
+    known_host::{installed_by_root, must_be_own},
     logging,
     output::Output,
     own_state_dir,
     progress::Reporter,
     run::{self, run_daemon},
     stop::stop_daemon,
+    storage::{self, Claim},
     wait::{not_in_time, running, until_connected},
 };
 use crate::{
@@ -60,6 +61,9 @@ pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Fail
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));
+    }
+    if let Some(failure) = installed_by_root(&options.state_dir) {
+        return Err(failure);
     }
     logging::start(if options.foreground { "info" } else { "warn" });
     let daemon = match () {
@@ -136,8 +140,10 @@ impl Installation {
     async fn install_here(&self, reporter: &Reporter, deadline: Instant) -> Result<Exit, Failure> {
         let state = &self.options.state_dir;
         must_be_own(state)?;
+        let claim = storage::look(&self.options)?;
         prepare_state_dir(state)?;
         let lock = StateLock::take(state)?;
+        claim.as_ref().map_or(Ok(()), Claim::write)?;
         let log = self.bootstrap_log(reporter)?;
         let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
         let making = self.make_member(progress, deadline);
@@ -274,7 +280,7 @@ fn tell_log(log: &Option<BootstrapLog<'_>>, failure: &Failure) {
     }
 }
 
-fn start_daemon(state: &StateDir) -> Result<Child, Failure> {
+pub fn start_daemon(state: &StateDir) -> Result<Child, Failure> {
     let arguments =
         ["run".as_ref(), "--background".as_ref(), "--state-dir".as_ref(), state.path().as_os_str()];
     let started = std::env::current_exe()
@@ -285,9 +291,9 @@ fn start_daemon(state: &StateDir) -> Result<Child, Failure> {
 }
 
 /// Why the daemon that was left behind is gone, if it is.
-fn ended(child: &mut Child, state: &StateDir) -> Option<Failure> {
+pub fn ended(child: &mut Child, state: &StateDir) -> Option<Failure> {
     let status = child.try_wait().ok().flatten()?;
-    let log = files::read_limited(&state.log(), 64 << 20).ok().flatten().unwrap_or_default();
+    let log = files::read_kept(&state.log(), 64 << 20).ok().flatten().unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
     let last = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  ");

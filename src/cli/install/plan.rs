@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Daemon, Installation, service::Layout};
 use crate::{
     agent::{find_coordinator, load_identity, proxies_in_environment},
-    cli::{CONFIG_FILE, check::show},
+    cli::{CONFIG_FILE, check::show, storage},
     config::{Purpose, only_address},
     host::{LinuxMachine, service::service_user},
     model::{Code, Exit, Failure, Fingerprint},
@@ -21,6 +21,7 @@ impl Installation {
         if let Some(identity) = identity.as_ref().filter(|_| !options.new_identity) {
             self.check_same(identity)?;
         }
+        storage::look(options)?;
         let mut reach = None;
         if let Purpose::Join(join) = &options.purpose {
             let token = UnverifiedToken::parse(join.token.0.expose())?;

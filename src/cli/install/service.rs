@@ -2,8 +2,7 @@
 //! and does the rest. Each can be repeated.
 
 use std::{
-    fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    fs, io,
     os::unix::fs::PermissionsExt,
     path::Path,
     time::{Duration, Instant as StdInstant},
@@ -15,13 +14,19 @@ use tokio::time::Instant;
 use super::{Installation, member::Installed, tell_log};
 use crate::{
     agent::{Progress, Step, load_identity},
-    cli::{CONFIG_FILE, progress::Reporter, secrets_file},
+    cli::{
+        CONFIG_FILE,
+        progress::Reporter,
+        secrets_file,
+        service_child::ServiceChild,
+        storage::{self, Claim},
+    },
     config::{HostSettings, InstallOptions, Purpose},
     host::{
         open_dir::OpenDir,
         service::{
-            CommandError, invoking_user, is_packaged, make_service_user, service_user, spawn_as,
-            systemctl, unit_log, unit_state,
+            CommandError, invoking_user, is_packaged, make_service_user, service_user, systemctl,
+            unit_log, unit_state,
         },
         tree::{Owner, give_from_root, hand_over, let_group_pass, make_dir, make_dir_if_missing},
     },
@@ -35,8 +40,8 @@ const UNIT_TEXT: &str = include_str!("../../../systemd/ece-agent.service");
 /// What the child is called with.
 pub const MEMBER_VERB: &str = "become-member";
 
-/// How much the child may say, in bytes.
-const MAX_EVENTS: u64 = 16 << 20;
+/// How much longer the child is waited for than it may take.
+const CHILD_MARGIN: Duration = Duration::from_secs(10);
 
 /// How much of the unit's log a failure quotes.
 const QUOTED_LINES: usize = 5;
@@ -111,10 +116,11 @@ impl Installation {
         deadline: Instant,
     ) -> Result<Exit, Failure> {
         self.check_token()?;
+        let claim = storage::look(&self.options)?;
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
         let is_fresh = is_empty(self.options.state_dir.path());
-        let place = || place_directories(&self.options, user, is_fresh);
+        let place = || place_directories(&self.options, user, is_fresh, claim.as_ref());
         step(reporter, Step::Directories, place)?;
         let log = self.bootstrap_log(reporter)?;
         let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
@@ -144,22 +150,21 @@ impl Installation {
     /// Lets a child that is the service user make the host a member.
     fn member_as(&self, user: Owner, progress: &dyn Progress) -> Result<Installed, Failure> {
         let internal = |error: io::Error| {
-            Failure::new(Code::Internal, format!("the child that makes the host a member: {error}"))
+            let message = format!("the child that makes the host a member: {error}");
+            Failure::new(Code::ServiceFailed, message)
         };
         let arguments = [MEMBER_VERB.as_ref(), "--json".as_ref()];
-        let mut child = spawn_as(user, Layout::BINARY.as_ref(), &arguments).map_err(internal)?;
         let options = zeroize::Zeroizing::new(
             serde_json::to_vec(&self.options).expect("options are plain data"),
         );
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(&options).map_err(internal)?;
-        }
+        // It ends by itself before that.
+        let longest = self.options.timeout + self.options.wait_for_coordinator + CHILD_MARGIN;
+        let child = ServiceChild::start(user, &arguments, options, longest).map_err(internal)?;
         let mut secrets_file = None;
         let mut already = false;
         let mut failure = None;
-        let out = child.stdout.take().map(|out| BufReader::new(out.take(MAX_EVENTS)));
-        for line in out.into_iter().flat_map(BufRead::lines) {
-            let event: Value = serde_json::from_str(&line.map_err(internal)?).unwrap_or_default();
+        while let Some(line) = child.next_line().map_err(internal)? {
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
             let told = || Failure::from_wire(&text("code"), text("message"), Some(text("fix")));
             match (event["event"].as_str(), Step::from_name(&text("step"))) {
@@ -178,7 +183,7 @@ impl Installation {
                 _ => {}
             }
         }
-        let status = child.wait().map_err(internal)?;
+        let status = child.end().map_err(internal)?;
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -276,6 +281,7 @@ fn place_directories(
     options: &InstallOptions,
     user: Owner,
     is_fresh: bool,
+    claim: Option<&Claim>,
 ) -> Result<String, Failure> {
     let state = options.state_dir.path();
     make_dir_if_missing(state, user, 0o700)
@@ -287,6 +293,7 @@ fn place_directories(
     make_dir_if_missing(storage, shared, 0o750)
         .and_then(|()| let_group_pass(storage, user.gid))
         .map_err(not_made(storage))?;
+    claim.map_or(Ok(()), Claim::write)?;
     place_below(options, user, caller, is_fresh).map_err(not_made(storage))?;
     Ok(format!("{}, {}", state.display(), storage.display()))
 }

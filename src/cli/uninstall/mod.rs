@@ -1,28 +1,30 @@
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+//! Leaving the cluster, and taking away what `install` has made: nothing that another installation
+//! uses, and nothing that was there before.
 
-use serde_json::json;
+mod account;
+mod service;
+mod storage;
+
+use std::{fs, io, path::PathBuf};
 
 use super::{
-    CONFIG_FILE, StateDirArgument,
+    StateDirArgument,
     install::{Layout, runs_as_service},
-    known_host::{CLUSTER_FILE, Known, known_host, must_be_own_or_the_services, other_owner},
+    known_host::{Known, known_host, must_be_own_or_the_services, not_installed, other_owner},
     leave::{leave, leave_as_service_user},
     output::Output,
-    run_to_end, secrets_file,
+    run_to_end,
     stop::stop_daemon,
+    storage::{ClaimState, claim_of},
 };
 use crate::{
-    agent::load_identity,
+    agent::{Identity, load_identity},
     config::StateDir,
-    host::{
-        open_dir::OpenDir,
-        service::{remove_service_user, systemctl},
-    },
     model::{Code, Exit, Failure},
 };
+use account::{Account, Cluster, missing_is_fine, still_there};
+use service::Service;
+use storage::Storage;
 
 #[derive(clap::Args)]
 pub struct UninstallArguments {
@@ -36,36 +38,6 @@ pub struct UninstallArguments {
     json: bool,
 }
 
-/// What was removed, and what could not be done.
-#[derive(Default)]
-struct Account {
-    removed: Vec<String>,
-    problems: Vec<String>,
-}
-
-impl Account {
-    fn note(&mut self, what: impl Into<String>, done: io::Result<bool>) {
-        let what = what.into();
-        match done {
-            Ok(true) => self.removed.push(what),
-            Ok(false) => {}
-            Err(error) => self.problems.push(format!("{what} was not removed: {error}")),
-        }
-    }
-
-    fn file(&mut self, path: &Path) {
-        self.note(path.display().to_string(), missing_is_fine(fs::remove_file(path)));
-    }
-}
-
-fn missing_is_fine(done: io::Result<()>) -> io::Result<bool> {
-    match done {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
     must_be_own_or_the_services(&state)?;
@@ -76,46 +48,53 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
         }
         (identity, known) => (identity?, known?),
     };
+    let service = runs_as_service(&state).then(|| Service::of(&state));
+    let is_made = service.is_some() && PathBuf::from(Layout::MADE).exists();
+    if still_there(files(&state)).is_empty() && !is_made {
+        return Err(not_installed(&state));
+    }
     let is_installed = identity.is_some() || matches!(known, Known::Host(_));
-    let storage = if is_installed { known.storage_path()? } else { None };
+    let path = if is_installed { known.storage_path()? } else { None };
+    // Root believes its own file alone; what the service user says can only ask for more care.
+    let first_host = known.host().is_some_and(|host| host.first_host);
     let says_first = identity.as_ref().is_some_and(|identity| identity.first_host);
-    let first_host = known.host().is_some_and(|host| host.first_host) || says_first;
-    let service = runs_as_service(&state);
-    if let Some(storage) = storage.as_ref().filter(|_| !arguments.force) {
-        check_losses(storage, first_host)?;
-    }
-    let mut account = Account::default();
-    if service {
-        // A unit that was never there is as good as stopped.
-        let _ = systemctl(["--quiet", "disable", "--now", "ece-agent"]);
-    }
-    run_to_end(stop_daemon(&state))?;
-    let left = match &identity {
-        Some(_) if first_host => None,
-        Some(_) if other_owner(&state).is_some() => Some(leave_as_service_user(&state)),
-        Some(identity) => Some(run_to_end(leave(identity, &state))),
+    let storage = match &path {
+        Some(path) => Some(Storage { path, claim: claim_of(path, &state)?, first_host }),
         None => None,
     };
-    if let Some(Err(failure)) = &left {
-        let runner = identity.as_ref().map_or("ID".into(), |it| it.runner_id.to_string());
-        account.problems.push(format!(
-            "the cluster was not told: {failure}; delete the host there: ece-agent host delete {runner}"
-        ));
+    if let Some(storage) = storage.as_ref().filter(|_| !arguments.force) {
+        check_losses(storage, first_host || says_first)?;
     }
+    let mut account = Account::default();
+    let stopped = match &service {
+        Some(service) => service.stop(&mut account),
+        None => true,
+    };
+    match run_to_end(stop_daemon(&state)) {
+        // Its processes are gone, whatever its socket and its lock say.
+        Err(_) if service.is_some() && stopped => {}
+        done => drop(done?),
+    }
+    let cluster = leave_cluster(identity.as_ref(), first_host, &state);
     if let Some(storage) = &storage {
-        remove_storage(storage, first_host, &mut account);
+        storage.remove(&mut account);
     }
     remove_state(&state, &mut account);
-    if service {
-        remove_what_install_made(&mut account);
+    if let Some(service) = &service {
+        service.remove(path.as_deref(), &mut account);
     }
-    tell(output, &account, left.map(|left| left.is_ok()));
-    Ok(Exit::Success)
+    account.tell(output, &cluster);
+    Ok(account.exit())
 }
 
-fn check_losses(storage: &Path, first_host: bool) -> Result<(), Failure> {
-    let instances = storage.join("instances");
-    let count = fs::read_dir(&instances).map_or(0, Iterator::count);
+fn check_losses(storage: &Storage<'_>, first_host: bool) -> Result<(), Failure> {
+    let instances = storage.path.join("instances");
+    let count = match storage.claim {
+        ClaimState::Anothers(_) => 0,
+        ClaimState::Ours(_) | ClaimState::None => {
+            fs::read_dir(&instances).map_or(0, Iterator::count)
+        }
+    };
     if count > 0 {
         let message = format!("{count} instances keep their data in {}", instances.display());
         return Err(Failure::new(Code::UninstallInstances, message));
@@ -127,114 +106,62 @@ fn check_losses(storage: &Path, first_host: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn remove_storage(storage: &Path, first_host: bool, account: &mut Account) {
-    match OpenDir::open(storage) {
-        Ok(Some(dir)) => remove_below(storage, &dir, first_host, account),
-        Ok(None) => return,
-        Err(error) => return account.note(storage.display().to_string(), Err(error)),
+fn leave_cluster(identity: Option<&Identity>, first_host: bool, state: &StateDir) -> Cluster {
+    if first_host {
+        return Cluster::Ended;
     }
-    // A mount point belongs to whoever has mounted it.
-    if fs::remove_dir(storage).is_ok() {
-        account.removed.push(storage.display().to_string());
-    }
-}
-
-fn remove_below(path: &Path, storage: &OpenDir, first_host: bool, account: &mut Account) {
-    account
-        .note(path.join("instances").display().to_string(), storage.remove_empty_dir("instances"));
-    if !first_host {
-        return;
-    }
-    let mut remove_with_file = |below: &Path, dir: &OpenDir, name: &str, file: &str| {
-        let found = match dir.dir(name) {
-            Ok(found) => found,
-            Err(error) => return account.note(below.join(name).display().to_string(), Err(error)),
-        };
-        if let Some(found) = found {
-            let file_path = below.join(name).join(file);
-            account.note(file_path.display().to_string(), found.remove_file(file));
-            account.note(below.join(name).display().to_string(), dir.remove_empty_dir(name));
-        }
+    let Some(identity) = identity else {
+        let reason = "who the host was cannot be read here; 'ece-agent host list' shows it there";
+        return Cluster::NotTold(reason.into());
     };
-    remove_with_file(path, storage, secrets_file::DIR, secrets_file::NAME);
-    match storage.dir("logs") {
-        Ok(Some(logs)) => {
-            remove_with_file(&path.join("logs"), &logs, "bootstrap-logs", "bootstrap.log");
-            account.note(path.join("logs").display().to_string(), storage.remove_empty_dir("logs"));
-        }
-        Ok(None) => {}
-        Err(error) => account.note(path.join("logs").display().to_string(), Err(error)),
+    let left = match other_owner(state) {
+        Some(_) => leave_as_service_user(state),
+        None => run_to_end(leave(identity, state)),
+    };
+    match left {
+        Ok(()) => Cluster::Told,
+        Err(failure) => Cluster::NotTold(format!(
+            "{failure}; delete the host there: ece-agent host delete {}",
+            identity.runner_id
+        )),
     }
 }
 
-fn remove_state(state: &StateDir, account: &mut Account) {
-    let socket = state.path().join(state.socket_name());
-    let files: [PathBuf; 7] = [
+/// What the host keeps, beside what a coordinator has.
+fn files(state: &StateDir) -> [PathBuf; 8] {
+    [
         state.identity(),
+        state.damaged_identity(),
         state.key(),
         state.journal(),
         state.desired(),
         state.log(),
         state.lock(),
-        socket,
-    ];
-    let was_there = files.iter().any(|file| fs::symlink_metadata(file).is_ok());
-    for file in &files {
+        state.path().join(state.socket_name()),
+    ]
+}
+
+fn remove_state(state: &StateDir, account: &mut Account) {
+    let before = account.problems();
+    let there = still_there(files(state));
+    for file in &there {
         if let Err(error) = missing_is_fine(fs::remove_file(file)) {
-            account.problems.push(format!("{} was not removed: {error}", file.display()));
+            account.problem(format!("{} was not removed: {error}", file.display()));
         }
     }
     // This follows no links.
     if let Err(error) = missing_is_fine(fs::remove_dir_all(state.coordinator())) {
         let dir = state.coordinator();
-        account.problems.push(format!("{} was not removed: {error}", dir.display()));
+        account.problem(format!("{} was not removed: {error}", dir.display()));
     }
-    let _somebody_else_may_use_it = fs::remove_dir(state.path());
-    if was_there {
-        account.removed.push(state.path().display().to_string());
-    }
-}
-
-/// What `install` has noted as made by it. What a package has made is the package's.
-fn remove_what_install_made(account: &mut Account) {
-    let made = fs::read_to_string(Layout::MADE).unwrap_or_default();
-    for what in made.lines() {
-        match what {
-            "user ece-agent" => {
-                let removed = remove_service_user().map_err(io::Error::other);
-                account.note("the user ece-agent", removed.map(|()| true));
+    match fs::remove_dir(state.path()) {
+        Ok(()) => account.note(state.path().display().to_string(), Ok(true)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => {
+            if !there.is_empty() && account.problems() == before {
+                account.note(format!("the host's files in {}", state.path().display()), Ok(true));
             }
-            Layout::BINARY | Layout::UNIT | Layout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
-                account.file(Path::new(what));
-            }
-            _ => account.problems.push(format!("{what} is not something that install makes")),
+            account.left(state.path(), "it is a mount point, or holds what install has not made");
         }
-    }
-    let _has_other_drop_ins = fs::remove_dir(Layout::DROP_IN_DIR);
-    account.file(Path::new(Layout::MADE));
-    let _has_other_files = fs::remove_dir(Layout::CONFIG_DIR);
-    let _ = systemctl(["daemon-reload"]);
-}
-
-fn tell(output: Output, account: &Account, left: Option<bool>) {
-    if output.is_json() {
-        let event = json!({
-            "left_cluster": left,
-            "removed": account.removed,
-            "problems": account.problems,
-        });
-        return output.event("done", event);
-    }
-    if left == Some(true) {
-        output.note("left the cluster");
-    }
-    for what in &account.removed {
-        output.note(&format!("removed {what}"));
-    }
-    for problem in &account.problems {
-        output.note(&format!("warning: {problem}"));
-    }
-    if account.removed.is_empty() && account.problems.is_empty() {
-        output.note("nothing is installed here");
     }
 }

@@ -3,6 +3,8 @@
 //! Everything that is drawn at random is written to a plan first. Then the operator's secrets
 //! file, then one transaction that makes the cluster, and then the plan is removed.
 
+mod secrets;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -56,6 +58,8 @@ pub struct FirstHost {
 pub enum BootstrapError {
     #[error("{path}: {source}")]
     File { path: PathBuf, source: io::Error },
+    #[error("{0} has the secrets of another cluster")]
+    SecretsOfAnother(PathBuf),
     #[error("{0} is damaged; as the cluster is not made yet, it can be removed")]
     DamagedPlan(PathBuf),
     #[error(transparent)]
@@ -87,16 +91,6 @@ struct PlannedToken {
     record: TokenRecord,
 }
 
-/// The file that ECE's automation reads: its names are part of the contract.
-#[derive(Serialize)]
-struct SecretsFile<'a> {
-    adminconsole_root_password: &'a SecretText,
-    adminconsole_readonly_password: &'a SecretText,
-    bootstrap_runner_roles_token: &'a SecretText,
-    allocator_only_token: &'a SecretText,
-    emergency_all_roles_except_allocator_token: &'a SecretText,
-}
-
 /// A cluster that is there.
 #[derive(Debug, Clone)]
 pub struct Bootstrapped {
@@ -122,12 +116,13 @@ pub async fn bootstrap(
     let plan = match read_plan(&plan_file)? {
         Some(plan) => plan,
         None => {
+            secrets::must_not_be_there(&host.secrets_file)?;
             let plan = draw(master, host, now)?;
             write(&plan_file, &Zeroizing::new(to_line(&plan)))?;
             plan
         }
     };
-    write_secrets(&host.secrets_file, &plan)?;
+    secrets::write(&host.secrets_file, &plan)?;
     commit(store, master, host, &plan, now).await?;
     remove(&plan_file)?;
     let made = existing(store, master, true).await?;
@@ -280,26 +275,8 @@ async fn commit(
     Ok(())
 }
 
-fn write_secrets(file: &Path, plan: &Plan) -> Result<(), BootstrapError> {
-    let [no_roles, allocator, emergency] = &plan.tokens[..] else {
-        return Err(BootstrapError::DamagedPlan(file.to_owned()));
-    };
-    let secrets = SecretsFile {
-        adminconsole_root_password: &plan.admin_password,
-        adminconsole_readonly_password: &plan.readonly_password,
-        bootstrap_runner_roles_token: &no_roles.text,
-        allocator_only_token: &allocator.text,
-        emergency_all_roles_except_allocator_token: &emergency.text,
-    };
-    if let Some(dir) = file.parent() {
-        files::create_private_dir(dir)
-            .map_err(|source| BootstrapError::File { path: dir.to_owned(), source })?;
-    }
-    write(file, &Zeroizing::new(to_line(&secrets)))
-}
-
 fn read_plan(file: &Path) -> Result<Option<Plan>, BootstrapError> {
-    let content = files::read_limited(file, MAX_FILE)
+    let content = files::read_kept(file, MAX_FILE)
         .map_err(|source| BootstrapError::File { path: file.to_owned(), source })?;
     let Some(content) = content.map(Zeroizing::new) else { return Ok(None) };
     serde_json::from_slice(&content)
@@ -375,7 +352,11 @@ mod tests {
         bootstrap(&Broken, &master, &host, now).await.expect_err("the disk is full");
         let secrets = std::fs::read(&host.secrets_file).expect("written before the commit");
 
+        std::fs::write(&host.secrets_file, "another's").expect("written");
         let store = MemoryStore::new();
+        let refused = bootstrap(&store, &master, &host, now).await.expect_err("another's");
+        assert!(matches!(refused, BootstrapError::SecretsOfAnother(_)), "{refused}");
+        std::fs::write(&host.secrets_file, &secrets).expect("written");
         let made = bootstrap(&store, &master, &host, now).await.expect("made");
         assert!(made.made_now);
         assert_eq!(std::fs::read(&host.secrets_file).expect("there"), secrets);

@@ -5,6 +5,7 @@ mod copies;
 mod faults;
 mod first_boot;
 mod hostile;
+mod leaving;
 mod package;
 mod script;
 mod secrets;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
 use crate::coordinator::{
@@ -23,7 +23,7 @@ fn new(name: &str) -> NewUser {
 async fn who_gets_the_name_of_a_former_user_gets_nothing_that_they_had() {
     let cluster = TestCluster::start().await;
     let (app, origin) = (&cluster.app, cluster.origin());
-    let user = create_user(app, &origin, new("bob")).await.expect("made");
+    let user = Arc::new(create_user(app, &origin, new("bob")).await.expect("made"));
     let key = create_key(app, &origin, &user, "d", None).await.expect("made");
     let session = app.sessions.open(&user);
     delete_user(app, &origin, "bob").await.expect("deleted");
@@ -45,7 +45,7 @@ async fn who_gets_the_name_of_a_former_user_gets_nothing_that_they_had() {
 async fn a_disabled_users_sessions_end_and_keys_rest() {
     let cluster = TestCluster::start().await;
     let (app, origin) = (&cluster.app, cluster.origin());
-    let user = create_user(app, &origin, new("bob")).await.expect("made");
+    let user = Arc::new(create_user(app, &origin, new("bob")).await.expect("made"));
     let key = create_key(app, &origin, &user, "d", None).await.expect("made");
     let session = app.sessions.open(&user);
     let others = app.sessions.open(&app.registry.view().user("admin").expect("there"));

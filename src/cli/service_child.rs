@@ -1,0 +1,89 @@
+//! A child of root that is the service user. Whatever it does, it says only so much, and is waited
+//! for only so long.
+
+use std::{
+    ffi::OsStr,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ExitStatus},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use zeroize::Zeroizing;
+
+use super::install::Layout;
+use crate::host::{service::spawn_as, tree::Owner};
+
+/// How much it may say, in bytes.
+const MAX_SAID: u64 = 16 << 20;
+
+/// How long it may take to end when it has said all.
+const LONGEST_END: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+pub struct ServiceChild {
+    child: Child,
+    lines: Receiver<io::Result<String>>,
+    until: Instant,
+}
+
+impl ServiceChild {
+    /// Starts the installed program with `input` on its standard input.
+    pub fn start(
+        user: Owner,
+        arguments: &[&OsStr],
+        input: Zeroizing<Vec<u8>>,
+        longest: Duration,
+    ) -> io::Result<Self> {
+        let mut child = spawn_as(user, Path::new(Layout::BINARY), arguments)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (tell, lines) = channel();
+        // One that reads or says nothing holds up these two alone.
+        thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
+        thread::spawn(move || {
+            let said = stdout.map(|out| BufReader::new(out.take(MAX_SAID)));
+            for line in said.into_iter().flat_map(BufRead::lines) {
+                if tell.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, lines, until: Instant::now() + longest })
+    }
+
+    /// The next line; `None` when it has said all.
+    pub fn next_line(&self) -> io::Result<Option<String>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => line.map(Some),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(late()),
+        }
+    }
+
+    /// Waits until it is gone.
+    pub fn end(mut self) -> io::Result<ExitStatus> {
+        let until = Instant::now() + LONGEST_END;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) => return Ok(status),
+                None if Instant::now() >= until => return Err(late()),
+                None => thread::sleep(PAUSE),
+            }
+        }
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it did not end in time and was killed")
+}
+
+impl Drop for ServiceChild {
+    fn drop(&mut self) {
+        // Nothing happens to one that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,153 @@
+//! A file in the host storage path that says whose it is, and what was made there.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::exists;
+use crate::{
+    config::StateDir,
+    host::{open_dir::OpenDir, tree::Owner},
+    model::{Code, Failure, printable::escaped},
+    rt::files,
+};
+
+/// Its name, in the host storage path.
+const NAME: &str = ".ece-agent.json";
+const SCHEMA: u32 = 1;
+const MAX_FILE: u64 = 64 << 10;
+
+/// What an installation makes in the host storage path, which itself is the first.
+const PLACES: [&str; 5] = ["", "instances", "logs", "logs/bootstrap-logs", "bootstrap-state"];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ClaimFile {
+    schema: u32,
+    state_dir: PathBuf,
+    /// Directories that were not there before.
+    made: Vec<String>,
+}
+
+/// The right of one installation to a host storage path.
+#[derive(Debug)]
+pub struct Claim {
+    storage: PathBuf,
+    file: ClaimFile,
+}
+
+pub enum ClaimState {
+    Ours(Claim),
+    None,
+    /// Whose it is, in words.
+    Anothers(String),
+}
+
+pub(super) fn in_use(storage: &Path, owner: &str) -> Failure {
+    let message = format!("{} is in use by {owner}", storage.display());
+    Failure::new(Code::StorageInUse, message)
+}
+
+/// Whose the host storage path is. A claim of a state directory that is gone does not count.
+pub fn state(storage: &Path, state: &StateDir) -> Result<ClaimState, Failure> {
+    let unreadable = |error: io::Error| {
+        Failure::new(Code::StateNotWritable, format!("{}: {error}", storage.display()))
+    };
+    let dir = match OpenDir::open(storage) {
+        Ok(Some(dir)) => dir,
+        // Whether it can be used at all is looked at elsewhere.
+        Ok(None) => return Ok(ClaimState::None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(ClaimState::None);
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let content = match dir.file(NAME) {
+        Ok(None) => return Ok(ClaimState::None),
+        Ok(Some(file)) => file.read(MAX_FILE).map_err(unreadable)?,
+        Err(error) => {
+            let path = storage.join(NAME);
+            return Ok(ClaimState::Anothers(format!(
+                "another host, whose note {} cannot be read: {error}",
+                path.display()
+            )));
+        }
+    };
+    let Ok(file) = serde_json::from_slice::<ClaimFile>(&content) else {
+        let path = storage.join(NAME);
+        let owner = format!("another host, whose note {} is damaged", path.display());
+        return Ok(ClaimState::Anothers(owner));
+    };
+    if file.state_dir == state.path() {
+        return Ok(ClaimState::Ours(Claim { storage: storage.to_owned(), file }));
+    }
+    match file.state_dir.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ClaimState::None),
+        _ => {
+            let other = escaped(&file.state_dir.to_string_lossy()).to_string();
+            Ok(ClaimState::Anothers(format!("the host of the state directory {other}")))
+        }
+    }
+}
+
+impl Claim {
+    /// Notes what is not there yet.
+    pub(super) fn prepare(storage: &Path, state: &StateDir) -> Self {
+        let missing = PLACES.iter().filter(|place| !exists(&storage.join(place)));
+        let made = missing.map(|place| (*place).to_owned()).collect();
+        let file = ClaimFile { schema: SCHEMA, state_dir: state.path().to_owned(), made };
+        Self { storage: storage.to_owned(), file }
+    }
+
+    /// Writes it into the host storage path, which is made if it is not there.
+    pub fn write(&self) -> Result<(), Failure> {
+        let content = serde_json::to_vec_pretty(&self.file).expect("plain data");
+        let written = files::create_private_dir(&self.storage).and_then(|()| {
+            let dir = OpenDir::open(&self.storage)?.ok_or(io::ErrorKind::NotFound)?;
+            dir.replace_file(NAME, &content, Owner::of_this_process())
+        });
+        written.map_err(|error| {
+            let message = format!("{}: {error}", self.storage.display());
+            Failure::new(Code::StateNotWritable, message)
+        })
+    }
+
+    /// Whether a directory in the host storage path, or itself, was made for this installation.
+    pub fn made(&self, place: &str) -> bool {
+        self.file.made.iter().any(|made| made == place)
+    }
+
+    /// Gives the host storage path up.
+    pub fn remove(storage: &OpenDir) -> io::Result<bool> {
+        storage.remove_file(NAME)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_belongs_to_one_state_directory_as_long_as_that_is_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| StateDir::new(dir.path().join(name));
+        let (one, other) = (at("one"), at("other"));
+        std::fs::create_dir(one.path()).expect("made");
+        let storage = dir.path().join("storage");
+        std::fs::create_dir_all(storage.join("logs")).expect("made");
+        assert!(matches!(state(&storage, &one).expect("looked"), ClaimState::None));
+        Claim::prepare(&storage, &one).write().expect("written");
+        let ClaimState::Ours(claim) = state(&storage, &one).expect("looked") else {
+            panic!("not ours")
+        };
+        assert!(claim.made("instances") && !claim.made("") && !claim.made("logs"));
+        let ClaimState::Anothers(owner) = state(&storage, &other).expect("looked") else {
+            panic!("not refused")
+        };
+        assert!(owner.ends_with("/one"), "{owner}");
+        std::fs::remove_dir(one.path()).expect("removed");
+        assert!(matches!(state(&storage, &other).expect("looked"), ClaimState::None));
+    }
+}

@@ -1,0 +1,92 @@
+//! Where a host may keep its data: in a directory that nobody and nothing else uses.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Component, Path, PathBuf},
+};
+
+use crate::{
+    host::tree::Owner,
+    model::{Code, Failure},
+};
+
+/// The system's, with all that is below.
+const SYSTEM: [&str; 12] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys",
+    "/usr",
+];
+
+/// What the service cannot see, with all that is below.
+const HIDDEN: [&str; 4] = ["/home", "/root", "/tmp", "/var/tmp"];
+
+/// Parents of many things: they themselves are not for one.
+const SHARED: [&str; 14] = [
+    "/",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/srv",
+    "/tmp",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/spool",
+    "/var/tmp",
+];
+
+pub(super) fn check(storage: &Path, state: &Path, service: bool) -> Result<(), Failure> {
+    let resolved = resolved(storage).map_err(|error| refused(storage, &error.to_string()))?;
+    let is = |place: &&str| resolved == Path::new(place);
+    let is_below = |place: &&str| resolved.starts_with(place);
+    if SHARED.iter().any(is) {
+        return Err(refused(storage, "other things are below it too"));
+    }
+    if let Some(place) = SYSTEM.iter().find(|it| is_below(it)) {
+        return Err(refused(storage, &format!("{place} is the system's")));
+    }
+    if let Some(place) = HIDDEN.iter().find(|it| service && is_below(it)) {
+        return Err(refused(storage, &format!("the service does not see {place}")));
+    }
+    if resolved == state {
+        return Err(refused(storage, "it is the state directory"));
+    }
+    Ok(())
+}
+
+fn refused(storage: &Path, reason: &str) -> Failure {
+    let message = format!("{} cannot be the host storage path: {reason}", storage.display());
+    Failure::new(Code::StoragePathRefused, message)
+}
+
+/// The path as it will be: what is there of it already may lead elsewhere.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    for there in path.ancestors() {
+        let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
+        match fs::canonicalize(there) {
+            Ok(there) if rest.components().all(|it| matches!(it, Component::Normal(_))) => {
+                return Ok(there.join(rest).components().collect());
+            }
+            Ok(_) => return Err(io::Error::other("it leads back with '..'")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(path.to_owned())
+}
+
+/// Instances that are there must be root's, the caller's or the service user's.
+pub(super) fn check_instances(storage: &Path, user: Option<Owner>) -> Result<(), Failure> {
+    let dir = storage.join("instances");
+    let Ok(found) = dir.symlink_metadata() else { return Ok(()) };
+    let own = Owner::of_this_process().uid;
+    let uid = found.uid();
+    if uid == own || uid == 0 || user.is_some_and(|user| user.uid == uid) {
+        return Ok(());
+    }
+    let message = format!("{} belongs to the user {uid}", dir.display());
+    Err(Failure::new(Code::StorageOfAnother, message))
+}

@@ -1,0 +1,126 @@
+//! What `install` has made outside of the host's own directories, and whoever works there.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::account::{Account, still_there};
+use crate::{
+    cli::{
+        CONFIG_FILE,
+        install::Layout,
+        known_host::{CLUSTER_FILE, other_owner},
+    },
+    config::StateDir,
+    host::{
+        process::end_processes_of,
+        service::{remove_service_user, service_user, stop_service, systemctl},
+        tree::take_for_root,
+    },
+    rt::files,
+};
+
+/// Longer than the unit lets the daemon take.
+const LONGEST_STOP: Duration = Duration::from_secs(40);
+const LONGEST_END: Duration = Duration::from_secs(10);
+
+const USER: &str = "user ece-agent";
+
+pub(super) struct Service {
+    state: PathBuf,
+    /// The service user, and whoever else the state directory was given to.
+    users: Vec<u32>,
+}
+
+impl Service {
+    pub(super) fn of(state: &StateDir) -> Self {
+        let service = service_user().ok().flatten().map(|user| user.uid);
+        let mut users: Vec<u32> = service.into_iter().chain(other_owner(state)).collect();
+        users.dedup();
+        Self { state: state.path().to_owned(), users }
+    }
+
+    /// Stops the unit, and whatever else the service user runs; whether that is all gone.
+    pub(super) fn stop(&self, account: &mut Account) -> bool {
+        // A unit that was never there is as good as stopped.
+        let _ = systemctl(["--quiet", "disable", "ece-agent"]);
+        if let Err(error) = stop_service(LONGEST_STOP) {
+            account.problem(format!("the service was not stopped: {error}"));
+        }
+        self.end_processes(account)
+    }
+
+    fn end_processes(&self, account: &mut Account) -> bool {
+        let service = service_user().ok().flatten();
+        let Some(user) = service else { return true };
+        match end_processes_of(user.uid, LONGEST_END) {
+            0 => true,
+            count => {
+                account.problem(format!("{count} processes of the user ece-agent do not end"));
+                false
+            }
+        }
+    }
+
+    /// Removes what `install` has noted as made by it, and keeps the note of what is still there.
+    /// What a package has made is the package's.
+    pub(super) fn remove(&self, storage: Option<&Path>, account: &mut Account) {
+        let made = fs::read_to_string(Layout::MADE).unwrap_or_default();
+        let mut kept = Vec::new();
+        for what in made.lines() {
+            let before = account.problems();
+            match what {
+                USER => self.remove_user(storage, account),
+                Layout::BINARY | Layout::UNIT | Layout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
+                    account.file(Path::new(what));
+                }
+                _ => account.problem(format!("{what} is not something that install makes")),
+            }
+            if account.problems() > before {
+                kept.push(what);
+            }
+        }
+        let _has_other_drop_ins = fs::remove_dir(Layout::DROP_IN_DIR);
+        self.keep_note_of(&kept, account);
+        let _has_other_files = fs::remove_dir(Layout::CONFIG_DIR);
+        let _ = systemctl(["daemon-reload"]);
+    }
+
+    fn keep_note_of(&self, kept: &[&str], account: &mut Account) {
+        if kept.is_empty() {
+            return account.file(Layout::MADE.as_ref());
+        }
+        let note: String = kept.iter().map(|what| format!("{what}\n")).collect();
+        if let Err(error) = files::write_private(Layout::MADE.as_ref(), note.as_bytes()) {
+            account.problem(format!("{}: {error}", Layout::MADE));
+        }
+        account.left(Layout::MADE.as_ref(), "for 'ece-agent uninstall', which can be repeated");
+    }
+
+    /// The number of a user who is gone is given to the next one who is made: nothing may be left
+    /// that would be theirs.
+    fn remove_user(&self, storage: Option<&Path>, account: &mut Account) {
+        if !self.end_processes(account) {
+            return account.problem("the user ece-agent stays, as do processes of it".into());
+        }
+        let places = [Some(self.state.as_path()), storage].into_iter().flatten();
+        for place in still_there(places.map(Path::to_owned)) {
+            for user in &self.users {
+                if let Err(error) = take_for_root(&place, *user) {
+                    return account.problem(format!(
+                        "the user ece-agent stays, as do files of it in {}: {error}",
+                        place.display()
+                    ));
+                }
+            }
+        }
+        let is_there = matches!(service_user(), Ok(Some(_)));
+        let removed = match is_there {
+            true => remove_service_user().map(|()| true).map_err(io::Error::other),
+            false => Ok(false),
+        };
+        account.note("the user ece-agent", removed);
+    }
+}

@@ -1,0 +1,127 @@
+//! Verbs about the daemon of this host, where there is none, or something in its place.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::support::{Cluster, Finished, agent, within};
+
+fn call(verb: &str, state: &Path) -> Finished {
+    Finished::of(agent([verb, "--state-dir"]).arg(state))
+}
+
+fn pipe(at: &Path) {
+    assert!(Command::new("mkfifo").arg(at).status().unwrap().success());
+}
+
+#[test]
+fn stop_start_and_uninstall_of_nothing_name_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("nothing");
+    for verb in ["stop", "start", "uninstall", "status"] {
+        let told = call(verb, &state).refused(1, "install.not_done").stderr;
+        assert!(told.contains(state.to_str().unwrap()), "{told}");
+        assert!(!state.exists(), "{verb}");
+    }
+}
+
+#[test]
+fn a_daemon_that_was_stopped_is_started_as_status_says() {
+    let cluster = Cluster::prepare();
+    let host = &cluster.first;
+    Finished::of(&mut host.install_command(&["--force"])).expect(0);
+    assert!(call("start", &host.state).expect(0).stderr.contains("runs already"));
+    call("stop", &host.state).expect(0);
+    let again = call("stop", &host.state).expect(0).stderr;
+    assert!(again.contains("no daemon is running for"), "{again}");
+    let told = host.status(&[]).refused(1, "daemon.not_running").stderr;
+    let start = format!("ece-agent start --state-dir {}", host.state.display());
+    assert!(told.contains(&start), "{told}");
+    call("start", &host.state).expect(0);
+    host.wait_connected();
+    host.stop_background();
+    // One that cannot run says why.
+    let store = host.state.join("coordinator/store.db");
+    fs::remove_file(&store).unwrap();
+    fs::create_dir(&store).unwrap();
+    call("start", &host.state).refused(1, "daemon.not_started");
+}
+
+#[test]
+fn what_is_no_socket_in_the_place_of_the_daemons_keeps_nobody_from_going() {
+    let cluster = Cluster::start();
+    for (number, linked) in [(2, true), (3, false)] {
+        let mut host = cluster.joined(number, "allocator");
+        host.stop();
+        let socket = host.state.join("agent.sock");
+        let _ = fs::remove_file(&socket);
+        match linked {
+            true => symlink("/dev/null", &socket).unwrap(),
+            false => fs::write(&socket, "").unwrap(),
+        }
+        host.status(&[]).refused(1, "daemon.not_running");
+        call("stop", &host.state).expect(0);
+        let told = call("uninstall", &host.state).expect(0).stderr;
+        assert!(told.contains("left the cluster"), "{told}");
+        assert!(!host.state.exists(), "{told}");
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_no_installation_up() {
+    for name in ["install.json", "coordinator/bootstrap.json", "coordinator/master.key"] {
+        let cluster = Cluster::prepare();
+        let file = cluster.first.state.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        pipe(&file);
+        let mut install = cluster.first.install_command(&["--force", "--no-wait"]);
+        let mut child = install.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = within(Duration::from_secs(60), || child.try_wait().unwrap().is_some());
+        if !ended {
+            child.kill().unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(ended, "{name} holds it up: {told}");
+        assert!(!output.status.success() && told.contains(name), "{name}: {told}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_process_that_has_this_very_address() {
+    let cluster = Cluster::prepare();
+    let own = &cluster.first.address;
+    let other = cluster.host(99).address.clone();
+    // Somebody else's port of another address, which is in nobody's way.
+    let script = format!(
+        "import socket, sys\ns = socket.socket()\ns.bind(('{other}', 12343))\ns.listen()\nprint('up', flush=True)\nsys.stdin.read()"
+    );
+    let mut bystander = Command::new("python3");
+    bystander.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut bystander = bystander.spawn().unwrap();
+    let mut up = [0; 3];
+    std::io::Read::read_exact(bystander.stdout.as_mut().unwrap(), &mut up).unwrap();
+    let _taken = TcpListener::bind((own.as_str(), 12343)).unwrap();
+    let told = Finished::of(&mut cluster.first.install_command(&["--force"]));
+    let told = told.refused(11, "preflight.port_in_use").stderr;
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    assert!(told.contains(&format!("(process {})", std::process::id())), "{told}");
+    assert!(!told.contains(&format!("(process {})", bystander.id())), "{told}");
+}
+
+#[test]
+fn a_variable_asks_for_a_dry_run_as_the_flag_does() {
+    for value in ["1", "true", "yes"] {
+        let cluster = Cluster::prepare();
+        let mut install = cluster.first.install_command(&["--force"]);
+        let told = Finished::of(install.env("ECE_AGENT_DRY_RUN", value)).expect(0).stdout;
+        assert!(told.contains("would set up a cluster"), "{told}");
+        assert!(!cluster.first.state.exists());
+    }
+}

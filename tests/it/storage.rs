@@ -1,0 +1,136 @@
+//! The host storage path: whose it is, what may be one, and what is left of it.
+
+use std::{
+    fs,
+    os::unix::fs::{chown, symlink},
+    path::Path,
+};
+
+use ece_agent::host::process::is_root;
+
+use crate::support::{Cluster, Finished, Host, agent, skip};
+
+fn uninstall(host: &Host) -> Finished {
+    let mut command = agent(["uninstall", "--force", "--json", "--state-dir"]);
+    Finished::of(command.arg(&host.state))
+}
+
+#[test]
+fn a_storage_path_in_use_by_another_state_directory_is_refused_and_stays_as_it_is() {
+    let mut cluster = Cluster::start();
+    let secrets = fs::read(cluster.secrets_file()).unwrap();
+    let token = cluster.token("allocator");
+    let mut other = cluster.host(2);
+    other.storage.clone_from(&cluster.first.storage);
+    for flags in [&["--foreground"][..], &["--no-wait"], &["--dry-run"]] {
+        let told = Finished::of(&mut other.install_command(flags)).refused(14, "storage.in_use");
+        assert!(told.stderr.contains(cluster.first.state.to_str().unwrap()), "{told:?}");
+        cluster.try_install(&other, &token, flags).refused(14, "storage.in_use");
+    }
+    uninstall(&other).refused(1, "install.not_done");
+
+    // Also where there is no note of whose it is, or the host that wrote it has lost its state.
+    let note = cluster.first.storage.join(".ece-agent.json");
+    let noted = fs::read(&note).unwrap();
+    fs::remove_file(&note).unwrap();
+    let refused = || {
+        Finished::of(&mut other.install_command(&["--foreground"]))
+            .refused(14, "storage.secrets_of_another_cluster");
+    };
+    refused();
+    fs::write(&note, noted).unwrap();
+    cluster.first.kill();
+    fs::remove_dir_all(&cluster.first.state).unwrap();
+    refused();
+    // One that has begun to make a cluster does not replace them either.
+    fs::create_dir_all(other.state.join("coordinator")).unwrap();
+    refused();
+    assert_eq!(fs::read(cluster.secrets_file()).unwrap(), secrets);
+    // What is given up is free.
+    fs::remove_file(cluster.secrets_file()).unwrap();
+    let made = Finished::of(&mut other.install_command(&["--force", "--no-wait"]));
+    assert_eq!(made.code, 0, "{made:?}");
+    other.stop_background();
+}
+
+#[test]
+fn uninstall_leaves_what_was_there_before_and_says_so() {
+    let cluster = Cluster::start();
+    let mut host = cluster.host(2);
+    fs::create_dir_all(host.storage.join("instances")).unwrap();
+    cluster.install(&mut host, &cluster.token("allocator"), &["--roles", "allocator"]);
+    host.wait_connected();
+    host.stop();
+    let told = uninstall(&host).expect(0).json();
+    assert!(host.storage.join("instances").is_dir(), "{told}");
+    assert!(!host.storage.join(".ece-agent.json").exists(), "{told}");
+    assert!(told["left"][0].as_str().unwrap().contains("storage-2"), "{told}");
+    assert!(!host.state.exists(), "{told}");
+    // And takes along what was not.
+    let mut other = cluster.joined(3, "allocator");
+    assert!(other.storage.join("instances").is_dir());
+    other.stop();
+    let told = uninstall(&other).expect(0).json();
+    assert!(!other.storage.exists(), "{told}");
+    assert_eq!(told["left"], serde_json::json!([]));
+}
+
+#[test]
+fn uninstall_names_what_it_has_not_removed() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    host.stop();
+    fs::write(host.state.join("mine"), "").unwrap();
+    let told = uninstall(&host).expect(0).json();
+    let state = host.state.to_str().unwrap();
+    let names = |list: &str| {
+        told[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|it| it.as_str())
+            .any(|it| it == state || it.starts_with(&format!("{state}:")))
+    };
+    assert!(names("left") && !names("removed"), "{told}");
+    assert!(host.state.join("mine").exists() && !host.state.join("host.key").exists());
+}
+
+#[test]
+fn the_systems_own_directories_are_no_place_for_instances() {
+    let test = "storage::the_systems_own_directories_are_no_place_for_instances";
+    if !is_root() {
+        return skip(test, "only root could do harm there");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("link");
+    symlink("/etc", &link).unwrap();
+    let through = link.join("ece");
+    let state = dir.path().join("state");
+    let refused = |place: &Path| {
+        let mut install = agent(["install", "--force", "--no-wait", "--state-dir"]);
+        install.arg(&state).arg("--host-storage-path").arg(place);
+        Finished::of(&mut install).refused(3, "storage.path_refused");
+    };
+    for place in ["/", "/etc/ece", "/usr/lib/ece", "/proc/ece", "/var/lib", "/mnt", "/root"] {
+        refused(Path::new(place));
+    }
+    refused(&through);
+    refused(&dir.path().join("missing/../../../etc/ece"));
+    refused(&state);
+    assert!(!Path::new("/etc/ece").exists() && !state.exists());
+}
+
+#[test]
+fn instances_of_another_user_are_not_taken_over() {
+    let test = "storage::instances_of_another_user_are_not_taken_over";
+    if !is_root() {
+        return skip(test, "it needs root");
+    }
+    let cluster = Cluster::prepare();
+    let instances = cluster.first.storage.join("instances");
+    fs::create_dir_all(&instances).unwrap();
+    chown(&instances, Some(65_534), None).unwrap();
+    Finished::of(&mut cluster.first.install_command(&["--force"]))
+        .refused(4, "storage.of_another_user");
+    assert!(!cluster.first.state.exists());
+}
