@@ -27,6 +27,7 @@ use super::{
     services::{
         api_keys::forget_keys_that_are_over,
         audit::{MOST, forget_old_audit},
+        comments::forget_comments_on_nothing,
         users::set_password,
     },
 };
@@ -264,6 +265,7 @@ async fn forget(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
         forget_old_audit(&app.store, app.clock.now(), MOST).await?;
         forget_keys_that_are_over(&app.store, app.clock.now()).await?;
+        forget_comments_on_nothing(&app.store).await?;
         tokio::select! {
             () = tokio::time::sleep(FORGET_INTERVAL) => {}
             () = app.audit_growth.much() => {}

@@ -4,6 +4,7 @@
 
 pub mod allocators;
 pub mod audit;
+pub mod comments;
 pub mod coordinators;
 pub mod deployments;
 pub mod downloads;

@@ -4,6 +4,7 @@
 mod auth;
 mod check;
 mod command_line;
+mod comments;
 mod connection;
 mod contract;
 mod contract_walk;

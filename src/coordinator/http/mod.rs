@@ -1,6 +1,7 @@
 //! The API: who may do what, in which words, on which path.
 
 mod auth;
+mod comments;
 mod configuration;
 mod context;
 mod deployments;

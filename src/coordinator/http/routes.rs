@@ -17,6 +17,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    comments,
     configuration::{audit, base_url, instances, ledger, repositories, tokens},
     context::{Asked, name_request},
     deployments::{extensions, overview, templates, traffic_filters},
@@ -46,9 +47,8 @@ pub type Service = BoxCloneSyncService<Request, Response, std::convert::Infallib
 
 const API: &str = "/api/v1";
 const PLATFORM: &str = "/api/v1/platform";
-const PLATFORM_IN_REGION: &str = "/api/v1/regions/ece-region/platform";
+const IN_REGION: &str = "/api/v1/regions/ece-region";
 const STACK: &str = "/api/v1/stack";
-const STACK_IN_REGION: &str = "/api/v1/regions/ece-region/stack";
 const REGIONS: &str = "/api/v1/regions/";
 const LONGEST_REGION: usize = 64;
 const JSON: &str = "application/json";
@@ -133,6 +133,14 @@ fn stack() -> OpenApiRouter<Arc<App>> {
     ))
 }
 
+fn comments_on_hosts() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(comments::list, comments::create)).routes(routes!(
+        comments::get,
+        comments::update,
+        comments::delete
+    ))
+}
+
 fn deployments() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(overview::list, overview::create))
@@ -181,7 +189,7 @@ fn everything() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(PLATFORM, platform())
         .nest(STACK, stack())
-        .nest(API, people().merge(deployments()))
+        .nest(API, people().merge(comments_on_hosts()).merge(deployments()))
 }
 
 fn below_downloads(name: &str) -> String {
@@ -190,14 +198,16 @@ fn below_downloads(name: &str) -> String {
 
 /// Port 12443: people and tools.
 pub fn api_router(app: Arc<App>) -> Service {
-    let (in_region, _) = platform().split_for_parts();
-    let (stack_in_region, _) = stack().split_for_parts();
+    let in_region = OpenApiRouter::new()
+        .nest("/platform", platform())
+        .nest("/stack", stack())
+        .merge(comments_on_hosts());
+    let (in_region, _) = in_region.split_for_parts();
     let (router, document) = everything().split_for_parts();
     // As it is served: whoever asks for it costs nothing.
     let document = Bytes::from(document.to_json().unwrap_or_default());
     let router = router
-        .nest(PLATFORM_IN_REGION, in_region)
-        .nest(STACK_IN_REGION, stack_in_region)
+        .nest(IN_REGION, in_region)
         .route(JOIN_SCRIPT_PATH, get(downloads::join_script))
         .route(&below_downloads(""), get(downloads::info))
         .route(&below_downloads("/ece-agent"), get(downloads::binary))

@@ -5,6 +5,7 @@
 mod api_key;
 mod audit;
 mod cluster;
+mod comments;
 mod document;
 mod host;
 mod passages;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use api_key::ApiKeyRecord;
 pub use audit::{Actor, AuditPlace, AuditRecord};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
+pub use comments::{Comment, CommentedPart, CommentsRecord};
 pub use document::Document;
 pub use host::{AllocatorConfig, HostRecord, Joined, KeyRecord, OwnerRecord};
 pub use passages::{Passage, PassagesRecord};

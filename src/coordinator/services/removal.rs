@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{
-    Attempt, carry_out,
+    Attempt, carry_out, comments,
     enrolment::{Caller, roles_of_the_first_host, shown},
     roles::{SetRolesError, remove_role},
 };
@@ -129,11 +129,11 @@ async fn remove(
             let key_path = KeyRecord::path(&host.key);
             let key = app.store.get(&key_path).await?.ok_or(RemoveError::NotFound)?;
             let tombstone = KeyRecord::Removed { runner_id: runner.clone(), at: now };
+            let mut ops = comments::deletions(app, runner).await?;
+            ops.push(Op::Delete { path: path.clone(), version: record.version });
+            ops.push(put(key_path, &tombstone, key.version));
             let change = Change {
-                ops: vec![
-                    Op::Delete { path: path.clone(), version: record.version },
-                    put(key_path, &tombstone, key.version),
-                ],
+                ops,
                 action,
                 room: Room::Reserve,
                 subject: runner.to_string(),

@@ -72,6 +72,34 @@ impl Walk {
     }
 }
 
+/// Comments on all that can be commented on.
+fn ask_for_comments(walk: &mut Walk) {
+    let all = "/comments/{resource_type}/{resource_id}";
+    let one = "/comments/{resource_type}/{resource_id}/{comment_id}";
+    for kind in ["allocator", "proxy", "runner", "constructor"] {
+        walk.set("resource_type", kind);
+        let id = walk.path(&format!("{{{kind}_id}}"));
+        walk.set("resource_id", &id);
+        let made = walk.ok("post", all, 201, json!({ "message": "a disk was replaced" }));
+        assert_eq!(made.headers["x-cloud-resource-version"], "1");
+        let made = made.json();
+        assert_eq!(made["user_id"], "admin");
+        walk.set("comment_id", made["id"].as_str().unwrap());
+        assert_eq!(walk.ok("get", one, 200, Value::Null).json(), made);
+        let changed = walk.ok("put", one, 200, json!({ "message": "two disks" }));
+        assert_eq!(changed.headers["x-cloud-resource-version"], "2");
+        let listed = walk.ok("get", all, 200, Value::Null).json();
+        assert_eq!(listed["values"][0]["comment"]["message"], "two disks");
+        assert_eq!(listed["values"][0]["metadata"]["version"], "2");
+        walk.send("delete", &format!("{one}?version=1"), Value::Null)
+            .failed(409, "comments.version_conflict");
+        walk.ok("delete", one, 200, Value::Null);
+        walk.send("get", one, Value::Null).failed(404, "comments.comment_does_not_exist");
+    }
+    walk.set("resource_type", "kibana");
+    walk.send("get", all, Value::Null).failed(404, "comments.resource_does_not_exist");
+}
+
 /// A user's way from the first day to the last.
 fn ask_for_users(walk: &mut Walk) {
     let full = |reply: Reply| {
@@ -249,6 +277,7 @@ fn every_operation_answers_as_the_contract_says() {
     walk.ok("get", "/users/{user_name}", 200, none());
     walk.ok("patch", "/users/{user_name}", 200, json!({ "user_name": "admin" }));
     ask_for_users(&mut walk);
+    ask_for_comments(&mut walk);
     walk.ok("get", "/users/auth", 200, none());
     walk.ok("get", "/users/auth/methods", 200, none());
     let password = walk.cluster.secret("adminconsole_root_password");
