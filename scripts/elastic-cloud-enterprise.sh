@@ -9,16 +9,25 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 say() { printf '%s\n' "$*" >&2; }
 bad_argument() { say "error: $*"; exit 3; }
 
+# Sets $binary, unless there is none.
+binary=''
 find_binary() {
   local candidate
   for candidate in "${ECE_AGENT_BINARY:-}" "$here/ece-agent" "$(command -v ece-agent || true)"; do
     if [[ -n $candidate && -x $candidate && ! -d $candidate ]]; then
-      printf '%s' "$candidate"
+      binary=$candidate
       return
     fi
   done
-  say "error: ece-agent was not found beside this script, in PATH or as ECE_AGENT_BINARY"
-  exit 1
+  return 1
+}
+
+must_find_binary() {
+  find_binary || {
+    say "error: ece-agent was not found beside this script, in PATH or as ECE_AGENT_BINARY"
+    say "  fix: put it beside this script, or use the installer file that has both in one"
+    exit 1
+  }
 }
 
 usage() {
@@ -26,7 +35,8 @@ usage() {
 usage: elastic-cloud-enterprise.sh [VERB] [FLAG…]
 
   install                        set up the first host, or join a cluster (without a verb too)
-  upgrade                        put the ece-agent beside this script in the installed one's place
+  upgrade                        put the ece-agent beside this script in the installed one's place,
+                                 on this host alone
   reset-adminconsole-password    give a user of the API a new password, on the first host
   add-stack-version              nothing to do here
   configure-selinux-settings     nothing to do here
@@ -42,26 +52,47 @@ is_private_group() {
   [[ $name == root || $name == "$(id -un)" ]] && [[ -z $members || $members == "$name" ]]
 }
 
-# What runs as root must not be anybody else's to change: ends unless the file, and each directory
-# on the way to it, is root's or the caller's and can be written by nobody else.
-must_be_ours() {
-  local file=$1 at owner group mode kind
+# What runs as root must not be anybody else's to change. Goes to a file step by step, through links
+# too, and sets $program to where it is; ends unless each step is root's or the caller's and can be
+# written by nobody else, so that what was found stays as it is.
+program=''
+resolve_ours() {
+  local file=$1 rest=$1 at='' part target hops=0
   [[ -e $file ]] || bad_argument "$file is not there"
-  for at in "$(cd -P "$(dirname "$file")" && pwd)/$(basename "$file")" "$(readlink -f "$file")"; do
-    while :; do
-      IFS=: read -r owner group mode kind < <(stat --format='%u:%g:%a:%F' "$at")
-      mode=$((8#$mode))
-      if [[ $owner != 0 && $owner != "$EUID" ]]; then
-        refuse "$file" "$at belongs to the user $owner" "$at"
-      elif [[ $kind == 'symbolic link' ]] || { [[ $kind == directory ]] && ((mode & 01000)); }; then
-        : # Its owner alone can replace it, or what is in it.
-      elif ((mode & 02)) || { ((mode & 020)) && ! is_private_group "$group"; }; then
-        refuse "$file" "others can write $at" "$at"
-      fi
-      [[ $at == / ]] && break
-      at=$(dirname "$at")
-    done
+  [[ $rest == /* ]] || rest=$(pwd -P)/$rest
+  must_be_ours / "$file"
+  while [[ $rest ]]; do
+    rest=${rest#"${rest%%[!/]*}"}
+    part=${rest%%/*} rest=${rest#"${rest%%/*}"}
+    case $part in
+      '' | .) continue ;;
+      ..) at=${at%/*}; continue ;;
+    esac
+    must_be_ours "$at/$part" "$file"
+    if [[ -L $at/$part ]]; then
+      ((++hops <= 40)) || bad_argument "$file leads through too many links"
+      target=$(readlink "$at/$part")
+      rest=$target$rest
+      [[ $target != /* ]] || at=''
+    else
+      at=$at/$part
+    fi
   done
+  program=$at
+}
+
+must_be_ours() {
+  local at=$1 file=$2 owner group mode kind
+  IFS=: read -r owner group mode kind < <(stat --format='%u:%g:%a:%F' "$at") || true
+  [[ $mode ]] || bad_argument "$at is not there"
+  mode=$((8#$mode))
+  if [[ $owner != 0 && $owner != "$EUID" ]]; then
+    refuse "$file" "$at belongs to the user $owner" "$at"
+  elif [[ $kind == 'symbolic link' ]] || { [[ $kind == directory ]] && ((mode & 01000)); }; then
+    : # Its owner alone can replace it, or what is in it.
+  elif ((mode & 02)) || { ((mode & 020)) && ! is_private_group "$group"; }; then
+    refuse "$file" "others can write $at" "$at"
+  fi
 }
 
 refuse() {
@@ -77,8 +108,8 @@ goes_through_sudo() { [[ $EUID != 0 ]] && command -v sudo >/dev/null && sudo -n 
 become() {
   local command=("$@") name
   if goes_through_sudo; then
-    must_be_ours "$1"
-    command[0]=$(readlink -f "$1")
+    resolve_ours "$1"
+    command[0]=$program
     local environment=()
     for name in $(compgen -e ECE_AGENT_ || true); do environment+=("$name=${!name}"); done
     command=(sudo -n env "${environment[@]}" "${command[@]}")
@@ -120,15 +151,121 @@ install() {
         shift ;;
     esac
   done
-  [[ $has_secret ]] && arguments+=(--roles-token-file -)
-  local binary
-  binary=$(find_binary)
+  if ! find_binary; then
+    join_with_served_program "${arguments[@]}"
+    return
+  fi
+  [[ ! $has_secret ]] || arguments+=(--roles-token-file -)
   become "$binary" install "${arguments[@]}"
 }
 
+# On a blank host: the coordinator serves the program, and a script that checks and installs it.
+# The coordinator has to show a certificate of a CA that the token pins, or that was named.
+join_with_served_program() {
+  local arguments=() coordinators='' pins='' ca_file='' claims name host ca script
+  while (($#)); do
+    case $1 in
+      --coordinator-host | --coordinator-host=*)
+        take_value "$@"; coordinators+=" ${value//,/ }"; shift "$taken" ;;
+      --roles-token-file | --roles-token-file=*)
+        take_value "$@"; read_token "$value"; shift "$taken" ;;
+      --ca-fingerprint | --ca-fingerprint=*)
+        take_value "$@"; pins+=" $value"; arguments+=(--ca-fingerprint "$value"); shift "$taken" ;;
+      --ca-cert | --ca-cert=*)
+        take_value "$@"; ca_file=$value; arguments+=(--ca-cert "$value"); shift "$taken" ;;
+      *) arguments+=("$1"); shift ;;
+    esac
+  done
+  coordinators=${coordinators:-${ECE_AGENT_COORDINATOR_HOST:-}}
+  [[ $has_secret || -z ${ECE_AGENT_ROLES_TOKEN_FILE:-} ]] || read_token "$ECE_AGENT_ROLES_TOKEN_FILE"
+  if [[ ! $has_secret ]]; then
+    [[ ! $coordinators ]] || bad_argument "a coordinator is named, but no roles token is given"
+    must_find_binary
+  fi
+  for name in curl openssl base64 sha256sum; do
+    command -v "$name" >/dev/null || {
+      say "error: ece-agent is not beside this script, and fetching it from the coordinator needs $name"
+      exit 1
+    }
+  done
+  claims=$(claims_of "$secret")
+  [[ $claims == '{'* ]] || { say "error: this is not a roles token [token.malformed]"; exit 10; }
+  [[ $coordinators ]] || coordinators=$(strings_of hosts "$claims")
+  [[ $pins || $ca_file ]] || pins=$(strings_of ca "$claims")
+  [[ $pins || $ca_file ]] || {
+    say "error: nothing says which coordinator is the right one: the token has no pin [trust.no_pin]"
+    say "  fix: run 'ece-agent ca show' on a coordinator and add --ca-fingerprint"
+    exit 13
+  }
+  workdir=$(mktemp -d)
+  trap 'rm -rf "$workdir"' EXIT
+  for host in $coordinators; do
+    host=$(without_port "$host")
+    ca=$ca_file
+    [[ $ca ]] || ca=$(pinned_ca "$host" "$pins") || continue
+    script=$(curl -fsS --noproxy '*' --proto '=https' --cacert "$ca" --connect-timeout 10 \
+      --max-time 60 "https://$host:12443/join.sh") || continue
+    printf '%s\n' "$secret" | sh -c "$script" join "${arguments[@]}" --roles-token-file -
+    return
+  done
+  say "error: ece-agent is not beside this script, and no coordinator was found that serves it and is pinned: ${coordinators# }"
+  say "  fix: check --coordinator-host and the way to port 12443, or put ece-agent beside this script"
+  exit 12
+}
+
+workdir=''
+read_token() {
+  if [[ $1 == - ]]; then secret=$(cat); else secret=$(cat "$1") || exit 3; fi
+  has_secret=yes
+}
+
+# The middle part of a token, as JSON.
+claims_of() {
+  local part=${1#*.}
+  part=${part%%.*}
+  part=${part//-/+} part=${part//_//}
+  while ((${#part} % 4)); do part+='='; done
+  base64 -d <<<"$part" 2>/dev/null || true
+}
+
+# The strings of a list in JSON that a coordinator has written.
+strings_of() {
+  sed -n "s/.*\"$1\":\[\([^]]*\)\].*/\1/p" <<<"$2" | tr -d '"' | tr ',' ' '
+}
+
+without_port() {
+  case $1 in
+    \[*\]*) printf '%s]' "${1%%\]*}" ;;
+    *:*:*) printf '[%s]' "$1" ;;
+    *) printf '%s' "${1%%:*}" ;;
+  esac
+}
+
+# Saves the certificate that a pin is of, among those that the host shows, and prints where.
+pinned_ca() {
+  local shown number pin
+  shown=$(timeout 20 openssl s_client -connect "$1:12443" -showcerts </dev/null 2>/dev/null |
+    head -c 65536) || true
+  rm -f "$workdir"/shown*
+  awk -v "to=$workdir/shown" \
+    '/-----BEGIN CERTIFICATE-----/ { n++; on = 1 } on { print > (to n) } /-----END CERTIFICATE-----/ { on = 0 }' \
+    <<<"$shown"
+  for number in 1 2 3 4; do
+    [[ -f $workdir/shown$number ]] || continue
+    pin=$(openssl x509 -in "$workdir/shown$number" -pubkey -noout 2>/dev/null |
+      openssl pkey -pubin -outform der 2>/dev/null | sha256sum) || continue
+    if [[ " ${2,,} " == *" sha256:${pin%% *} "* ]]; then
+      mv "$workdir/shown$number" "$workdir/ca.pem"
+      printf '%s' "$workdir/ca.pem"
+      return
+    fi
+  done
+  return 1
+}
+
 upgrade() {
-  local arguments=() without_effect=() binary
-  binary=$(find_binary)
+  local arguments=() without_effect=()
+  must_find_binary
   while (($#)); do
     case $1 in
       --binary | --binary=*) take_value "$@"; binary=$value; shift "$taken" ;;
@@ -153,12 +290,15 @@ upgrade() {
   # What is installed judges what comes; where nothing is, what comes says so.
   local installed=/usr/bin/ece-agent
   [[ -x $installed ]] || installed=$(command -v ece-agent || printf '%s' "$binary")
-  ! goes_through_sudo || must_be_ours "$binary"
+  if goes_through_sudo; then
+    resolve_ours "$binary"
+    binary=$program
+  fi
   become "$installed" upgrade --binary "$binary" "${arguments[@]}"
 }
 
 reset_password() {
-  local arguments=() binary
+  local arguments=()
   while (($#)); do
     case $1 in
       --pwd | --pwd=*)
@@ -178,7 +318,7 @@ reset_password() {
     esac
   done
   [[ $has_secret ]] && arguments+=(--password-file /dev/stdin)
-  binary=$(find_binary)
+  must_find_binary
   become "$binary" reset-password "${arguments[@]}"
 }
 

@@ -93,6 +93,7 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
         let upgrade = Upgrade { state, is_service, target, before, timeout };
         upgrade.carry_out(&new).await?;
         output.note(&format!("upgraded to {new_version}"));
+        output.note("this was this host alone: repeat it on the others, one after the other");
         Ok(Exit::Success)
     })
 }

@@ -239,6 +239,19 @@ fn what_somebody_else_can_write_is_not_run_through_sudo() {
     runs();
     mode(&path("theirs"), 0o777);
     refused(&path("theirs"));
+    // And one that leads there by another of theirs, which they can lead elsewhere at any moment.
+    fs::remove_file(&binary).unwrap();
+    fs::rename(path("theirs/ece-agent"), path("bin/real")).unwrap();
+    std::os::unix::fs::symlink(path("bin/real"), path("theirs/ece-agent")).unwrap();
+    std::os::unix::fs::symlink(path("theirs/ece-agent"), &binary).unwrap();
+    refused(&path("theirs"));
+    mode(&path("theirs"), 0o755);
+    let told = call(&["install"]).expect(0).stdout;
+    let real = path("bin/real").display().to_string();
+    assert!(told.contains(&real) && !told.contains("theirs"), "{told}");
+    mode(&path("theirs"), 0o777);
+    fs::remove_file(path("theirs/ece-agent")).unwrap();
+    fs::rename(path("bin/real"), path("theirs/ece-agent")).unwrap();
     fs::remove_file(&binary).unwrap();
     fs::write(&binary, "#!/bin/sh\n").unwrap();
     mode(&binary, 0o755);

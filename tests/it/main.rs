@@ -28,6 +28,7 @@ mod machine;
 mod monitoring;
 mod people;
 mod permissions;
+mod renewal;
 mod repetition;
 mod roles;
 mod root;

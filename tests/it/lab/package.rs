@@ -11,7 +11,8 @@ fn package(dir: &std::path::Path, version: &str) -> String {
     build.args(["--binary", agent_path().to_str().unwrap(), "--manual"]);
     build.arg(agent_path().parent().unwrap().join("examples/manual"));
     build.args(["--output", dir.to_str().unwrap()]).env("ECE_AGENT_PACKAGE_VERSION", version);
-    Finished::of(&mut build).expect(0).stdout.trim().to_owned()
+    let made = Finished::of(&mut build).expect(0).stdout;
+    made.lines().next().unwrap().to_owned()
 }
 
 #[test]
@@ -67,6 +68,30 @@ fn the_package_is_installed_upgraded_removed_and_purged_as_a_debian_package_shou
     second.run("dpkg -P ece-agent").expect(0);
     let left = second.run("ls -d /var/lib/ece-agent /etc/ece-agent /usr/bin/ece-agent /lib/systemd/system/ece-agent.service");
     assert_eq!(left.stdout, "", "{left:?}");
+}
+
+#[test]
+fn one_file_has_script_and_program_and_notices_when_it_is_damaged() {
+    let Some(lab) =
+        lab("lab::package::one_file_has_script_and_program_and_notices_when_it_is_damaged")
+    else {
+        return;
+    };
+    package(lab.dir.path(), "0.1.0");
+    let mut first = lab.machine(11);
+    first.arguments = vec![format!("--bind-ro={}:/packages", lab.dir.path().display())];
+    first.boot();
+    let alone = "export PATH=/usr/sbin:/usr/bin:/sbin:/bin; cd /root && cp /packages/*installer*.sh install.sh";
+    let damage = "printf x | dd of=install.sh bs=1 seek=100000 conv=notrunc status=none";
+    let told = first.run(&format!("{alone} && {damage} && sh install.sh install")).expect(1);
+    assert!(told.stderr.contains("damaged"), "{told:?}");
+    first.run("ls /usr/bin/ece-agent").expect(2);
+    first.run(&format!("{alone} && ./install.sh install --host-ip 10.77.0.11")).expect(0);
+    first.sees_connected("10.77.0.11");
+    first.run("systemctl is-active ece-agent; ls -d /tmp/tmp.*").expect(2);
+    first.run(&format!("{alone} && ./install.sh dance")).expect(3);
+    let told = first.run(&format!("{alone} && ./install.sh upgrade")).expect(0).stderr;
+    assert!(told.contains("installed already"), "{told}");
 }
 
 fn file_name(path: &str) -> String {

@@ -155,3 +155,54 @@ fn leaving_tells_the_cluster_removes_what_install_made_and_is_harmless_twice() {
     let gone = first.run("ece-agent uninstall --force --json").expect(0).json();
     assert_eq!(gone["problems"].as_array().unwrap().len(), 0, "{gone}");
 }
+
+#[test]
+fn a_script_alone_fetches_the_program_from_the_coordinator_that_the_token_pins() {
+    let Some(lab) = lab(
+        "lab::script::a_script_alone_fetches_the_program_from_the_coordinator_that_the_token_pins",
+    ) else {
+        return;
+    };
+    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
+    first.boot();
+    second.boot();
+    first.install_first_host();
+    let token = first.token("--roles allocator");
+    second.run(&format!("mkdir /root/alone && cp {PROVIDED}/*.sh /root/alone/")).expect(0);
+    let alone = "PATH=/usr/sbin:/usr/bin:/sbin:/bin bash /root/alone/elastic-cloud-enterprise.sh";
+    // A first host has nobody to ask.
+    let told = second.run(&format!("{alone} install")).expect(1).stderr;
+    assert!(told.contains("beside this script") && told.contains("installer file"), "{told}");
+    let join = |flags: &str| {
+        second.run(&format!(
+            "{alone} install --coordinator-host 10.77.0.11 --roles-token '{token}' --roles allocator {flags}"
+        ))
+    };
+    let other_pin = format!("--ca-fingerprint sha256:{}", "a".repeat(64));
+    let told = join(&other_pin).expect(12).stderr;
+    assert!(told.contains("no coordinator was found that serves it and is pinned"), "{told}");
+    second
+        .run("openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -out /root/other.pem -days 9 -subj /CN=x 2>/dev/null")
+        .expect(0);
+    join("--ca-cert /root/other.pem").expect(12);
+    let pinless = second.run(&format!(
+        "{alone} install --coordinator-host 10.77.0.11 --roles-token x.{}.y",
+        "eyJyb2xlcyI6W119"
+    ));
+    pinless.refused(13, "trust.no_pin");
+    second.run("ls /usr/bin/ece-agent /var/lib/ece-agent").expect(2);
+
+    // By the token alone: it says where, too.
+    second.run_with_input("umask 077; cat > /root/token", &token).expect(0);
+    let by_token = format!("{alone} --roles-token-file /root/token --roles allocator");
+    second.run(&by_token).expect(0);
+    first.sees_connected("10.77.0.12");
+    second
+        .run("cmp /usr/bin/ece-agent <(curl -sk https://10.77.0.11:12443/downloads/ece-agent)")
+        .expect(0);
+    second.run("ls -d /tmp/tmp.*").expect(2);
+    join("").expect(0);
+    second.run("ece-agent uninstall").expect(0);
+    join("").expect(0);
+    first.sees_connected("10.77.0.12");
+}
