@@ -109,7 +109,7 @@ impl From<IdentityError> for Failure {
 }
 
 /// What only root, or another user, may look at.
-pub(super) fn not_permitted(what: &str, error: &dyn std::error::Error) -> Failure {
+pub fn not_permitted(what: &str, error: &dyn std::error::Error) -> Failure {
     Failure::new(Code::PrivilegesMissing, format!("{what}: {error}")).with_fix(
         "Repeat the command with sudo, or as the user that the state directory belongs to.",
     )

@@ -15,7 +15,7 @@ pub use checks::{find_coordinator, proxies_in_environment, run_checks};
 pub use facts::{HostIp, gather_facts};
 pub use identity::{
     HostKeyState, Identity, IdentityError, load_identity, load_key, load_own_identity,
-    save_identity,
+    not_permitted, save_identity,
 };
 pub use install::{Enrolled, JoinStart};
 pub use journal::{Journal, Phase};

@@ -1,7 +1,6 @@
 //! `ece-agent logs`: the journal of the service, or the file of a daemon in the background.
 
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader, Seek, SeekFrom},
     process::Command,
     thread::sleep,
@@ -12,8 +11,9 @@ use super::{
     StateDirArgument, install::runs_as_service, known_host::not_installed, output::Output,
 };
 use crate::{
-    agent::load_identity,
+    agent::{load_identity, not_permitted},
     model::{Code, Exit, Failure},
+    rt::files,
 };
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -41,9 +41,9 @@ pub fn logs(arguments: LogsArguments, output: Output) -> Result<Exit, Failure> {
     let path = state.log();
     let failed =
         |error: io::Error| Failure::new(Code::LogsNotHere, format!("{}: {error}", path.display()));
-    let mut file = match File::open(&path) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let mut file = match files::open_kept(&path) {
+        Ok(Some(file)) => BufReader::new(file),
+        Ok(None) => {
             let dir = state.path().display();
             return Err(match load_identity(&state)? {
                 None => not_installed(&state),
@@ -51,6 +51,9 @@ pub fn logs(arguments: LogsArguments, output: Output) -> Result<Exit, Failure> {
                     Failure::new(Code::LogsNotHere, format!("there is no agent.log in {dir}"))
                 }
             });
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(not_permitted("the log is not this user's", &error));
         }
         Err(error) => return Err(failed(error)),
     };

@@ -38,6 +38,9 @@ impl HostSettings {
                 self.external_hostnames.iter().map(|name| quoted(name)).collect();
             lines.push(format!("external-hostname = [{}]", names.join(", ")));
         }
+        if let Some(address) = self.metrics_listen {
+            lines.push(format!("metrics-listen = {}", quoted(&address.to_string())));
+        }
         lines.push(String::new());
         lines.join("\n")
     }
@@ -77,6 +80,14 @@ impl HostSettings {
     }
 }
 
+impl InstallArguments {
+    /// Fills what is not given from these settings.
+    pub fn over_settings(self, settings: &HostSettings) -> Self {
+        let below = toml::from_str(&settings.as_config_file()).expect("it reads what it writes");
+        self.over(below)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +100,7 @@ mod tests {
             capacity: Some("9000".into()),
             allocator_tags: Some("rack:7,disk:ssd".into()),
             external_hostname: vec!["a.example".into()],
+            metrics_listen: Some("127.0.0.1:9".into()),
             ..Default::default()
         };
         let settings = arguments.settings(&mut Checker::default()).expect("valid");

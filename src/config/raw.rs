@@ -258,7 +258,7 @@ impl InstallArguments {
         Ok(self.over(from_file))
     }
 
-    fn over(self, below: Self) -> Self {
+    pub(super) fn over(self, below: Self) -> Self {
         let list = |mine: Vec<String>, other| if mine.is_empty() { other } else { mine };
         Self {
             coordinator_host: list(self.coordinator_host, below.coordinator_host),

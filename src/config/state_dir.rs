@@ -37,9 +37,13 @@ impl StateDir {
         self.0.join("identity.json")
     }
 
-    /// What could not be read, once the host has a new identity.
+    /// Where a damaged identity is kept when the host has a new one.
     pub fn damaged_identity(&self) -> PathBuf {
         self.0.join("identity.json.damaged")
+    }
+
+    pub fn damaged_key(&self) -> PathBuf {
+        self.0.join("host.key.damaged")
     }
 
     pub fn key(&self) -> PathBuf {

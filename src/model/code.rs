@@ -196,7 +196,7 @@ codes! {
         "To make it a new member, run install again with --new-identity and a valid token."
     HostUnknown "host.unknown" Refused
         "The coordinator knows no host with this key."
-        "Check that the coordinator is of the cluster this host joined; run install again with a valid token."
+        "Check that the coordinator is of the cluster this host joined; if it is, repeat the install command with --new-identity and a valid token."
 
     InstallRunnerIdDiffers "install.runner_id_differs" BadArgument
         "This host is installed under another runner id."
@@ -231,7 +231,7 @@ codes! {
 
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
-        "Restore the file, or its mode (0600); to give the identity up, run install with --new-identity."
+        "Restore the file, or its mode (0600). Else repeat the install command with --new-identity and a valid token: the cluster says again who the host is, and what is damaged is kept beside it as identity.json.damaged."
     DaemonNotRunning "daemon.not_running" General
         "No daemon answers for this state directory."
         "Start it with 'ece-agent start'."

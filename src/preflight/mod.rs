@@ -131,6 +131,13 @@ impl Outcome {
         Self { code, severity, found, needed, fix, cause: None, overridden: false }
     }
 
+    /// What stops an installation before any check.
+    pub fn stopped_by(failure: &Failure) -> Self {
+        let code = Code::from_name(failure.code()).unwrap_or(Code::Internal);
+        let fix = failure.fix.to_string();
+        Self::of(code, Severity::Error, failure.message.clone(), "").with_fix(fix)
+    }
+
     /// Ok if `good`, else `bad`.
     fn judge(
         code: Code,

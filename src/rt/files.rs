@@ -74,7 +74,7 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrivateFileE
 
 /// Who owns the file, and what is in it.
 fn read_with_owner(path: &Path, limit: u64) -> Result<Option<(u32, Vec<u8>)>, PrivateFileError> {
-    let Some(file) = open_plain(path)? else { return Ok(None) };
+    let Some(file) = open_kept(path)? else { return Ok(None) };
     let found = file.metadata()?;
     if found.permissions().mode() & 0o077 != 0 {
         return Err(PrivateFileError::NotPrivate);
@@ -96,14 +96,14 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 /// Reads a file of at most `limit` bytes that this program keeps, or `None` if it is not there. A
 /// link or a pipe in its place is an error and holds nobody up.
 pub fn read_kept(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    match open_plain(path)? {
+    match open_kept(path)? {
         Some(file) => read_to_limit(file, limit).map(Some),
         None => Ok(None),
     }
 }
 
-/// Opens a plain file to read it; `None` if it is not there.
-fn open_plain(path: &Path) -> io::Result<Option<File>> {
+/// Opens a file as [`read_kept`] does; `None` if it is not there.
+pub fn open_kept(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,

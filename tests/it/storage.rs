@@ -27,6 +27,10 @@ fn a_storage_path_in_use_by_another_state_directory_is_refused_and_stays_as_it_i
         assert!(told.stderr.contains(cluster.first.state.to_str().unwrap()), "{told:?}");
         cluster.try_install(&other, &token, flags).refused(14, "storage.in_use");
     }
+    let mut check = agent(["check", "--json", "--state-dir"]);
+    check.arg(&other.state).arg("--host-storage-path").arg(&other.storage);
+    let told = Finished::of(&mut check).expect(11).json();
+    assert_eq!(told["checks"][0]["code"], "storage.in_use", "{told}");
     uninstall(&other).refused(1, "install.not_done");
 
     // Also where there is no note of whose it is, or the host that wrote it has lost its state.

@@ -14,13 +14,14 @@ use super::{
     own_state_dir,
     progress::Silent,
     run_to_end,
+    storage::may_have,
 };
 use crate::{
     agent::{find_coordinator, load_identity, proxies_in_environment},
     config::{InstallArguments, Mistake, only_address},
     host::LinuxMachine,
     model::{Code, Exit, Failure},
-    preflight::{self, Severity},
+    preflight::{self, Outcome, Severity},
 };
 
 pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
@@ -45,19 +46,23 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
             run_to_end(found)
         }
     };
-    let outcomes = preflight::check(&preflight::Context {
+    let service = runs_as_service(&options.state_dir);
+    let storage = &options.settings.storage_path;
+    let refused = may_have(storage, &options.state_dir, service).err();
+    let mut outcomes: Vec<Outcome> = refused.iter().map(Outcome::stopped_by).collect();
+    outcomes.extend(preflight::check(&preflight::Context {
         machine: &LinuxMachine,
         settings: &options.settings,
         roles: &options.roles,
         bind: options.settings.host_ip.and_then(only_address),
         relaxed: options.relaxed,
-        as_service: runs_as_service(&options.state_dir),
+        as_service: service,
         look_only: true,
         installed: identity.map(|identity| identity.runner_id),
         reach: reach.as_ref(),
         skip: &options.skip,
         proxies: proxies_in_environment(),
-    });
+    }));
     let worst = outcomes.iter().map(|it| it.severity).max().unwrap_or(Severity::Ok);
     let passed = worst < Severity::Error;
     match output.is_json() {

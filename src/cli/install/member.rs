@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Daemon, Installation};
+use super::{Daemon, Installation, renewal::set_damaged_aside};
 use crate::{
     agent::{Identity, JoinStart, Progress, load_identity, may_give_up, prepare_state_dir},
     cli::{output::Output, progress::EventReporter, run::run_daemon},
@@ -68,6 +68,9 @@ impl Installation {
     async fn member(&self, progress: &dyn Progress) -> Result<Installed, Failure> {
         let options = &self.options;
         let mut fresh_key = false;
+        let joins = matches!(options.purpose, Purpose::Join(_));
+        // The cluster still knows the host, which keeps its name and, if it can be read, its key.
+        let was_damaged = options.new_identity && set_damaged_aside(&options.state_dir, joins)?;
         if let Some(identity) = load_identity(&options.state_dir)? {
             if !options.new_identity {
                 self.check_same(&identity)?;
@@ -95,7 +98,7 @@ impl Installation {
                     skip: &options.skip,
                     patience: options.wait_for_coordinator,
                     replace: options.replace,
-                    new_identity: options.new_identity,
+                    new_identity: options.new_identity && !was_damaged,
                     fresh_key,
                 };
                 let identity = start.join(now).await?.identity;

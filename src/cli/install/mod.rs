@@ -5,6 +5,7 @@ mod closing;
 mod member;
 mod noted;
 mod plan;
+mod renewal;
 mod service;
 
 use std::{path::Path, process::Child};
@@ -53,9 +54,10 @@ enum Daemon {
 }
 
 pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
-    let options = arguments
+    let arguments = arguments
         .with_config_file(Path::new(CONFIG_FILE))
-        .map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?
+        .map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?;
+    let options = renewal::with_settings_kept(arguments)
         .build(own_state_dir())
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
     if !options.without_effect.is_empty() {

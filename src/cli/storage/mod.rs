@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{install::runs_as_service, secrets_file};
 use crate::{
     agent::load_identity,
-    config::{InstallOptions, Purpose},
+    config::{InstallOptions, Purpose, StateDir},
     host::{process::is_root, service::service_user},
     model::{Code, Failure},
 };
@@ -20,18 +20,7 @@ pub use claim::{Claim, ClaimState, state as claim_of};
 pub fn look(options: &InstallOptions) -> Result<Option<Claim>, Failure> {
     let storage = &options.settings.storage_path;
     let service = !options.foreground && runs_as_service(&options.state_dir);
-    if is_root() {
-        place::check(storage, options.state_dir.path(), service)?;
-    }
-    let ours = match claim::state(storage, &options.state_dir)? {
-        ClaimState::Ours(_) => true,
-        ClaimState::None => false,
-        ClaimState::Anothers(owner) => return Err(claim::in_use(storage, &owner)),
-    };
-    if !ours {
-        let user = service_user().ok().flatten().filter(|_| service);
-        place::check_instances(storage, user)?;
-    }
+    let ours = may_have(storage, &options.state_dir, service)?;
     secrets_are_ours(options)?;
     // What is installed already keeps the path that it was installed with.
     let lives_elsewhere = load_identity(&options.state_dir)
@@ -42,6 +31,21 @@ pub fn look(options: &InstallOptions) -> Result<Option<Claim>, Failure> {
         true => None,
         false => Some(Claim::prepare(storage, &options.state_dir)),
     })
+}
+
+/// Whether the storage path is the host's already; an error if it cannot be.
+pub fn may_have(storage: &Path, state: &StateDir, service: bool) -> Result<bool, Failure> {
+    if is_root() {
+        place::check(storage, state.path(), service)?;
+    }
+    match claim::state(storage, state)? {
+        ClaimState::Ours(_) => return Ok(true),
+        ClaimState::None => {}
+        ClaimState::Anothers(owner) => return Err(claim::in_use(storage, &owner)),
+    }
+    let user = service_user().ok().flatten().filter(|_| service);
+    place::check_instances(storage, user)?;
+    Ok(false)
 }
 
 /// A new cluster is not made where another's secrets are.

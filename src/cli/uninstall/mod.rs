@@ -128,11 +128,12 @@ fn leave_cluster(identity: Option<&Identity>, first_host: bool, state: &StateDir
 }
 
 /// What the host keeps, beside what a coordinator has.
-fn files(state: &StateDir) -> [PathBuf; 8] {
+fn files(state: &StateDir) -> [PathBuf; 9] {
     [
         state.identity(),
         state.damaged_identity(),
         state.key(),
+        state.damaged_key(),
         state.journal(),
         state.desired(),
         state.log(),

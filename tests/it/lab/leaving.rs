@@ -117,7 +117,7 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
         let told = as_bob(verb).refused(4, "privileges.missing").stderr;
         assert!(told.contains("sudo") && told.contains("/var/lib/ece-agent"), "{told}");
     }
-    for verb in ["status", "stop", "start", "uninstall"] {
+    for verb in ["status", "stop", "start", "logs", "uninstall"] {
         let told = as_bob(&format!("{verb} --state-dir /var/lib/ece-agent"));
         assert!(told.refused(4, "privileges.missing").stderr.contains("sudo"));
     }
