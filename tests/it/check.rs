@@ -6,7 +6,7 @@ use crate::support::{Cluster, Finished, agent};
 
 fn check(flags: &[&str]) -> Finished {
     // An address of its own: clusters of other tests listen elsewhere.
-    let own = ["check", "--host-storage-path", "/tmp", "--host-ip", "127.250.0.7"];
+    let own = ["check", "--host-storage-path", "/tmp/ece-check", "--host-ip", "127.250.0.7"];
     Finished::of(agent(own).args(flags))
 }
 

@@ -84,7 +84,7 @@ fn nothing_breaks_inside_of_words_at_80_columns_and_tables_are_tables_at_200() {
         &["token", "ledger", "--state-dir", state],
         &["audit", "list", "--state-dir", state],
         &["status", "--state-dir", state],
-        &["check", "--host-ip", "127.250.0.8", "--host-storage-path", "/tmp"],
+        &["check", "--host-ip", "127.250.0.8", "--host-storage-path", "/tmp/ece-check"],
         &["explain", "join.replace_refused"],
         &["host", "list", "--state-dir", "/nonexistent", "--ca-cert", "/nonexistent"],
         &["host", "list", "--help"],
