@@ -37,7 +37,7 @@ pub fn gather_facts(
         memory_bytes: memory.bytes,
         memory_source: memory.source,
         capacity_flag_mb: settings.capacity_mb,
-        storage_bytes: machine.storage(&settings.storage_path)?.total,
+        storage_bytes: machine.storage(&settings.instances_dir())?.total,
         zone: settings.zone.clone(),
         allocator_tags: settings.allocator_tags.clone(),
         proxy_tags: settings.proxy_tags.clone(),

@@ -155,6 +155,7 @@ impl<'a> TokenVerified<'a> {
                 relaxed: start.relaxed,
                 as_service: start.as_service,
                 look_only: false,
+                denied: None,
                 installed: None,
                 reach: Some(&reach),
                 skip: start.skip,

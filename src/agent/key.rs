@@ -10,7 +10,7 @@ use crate::{
     config::StateDir,
     host::Machine,
     model::{Code, Failure, SessionId},
-    rt::files,
+    rt::{files, why_not},
     tls::{PinVerifier, PrivateKey},
     wire::hosts::{HOLD_BEFORE_TOLD_MS, PROTOCOL, SessionRequest},
 };
@@ -24,7 +24,8 @@ pub fn prepare_state_dir(state: &StateDir) -> Result<(), Failure> {
 }
 
 pub fn not_writable(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
+    let reason = why_not(path, &error);
+    Failure::new(Code::StateNotWritable, format!("{}: {reason}", path.display()))
 }
 
 /// The host's key; made now if there is none.

@@ -1,6 +1,7 @@
 //! A host's side: becoming a member, and being one.
 
 mod checks;
+mod desired;
 mod facts;
 mod identity;
 mod install;
@@ -12,6 +13,7 @@ mod status;
 mod supervisor;
 
 pub use checks::{find_coordinator, proxies_in_environment, run_checks};
+pub use desired::roles_today;
 pub use facts::{HostIp, gather_facts};
 pub use identity::{
     HostKeyState, Identity, IdentityError, load_identity, load_key, load_own_identity,

@@ -1,8 +1,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
+    desired::{load_desired, save_desired},
     facts::{HostIp, gather_facts},
     identity::{Identity, save_identity},
     status::{AgentState, Problem, StatusBoard},
@@ -13,7 +14,7 @@ use crate::{
     config::StateDir,
     host::SharedMachine,
     model::{Code, CoordinatorAddress, Failure, SessionId},
-    rt::{Backoff, Clock, Shutdown, files, random_fraction},
+    rt::{Backoff, Clock, Shutdown, random_fraction},
     tls::PinVerifier,
     wire::hosts::{
         DesiredState, Facts, HOLD_BEFORE_TOLD_MS, Notice, PROTOCOL, SessionReply, SessionRequest,
@@ -94,7 +95,11 @@ impl Session {
             let request = self.request(&memory, false);
             let started = Instant::now();
             let polled = tokio::select! {
-                polled = self.coordinators[memory.current].poll(&request, memory.hold + MARGIN) => polled,
+                polled = tending(
+                    &mut self.supervisor,
+                    &self.board,
+                    self.coordinators[memory.current].poll(&request, memory.hold + MARGIN),
+                ) => polled,
                 () = shutdown.wait() => break,
             };
             let pause = match polled {
@@ -102,7 +107,7 @@ impl Session {
                 Err(error) => self.lost(&mut memory, error),
             };
             tokio::select! {
-                () = sleep(pause) => {}
+                () = tending(&mut self.supervisor, &self.board, sleep(pause)) => {}
                 () = shutdown.wait() => break,
             }
         }
@@ -227,17 +232,21 @@ impl Session {
     }
 }
 
-fn load_desired(state: &StateDir) -> DesiredState {
-    const MAX_FILE: u64 = 1 << 20;
-    let content = files::read_kept(&state.desired(), MAX_FILE).ok().flatten();
-    // Without it the coordinator says it again.
-    content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
-}
-
-fn save_desired(state: &StateDir, desired: &DesiredState) {
-    let content = serde_json::to_vec(desired).expect("plain data");
-    if let Err(error) = files::write_private(&state.desired(), &content) {
-        tracing::warn!(%error, "the desired state was not kept");
+/// Does `work`, and looks after the roles meanwhile.
+async fn tending<T>(
+    supervisor: &mut Supervisor,
+    board: &StatusBoard,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = sleep_until(supervisor.next_look()) => {
+                supervisor.look();
+                board.set_roles(supervisor.health());
+            }
+        }
     }
 }
 

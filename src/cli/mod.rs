@@ -47,6 +47,7 @@ use crate::{
     host::{
         process::{become_user, forbid_dumps, is_root},
         tree::Owner,
+        view::StorageView,
     },
     model::{Code, Exit, Failure},
     rt::reexec::{Place, hide, keep_from_children},
@@ -98,6 +99,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    #[command(name = check::PROBE_VERB, hide = true)]
+    ProbeStorage(check::ProbeArguments),
     #[command(name = leave::LEAVE_VERB, hide = true)]
     LeaveCluster(leave::LeaveArguments),
     /// Run the daemon of an installed host in this process
@@ -186,13 +189,20 @@ struct UserArguments {
     uid: u32,
     #[arg(long)]
     gid: u32,
+    /// The host storage path that they see as the service does
+    #[arg(long)]
+    storage_path: Option<PathBuf>,
 }
 
 impl UserArguments {
     fn become_them(&self) -> Result<(), Failure> {
-        become_user(Owner { uid: self.uid, gid: self.gid }).map_err(|error| {
+        let failed = |error: std::io::Error| {
             Failure::new(Code::ServiceFailed, format!("becoming the service user: {error}"))
-        })
+        };
+        if let Some(storage) = &self.storage_path {
+            StorageView::of(storage).enter(&["instances", secrets_file::DIR]).map_err(failed)?;
+        }
+        become_user(Owner { uid: self.uid, gid: self.gid }).map_err(failed)
     }
 }
 
@@ -252,7 +262,12 @@ pub fn main() -> ExitCode {
         .and_then(|matches| Cli::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => {
+            if error.use_stderr() {
+                install::end_earlier_log(&arguments);
+            }
+            return usage(&error);
+        }
     };
     match run(cli, output) {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -280,6 +295,9 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::BecomeMember { user, .. } => {
             user.become_them()?;
             install::become_member(output)
+        }
+        Verb::ProbeStorage(arguments) => {
+            check::probe_as_child(&arguments.user, &arguments.instances)
         }
         Verb::LeaveCluster(arguments) => leave::leave_as_child(arguments, output),
         Verb::Run(arguments) => run::run(arguments),

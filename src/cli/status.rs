@@ -115,8 +115,14 @@ fn in_words(status: &Status) -> Vec<String> {
         lines.push("maintenance  on: nothing new is placed here".into());
     }
     for (role, health) in &status.roles {
-        let mark = if health.healthy { "healthy" } else { "NOT HEALTHY" };
-        lines.push(format!("role         {role}: {mark}, {}", health.detail));
+        lines.push(match &health.code {
+            _ if health.healthy => format!("role         {role}: healthy, {}", health.detail),
+            Some(code) => format!("role         {role}: NOT HEALTHY, {} [{code}]", health.detail),
+            None => format!("role         {role}: NOT HEALTHY, {}", health.detail),
+        });
+        if let Some(fix) = &health.fix {
+            lines.push(format!("fix          {fix}"));
+        }
     }
     if let Some(problem) = &status.problem {
         lines.push(format!("problem      {} [{}]", problem.message, problem.code));

@@ -29,10 +29,13 @@ impl InstallArguments {
             seconds(&mut check, "--wait-for-coordinator", self.wait_for_coordinator.as_deref());
         let skip = self.skipped(&mut check);
         let purpose = self.purpose(&mut check);
+        let given = settings.as_ref().map(|settings| self.given(settings)).unwrap_or_default();
         match (purpose, settings) {
             (Some(purpose), Some(settings)) if check.0.is_empty() => Ok(InstallOptions {
                 purpose,
                 settings,
+                given,
+                roles_given: self.roles.is_some(),
                 runner_id,
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 foreground: self.foreground,

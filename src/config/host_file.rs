@@ -1,6 +1,8 @@
 //! The settings of a host as a config file, and a config file's say in them.
 
-use super::{HostSettings, InstallArguments, Mistake, mistake::Checker};
+use super::{
+    Difference, HostSettings, InstallArguments, Mistake, given::tags_in_words, mistake::Checker,
+};
 
 /// A string as TOML writes it; JSON's escapes are among TOML's.
 fn quoted(text: &str) -> String {
@@ -26,11 +28,7 @@ impl HostSettings {
         line("availability-zone", Some(self.zone.to_string()), "");
         line("host-storage-path", Some(self.storage_path.display().to_string()), "");
         line("capacity", self.capacity_mb.map(|mb| mb.to_string()), "12398");
-        let tags = |tags: &crate::model::Tags| {
-            let pairs: Vec<String> =
-                tags.0.iter().map(|(key, value)| format!("{key}:{value}")).collect();
-            (!pairs.is_empty()).then(|| pairs.join(","))
-        };
+        let tags = |tags| Some(tags_in_words(tags)).filter(|text| !text.is_empty());
         line("allocator-tags", tags(&self.allocator_tags), "rack:7");
         line("proxy-tags", tags(&self.proxy_tags), "rack:7");
         if !self.external_hostnames.is_empty() {
@@ -48,33 +46,8 @@ impl HostSettings {
     /// With what the config file says now. The storage path stays: data is there.
     pub fn overlaid_with(&self, file: &InstallArguments) -> Result<Self, Vec<Mistake>> {
         let mut check = Checker::default();
-        let given = file.settings(&mut check);
-        match given {
-            Some(given) if check.0.is_empty() => Ok(Self {
-                host_ip: file.host_ip.as_ref().map_or(self.host_ip, |_| given.host_ip),
-                zone: match file.availability_zone {
-                    Some(_) => given.zone,
-                    None => self.zone.clone(),
-                },
-                capacity_mb: file.capacity.as_ref().map_or(self.capacity_mb, |_| given.capacity_mb),
-                storage_path: self.storage_path.clone(),
-                allocator_tags: match file.allocator_tags {
-                    Some(_) => given.allocator_tags,
-                    None => self.allocator_tags.clone(),
-                },
-                proxy_tags: match file.proxy_tags {
-                    Some(_) => given.proxy_tags,
-                    None => self.proxy_tags.clone(),
-                },
-                metrics_listen: match file.metrics_listen {
-                    Some(_) => given.metrics_listen,
-                    None => self.metrics_listen,
-                },
-                external_hostnames: match file.external_hostname[..] {
-                    [] => self.external_hostnames.clone(),
-                    _ => given.external_hostnames,
-                },
-            }),
+        match file.settings(&mut check) {
+            Some(settings) if check.0.is_empty() => Ok(self.with(&file.given(&settings))),
             _ => Err(check.0),
         }
     }
@@ -86,6 +59,45 @@ impl InstallArguments {
         let below = toml::from_str(&settings.as_config_file()).expect("it reads what it writes");
         self.over(below)
     }
+}
+
+/// A config file that says what was given, where that differs; `None` if the file is written in a
+/// way that only a person can change.
+pub fn edited(text: &str, differences: &[Difference]) -> Option<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for Difference { key, given, .. } in differences {
+        let value = match *key {
+            "external-hostname" => {
+                let names: Vec<String> = given.split(',').map(quoted).collect();
+                format!("[{}]", names.join(", "))
+            }
+            _ => quoted(given),
+        };
+        let line = format!("{key} = {value}");
+        let says = |line: &&mut String, before: &str| {
+            let rest = line.trim_start().strip_prefix(before).map(str::trim_start);
+            let rest = rest.and_then(|rest| rest.strip_prefix(key)).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with('='))
+        };
+        let at = lines.iter_mut().find(|it| says(it, ""));
+        match at {
+            Some(at) => *at = line,
+            None => match lines.iter_mut().find(|it| says(it, "#")) {
+                Some(at) => *at = line,
+                None => lines.push(line),
+            },
+        }
+    }
+    lines.push(String::new());
+    let text = lines.join("\n");
+    let read: InstallArguments = toml::from_str(&text).ok()?;
+    let settings = read.settings(&mut Checker::default())?;
+    let unchanged = read.given(&settings).in_words();
+    let is_there = |it: &Difference| {
+        let said = unchanged.iter().find(|(key, _)| *key == it.key);
+        said.is_some_and(|(_, value)| value.as_ref() == Some(&it.given))
+    };
+    differences.iter().all(is_there).then_some(text)
 }
 
 #[cfg(test)]
@@ -113,5 +125,23 @@ mod tests {
         assert_eq!(after, HostSettings { capacity_mb: Some(10_000), ..settings.clone() });
         let bad = InstallArguments { capacity: Some("1".into()), ..Default::default() };
         assert_eq!(settings.overlaid_with(&bad).expect_err("too little")[0].flag, "--capacity");
+    }
+
+    #[test]
+    fn what_was_given_takes_the_place_of_what_a_config_file_says() {
+        let difference =
+            |key, given: &str| Difference { key, in_force: String::new(), given: given.to_owned() };
+        let differences = [
+            difference("availability-zone", "b"),
+            difference("capacity", "10000"),
+            difference("allocator-tags", "rack:7"),
+            difference("external-hostname", "a.example,b.example"),
+        ];
+        let text = "# kept\navailability-zone = \"a\"\n# capacity = \"12398\"\nroles = 'proxy'";
+        let text = edited(text, &differences).expect("it can be changed");
+        let expected = "# kept\navailability-zone = \"b\"\ncapacity = \"10000\"\nroles = 'proxy'\nallocator-tags = \"rack:7\"\nexternal-hostname = [\"a.example\", \"b.example\"]\n";
+        assert_eq!(text, expected);
+        let by_hand = "external-hostname = [\n  'a.example',\n]\n";
+        assert_eq!(edited(by_hand, &differences), None);
     }
 }

@@ -2,6 +2,7 @@
 //! reported at once.
 
 mod build;
+mod given;
 mod host_file;
 mod mistake;
 mod options;
@@ -9,6 +10,8 @@ mod raw;
 mod state_dir;
 mod token_file;
 
+pub use given::{Difference, GivenSettings};
+pub use host_file::edited;
 pub use mistake::Mistake;
 pub use options::{
     CheckOptions, FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Purpose,

@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::StateDir;
+use super::{GivenSettings, StateDir};
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, Tags, Zone},
     wire::hosts::SecretText,
@@ -18,6 +18,10 @@ use crate::{
 pub struct InstallOptions {
     pub purpose: Purpose,
     pub settings: HostSettings,
+    /// Which of the settings were given.
+    pub given: GivenSettings,
+    /// Roles were given, be it none; else they are what is usual.
+    pub roles_given: bool,
     pub runner_id: Option<RunnerId>,
     pub state_dir: StateDir,
     pub foreground: bool,
@@ -86,6 +90,13 @@ pub struct HostSettings {
     /// Where a coordinator serves its metrics; `None`: on a loopback address.
     #[serde(default)]
     pub metrics_listen: Option<SocketAddr>,
+}
+
+impl HostSettings {
+    /// Where instances keep their data: all of the storage path that the daemon needs.
+    pub fn instances_dir(&self) -> PathBuf {
+        self.storage_path.join("instances")
+    }
 }
 
 impl Purpose {

@@ -258,6 +258,12 @@ impl InstallArguments {
         Ok(self.over(from_file))
     }
 
+    /// Whether they are about joining a cluster, and not about the first host of one.
+    pub fn joins(&self) -> bool {
+        let with_token = self.roles_token.is_some() || self.roles_token_file.is_some();
+        with_token || !self.coordinator_host.is_empty()
+    }
+
     pub(super) fn over(self, below: Self) -> Self {
         let list = |mine: Vec<String>, other| if mine.is_empty() { other } else { mine };
         Self {

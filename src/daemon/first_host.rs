@@ -120,6 +120,7 @@ impl FirstHostStart<'_> {
             relaxed: self.relaxed,
             as_service: self.as_service,
             look_only: false,
+            denied: None,
             installed: None,
             reach: None,
             skip: self.skip,

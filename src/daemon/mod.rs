@@ -104,7 +104,7 @@ impl DaemonConfig {
             Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>
         });
         let mut services =
-            vec![allocator_service(identity.settings.storage_path.clone()), proxy_service()];
+            vec![allocator_service(identity.settings.instances_dir()), proxy_service()];
         if coordinator.is_some() {
             services.extend(local_coordinator::role_services());
         }

@@ -8,6 +8,7 @@ pub mod open_dir;
 pub mod process;
 pub mod service;
 pub mod tree;
+pub mod view;
 
 use std::{
     io,

@@ -83,21 +83,6 @@ fn open_below(dir: BorrowedFd<'_>, name: &OsStr, more: OFlag) -> io::Result<Owne
     Ok(openat(dir, name, flags, Mode::empty())?)
 }
 
-/// Lets the group `gid` through `path`, if not everybody may pass already; its owner keeps it.
-pub fn let_group_pass(path: &Path, gid: u32) -> io::Result<()> {
-    const GROUP_PASS: nix::libc::mode_t = 0o010;
-    const OTHERS_PASS: nix::libc::mode_t = 0o001;
-    let dir = open_dir(path)?;
-    let found = fstat(&dir)?;
-    let through_group = found.st_gid == gid && found.st_mode & GROUP_PASS != 0;
-    if found.st_mode & OTHERS_PASS != 0 || through_group {
-        return Ok(());
-    }
-    fchown(dir.as_fd(), None, Some(Gid::from_raw(gid)))?;
-    fchmod(dir.as_fd(), Mode::from_bits_truncate(found.st_mode & 0o700 | GROUP_PASS))?;
-    Ok(())
-}
-
 /// Gives a directory and all in it from root to `owner`, the directory itself last: until then
 /// nobody else can change what is in it. What is not root's is left alone.
 pub fn give_from_root(path: &Path, owner: Owner) -> io::Result<()> {
@@ -194,7 +179,6 @@ mod tests {
         symlink(&target, &link).expect("linked");
         make_dir(&link, own(), 0o700).expect_err("it is a link");
         make_dir_if_missing(&link, own(), 0o700).expect_err("it is a link");
-        let_group_pass(&link, own().gid).expect_err("it is a link");
         assert_eq!(fs::metadata(&target).expect("there").mode() & 0o777, 0o755);
         make_dir(&root.path().join("a/b"), own(), 0o710).expect("made");
         assert_eq!(fs::metadata(root.path().join("a/b")).expect("there").mode() & 0o777, 0o710);
@@ -214,17 +198,5 @@ mod tests {
         hand_over(&dir, "hard", own(), own()).expect_err("a second name");
         hand_over(&dir, "plain", own(), own()).expect("handed over");
         hand_over(&dir, "missing", own(), own()).expect("nothing to hand over");
-    }
-
-    #[test]
-    fn a_group_passes_where_not_everybody_does() {
-        let root = tempfile::tempdir().expect("a directory");
-        let dir = root.path().join("dir");
-        fs::create_dir(&dir).expect("made");
-        for (before, after) in [(0o700, 0o710), (0o755, 0o755)] {
-            fs::set_permissions(&dir, fs::Permissions::from_mode(before)).expect("set");
-            let_group_pass(&dir, own().gid).expect("let pass");
-            assert_eq!(fs::metadata(&dir).expect("there").mode() & 0o777, after);
-        }
     }
 }

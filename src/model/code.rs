@@ -169,8 +169,8 @@ codes! {
         "This host's key is already registered under another runner id."
         "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
     JoinRolesDiffer "join.roles_differ" Refused
-        "This host has joined before with other roles. Roles of a member are changed at the coordinator, not by installing again."
-        "Leave --roles as they were, or change them from where the API is reached: 'ece-agent host roles ID ROLES'."
+        "This host is a member, and has other roles than those asked for. Roles of a member are changed at the coordinator, not by installing again."
+        "Leave --roles out, or change them from where the API is reached: 'ece-agent host roles ID ROLES'."
     JoinRoleNotAvailable "join.role_not_available" Refused
         "A role was asked for that only the first host can hold in this version: a second coordinator or director needs the replicated datastore."
         "Join with the roles allocator and proxy."
@@ -201,6 +201,9 @@ codes! {
     InstallRunnerIdDiffers "install.runner_id_differs" BadArgument
         "This host is installed under another runner id."
         "Leave --runner-id out, or use another --state-dir for another host."
+    InstallSettingKept "install.setting_kept" General
+        "A setting was given that is not the one in force, and the installation leaves it as it is."
+        "The message names both values; the fix beside it says how it is changed."
     InstallNotDone "install.not_done" General
         "There is no installed host in this state directory."
         "Run 'ece-agent install' first, or name the right directory with --state-dir."
@@ -210,6 +213,9 @@ codes! {
     StateNotWritable "state.not_writable" General
         "A directory or file that the agent needs cannot be created or written."
         "The message has the path and the system's reason; correct owner, permissions or space, or choose --state-dir and --host-storage-path."
+    StorageClosed "storage.closed" General
+        "A directory on the way to the host storage path is closed to the user that the daemon runs as."
+        "Repeat 'ece-agent install' as root: the service is let in, and the directory stays as it is. A daemon without a service needs the directory that is named open to its user ('chmod a+x DIRECTORY'), or another --host-storage-path."
     StateInUse "state.in_use" General
         "Another ece-agent process works on this state directory."
         "Wait for it to end, stop it with 'ece-agent stop', or use another --state-dir."
@@ -331,6 +337,12 @@ codes! {
     RolesLastDirector "roles.last_director" Refused
         "This is the only host with the director role; the cluster's data is there."
         "Give the role to another host first."
+    RolesNotHealthy "roles.not_healthy" General
+        "The host is a member, but a role that it has does not do its work."
+        "'ece-agent status' on the host says which role, and why; the daemon tries it again by itself, and 'ece-agent install' repairs what it has made."
+    RolesNotHere "roles.not_here" General
+        "The host was given a role that it cannot run: it is not the cluster's first host, or its version is older than the role."
+        "Take the role from the host ('ece-agent host roles ID …'), or install the version of ece-agent that the coordinator runs."
     RolesUnknown "roles.unknown" Refused
         "What was given as the name of a role cannot be one."
         "Use names of lower-case letters, digits and '-', at most 64 characters each."

@@ -17,7 +17,7 @@ mod service;
 mod storage;
 mod swap;
 
-use std::{borrow::Cow, net::IpAddr, path::PathBuf};
+use std::{borrow::Cow, net::IpAddr};
 
 use crate::{
     config::HostSettings,
@@ -27,6 +27,7 @@ use crate::{
 
 pub use coordinator::{Reach, Step, reach};
 pub use ports::taken_port;
+pub use storage::{Denied, may_use, unusable};
 
 /// What the checks look at.
 pub struct Context<'a> {
@@ -41,6 +42,8 @@ pub struct Context<'a> {
     pub as_service: bool,
     /// Nothing may be written: what can be known only by trying is left out.
     pub look_only: bool,
+    /// What is in the way of the user that the daemon runs as, if that is another one.
+    pub denied: Option<Denied>,
     /// The host that is installed here already, as far as that matters.
     pub installed: Option<RunnerId>,
     /// What became of trying to reach the coordinator, if there is one to reach.
@@ -112,11 +115,6 @@ pub fn check(context: &Context<'_>) -> Vec<Outcome> {
 /// The checks that can be skipped.
 pub fn codes() -> impl Iterator<Item = Code> {
     CHECKS.iter().map(|(code, _)| *code)
-}
-
-/// Where instances keep their data: what must be writable for the daemon.
-pub fn instances_dir(settings: &HostSettings) -> PathBuf {
-    settings.storage_path.join("instances")
 }
 
 impl Outcome {

@@ -25,6 +25,7 @@ fn outcomes(machine: &FakeMachine, relaxed: bool, skip: &[Code]) -> Vec<Outcome>
         relaxed,
         as_service: false,
         look_only: true,
+        denied: None,
         installed: None,
         reach: None,
         skip,

@@ -33,6 +33,12 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Replaces `path` as [`write_private`] does, for everybody to read.
+pub fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_private(path, content)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
 /// Removes `path` if it is there, on disk when it returns.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

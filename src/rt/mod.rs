@@ -13,6 +13,7 @@ pub mod reexec;
 mod shutdown;
 pub mod terminal;
 pub mod unix_socket;
+mod way;
 
 pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};
@@ -24,3 +25,4 @@ pub use net::{
 };
 pub use port_holder::port_holder;
 pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use way::{closed_dir, may_write_in, why_not};

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::{
-    CapacitySource, CoordinatorAddress, Fingerprint, Role, RoleSet, RunnerId, Secret, SessionId,
-    Tags, Zone,
+    CapacitySource, Code, CoordinatorAddress, Failure, Fingerprint, Role, RoleSet, RunnerId,
+    Secret, SessionId, Tags, Zone,
 };
 
 /// The version of these messages.
@@ -155,6 +155,35 @@ pub struct RoleHealth {
     pub healthy: bool,
     /// In words, for people.
     pub detail: String,
+    /// Of a role that is not healthy: what is wrong, in the form of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl RoleHealth {
+    pub fn good(detail: impl Into<String>) -> Self {
+        Self { healthy: true, detail: detail.into(), code: None, fix: None }
+    }
+
+    /// What is wrong with the role; one that an older version speaks of has no code of its own.
+    pub fn failure(&self, role: Role) -> Option<Failure> {
+        let message = format!("the role {role} is not healthy: {}", self.detail);
+        let code = self.code.as_deref().unwrap_or(Code::RolesNotHealthy.name());
+        (!self.healthy).then(|| Failure::from_wire(code, message, self.fix.clone()))
+    }
+}
+
+impl From<&Failure> for RoleHealth {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            healthy: false,
+            detail: failure.message.clone(),
+            code: Some(failure.code().to_owned()),
+            fix: Some(failure.fix.to_string()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,6 +43,37 @@ fn its_log_ends_with_the_line_that_automation_waits_for() {
 }
 
 #[test]
+fn its_log_begins_anew_before_anything_can_fail_and_keeps_what_was_there() {
+    const SUCCESS: &str = "Application is exiting {}";
+    let cluster = Cluster::start();
+    let dir = cluster.first.storage.join("logs/bootstrap-logs");
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let first_log = read("bootstrap.log");
+    assert!(first_log.contains(SUCCESS) && read("bootstrap.log.1").is_empty());
+    // Whatever it fails of: the old success is not there to be taken for a new one.
+    let failing: [(&[&str], i32); 4] = [
+        (&["--no-such-flag"], 3),
+        (&["--capacity", "a lot"], 3),
+        (&["--config-file", "/no/such/file"], 3),
+        (&["--runner-id", "another"], 3),
+    ];
+    for (flags, code) in failing {
+        Finished::of(&mut cluster.first.install_command(flags)).expect(code);
+        let log = read("bootstrap.log");
+        assert!(log.contains("[ERROR]") && !log.contains(SUCCESS), "{flags:?}: {log}");
+        assert!(read("bootstrap.log.1").starts_with(&first_log), "{}", read("bootstrap.log.1"));
+    }
+    // What only looks changes nothing, and a host that is a member says its success anew.
+    let failed = read("bootstrap.log");
+    Finished::of(&mut cluster.first.install_command(&["--dry-run"]));
+    assert_eq!(read("bootstrap.log"), failed);
+    Finished::of(&mut cluster.first.install_command(&[])).expect(0);
+    assert!(read("bootstrap.log").contains(SUCCESS));
+    let kept = read("bootstrap.log.1");
+    assert!(kept.starts_with(&first_log) && kept.ends_with(&failed), "{kept}");
+}
+
+#[test]
 fn it_has_all_four_roles_and_roles_narrows_them() {
     let cluster = Cluster::start();
     let roles = |cluster: &Cluster| cluster.runner(&cluster.first.address)["roles"].clone();

@@ -25,6 +25,7 @@ mod kills;
 mod lab;
 mod life;
 mod machine;
+mod member_again;
 mod monitoring;
 mod people;
 mod permissions;

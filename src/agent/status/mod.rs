@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::identity::Identity;
 use crate::{
+    config::HostSettings,
     model::{CoordinatorAddress, Failure, Role, RunnerId, SessionId},
     rt::Timestamp,
     wire::hosts::{Notice, RoleHealth},
@@ -60,6 +61,9 @@ pub struct Status {
     pub pid: u32,
     pub version: String,
     pub first_host: bool,
+    /// What this run of the daemon has read of the host's settings.
+    #[serde(default)]
+    pub settings: Option<HostSettings>,
 }
 
 impl Status {
@@ -70,6 +74,7 @@ impl Status {
             state: AgentState::Connecting,
             host_ip: Some(identity.host_ip),
             first_host: identity.first_host,
+            settings: Some(identity.settings.clone()),
             ..Self::before_joining(Some(identity.runner_id.clone()), session, now)
         }
     }
@@ -93,6 +98,7 @@ impl Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             first_host: false,
+            settings: None,
         }
     }
 
@@ -165,6 +171,14 @@ impl StatusBoard {
             status.connected = state == AgentState::Connected;
             status.problem = problem;
             true
+        });
+    }
+
+    pub fn set_roles(&self, roles: BTreeMap<Role, RoleStatus>) {
+        self.0.send_if_modified(|status| {
+            let changed = status.roles != roles;
+            status.roles = roles;
+            changed
         });
     }
 

@@ -1,7 +1,16 @@
-use std::path::PathBuf;
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use super::RoleService;
-use crate::{model::Role, rt::files, wire::hosts::RoleHealth};
+use crate::{
+    model::{Failure, Role},
+    preflight::{may_use, unusable},
+    rt::files,
+    wire::hosts::RoleHealth,
+};
 
 /// Offers this host's memory and the storage path to instances. Nothing schedules instances yet,
 /// so there are none; whether they could keep their data is this role's health.
@@ -9,8 +18,8 @@ struct Allocator {
     instances: PathBuf,
 }
 
-pub fn allocator_service(storage_path: PathBuf) -> Box<dyn RoleService> {
-    Box::new(Allocator { instances: storage_path.join("instances") })
+pub fn allocator_service(instances: PathBuf) -> Box<dyn RoleService> {
+    Box::new(Allocator { instances })
 }
 
 impl RoleService for Allocator {
@@ -18,22 +27,26 @@ impl RoleService for Allocator {
         Role::Allocator
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self) -> Result<(), Failure> {
         files::create_private_dir(&self.instances)
-            .map_err(|error| format!("{}: {error}", self.instances.display()))
+            .map_err(|error| unusable(&self.instances, &error))
     }
 
     fn stop(&mut self) {}
 
     fn health(&self) -> RoleHealth {
-        match std::fs::read_dir(&self.instances) {
-            Ok(found) => {
-                RoleHealth { healthy: true, detail: format!("{} instances", found.count()) }
-            }
-            Err(error) => RoleHealth {
-                healthy: false,
-                detail: format!("{}: {error}", self.instances.display()),
-            },
+        let counted = count(&self.instances).map_err(|error| unusable(&self.instances, &error));
+        match counted.and_then(|count| may_use(&self.instances).map(|()| count)) {
+            Ok(count) => RoleHealth::good(format!("{count} instances")),
+            Err(failure) => RoleHealth::from(&failure),
         }
+    }
+}
+
+fn count(dir: &Path) -> io::Result<usize> {
+    // A directory that was removed while the service sees it has no name any more.
+    match fs::metadata(dir)?.nlink() {
+        0 => Err(io::ErrorKind::NotFound.into()),
+        _ => Ok(fs::read_dir(dir)?.count()),
     }
 }

@@ -1,5 +1,8 @@
 use super::RoleService;
-use crate::{model::Role, wire::hosts::RoleHealth};
+use crate::{
+    model::{Failure, Role},
+    wire::hosts::RoleHealth,
+};
 
 /// A role that the daemon runs beside the agent in the same process, for as long as the process
 /// lives: the coordinator and the director of a cluster whose data is on one machine.
@@ -19,13 +22,13 @@ impl RoleService for InProcess {
         self.role
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
     fn stop(&mut self) {}
 
     fn health(&self) -> RoleHealth {
-        RoleHealth { healthy: true, detail: self.detail.into() }
+        RoleHealth::good(self.detail)
     }
 }

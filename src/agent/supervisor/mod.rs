@@ -4,10 +4,13 @@ mod allocator;
 mod in_process;
 mod proxy;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::{
-    model::{Role, RoleSet},
+    model::{Code, Failure, Role, RoleSet},
+    rt::{Backoff, random_fraction},
     wire::hosts::RoleHealth,
 };
 
@@ -15,12 +18,19 @@ pub use allocator::allocator_service;
 pub use in_process::InProcess;
 pub use proxy::proxy_service;
 
+/// How long a role that is not healthy waits until it is started again: at first, and at most.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// How often roles that are healthy are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What a host does in one role.
 pub trait RoleService: Send + Sync {
     fn role(&self) -> Role;
 
-    /// Begins; an error is in words, for the host's health.
-    fn start(&mut self) -> Result<(), String>;
+    /// Begins, or begins again what is not healthy.
+    fn start(&mut self) -> Result<(), Failure>;
 
     fn stop(&mut self);
 
@@ -31,7 +41,14 @@ pub trait RoleService: Send + Sync {
 /// Owns the services of this host.
 pub struct Supervisor {
     services: BTreeMap<Role, Box<dyn RoleService>>,
-    running: BTreeMap<Role, Result<(), String>>,
+    running: BTreeMap<Role, Attempt>,
+}
+
+/// How the last start of a role went, and when it is to be looked at again.
+struct Attempt {
+    started: Result<(), Failure>,
+    backoff: Backoff,
+    due: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +59,10 @@ enum Action {
 
 /// What to do so that `wanted` runs. Roles stop before others start; one that failed to start
 /// is tried again.
-fn plan(running: &BTreeMap<Role, Result<(), String>>, wanted: &RoleSet) -> Vec<Action> {
+fn plan(running: &BTreeMap<Role, Attempt>, wanted: &RoleSet) -> Vec<Action> {
     let stops = running.keys().filter(|role| !wanted.contains(**role)).copied().map(Action::Stop);
-    let starts = wanted.iter().filter(|role| !matches!(running.get(role), Some(Ok(()))));
+    let runs = |role: &Role| running.get(role).is_some_and(|attempt| attempt.started.is_ok());
+    let starts = wanted.iter().filter(|role| !runs(role));
     stops.chain(starts.map(Action::Start)).collect()
 }
 
@@ -67,66 +85,66 @@ impl Supervisor {
                 }
                 Action::Start(role) => {
                     tracing::info!(%role, "starting role {role}");
-                    let started = match self.services.get_mut(&role) {
-                        Some(service) => service.start(),
-                        None => Err("this host cannot run it".into()),
-                    };
-                    if let Err(error) = &started {
-                        tracing::error!(%role, error, "role {role} did not start: {error}");
-                    }
-                    self.running.insert(role, started);
+                    self.start(role, Backoff::new(FIRST_RETRY, LONGEST_RETRY));
                 }
+            }
+        }
+    }
+
+    fn start(&mut self, role: Role, mut backoff: Backoff) {
+        let started = match self.services.get_mut(&role) {
+            Some(service) => service.start(),
+            None => Err(Failure::new(Code::RolesNotHere, "this host cannot run it")),
+        };
+        let health = self.health_of(role, &started);
+        let pause = match health.healthy {
+            true => LOOK_INTERVAL,
+            false => backoff.next(random_fraction()),
+        };
+        if let Some(failure) = health.failure(role) {
+            let (code, seconds) = (failure.code(), pause.as_secs());
+            tracing::error!(%role, code, "{}; it is tried again in {seconds} s", failure.message);
+        }
+        self.running.insert(role, Attempt { started, backoff, due: Instant::now() + pause });
+    }
+
+    /// When there is something to look at.
+    pub fn next_look(&self) -> Instant {
+        let first = self.running.values().map(|attempt| attempt.due).min();
+        first.unwrap_or_else(|| Instant::now() + LOOK_INTERVAL)
+    }
+
+    /// Starts again what is due and not healthy.
+    pub fn look(&mut self) {
+        let now = Instant::now();
+        let is_due = |(role, attempt): (&Role, &Attempt)| (attempt.due <= now).then_some(*role);
+        let due: Vec<Role> = self.running.iter().filter_map(is_due).collect();
+        for role in due {
+            let Some(mut attempt) = self.running.remove(&role) else { continue };
+            if self.health_of(role, &attempt.started).healthy {
+                attempt.backoff.reset();
+                attempt.due = now + LOOK_INTERVAL;
+                self.running.insert(role, attempt);
+            } else {
+                self.start(role, attempt.backoff);
             }
         }
     }
 
     /// How each role that should run is doing.
     pub fn health(&self) -> BTreeMap<Role, RoleHealth> {
-        self.running
-            .iter()
-            .map(|(role, started)| {
-                let health = match (started, self.services.get(role)) {
-                    (Ok(()), Some(service)) => service.health(),
-                    (Ok(()), None) => RoleHealth { healthy: false, detail: "it is gone".into() },
-                    (Err(error), _) => RoleHealth { healthy: false, detail: error.clone() },
-                };
-                (*role, health)
-            })
-            .collect()
+        let running = self.running.iter();
+        running.map(|(role, attempt)| (*role, self.health_of(*role, &attempt.started))).collect()
+    }
+
+    fn health_of(&self, role: Role, started: &Result<(), Failure>) -> RoleHealth {
+        match (started, self.services.get(&role)) {
+            (Ok(()), Some(service)) => service.health(),
+            (Err(failure), _) => RoleHealth::from(failure),
+            (Ok(()), None) => RoleHealth::from(&Failure::new(Code::RolesNotHere, "it is gone")),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn roles(text: &str) -> RoleSet {
-        text.parse().expect("roles")
-    }
-
-    #[test]
-    fn the_plan_stops_what_is_not_wanted_and_starts_what_is_missing_or_failed() {
-        let running = BTreeMap::from([
-            (Role::Allocator, Ok(())),
-            (Role::Proxy, Err("port in use".to_owned())),
-            (Role::Director, Ok(())),
-        ]);
-        assert_eq!(
-            plan(&running, &roles("allocator,proxy")),
-            [Action::Stop(Role::Director), Action::Start(Role::Proxy)]
-        );
-        assert_eq!(plan(&BTreeMap::new(), &roles("")), []);
-    }
-
-    #[test]
-    fn a_role_that_this_host_cannot_run_is_unhealthy() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut supervisor = Supervisor::new([allocator_service(dir.path().to_owned())]);
-        supervisor.apply(&roles("allocator,director"));
-        let health = supervisor.health();
-        assert!(health[&Role::Allocator].healthy);
-        assert!(!health[&Role::Director].healthy);
-        supervisor.apply(&roles(""));
-        assert!(supervisor.health().is_empty());
-    }
-}
+mod tests;

@@ -1,5 +1,8 @@
 use super::RoleService;
-use crate::{model::Role, wire::hosts::RoleHealth};
+use crate::{
+    model::{Failure, Role},
+    wire::hosts::RoleHealth,
+};
 
 /// Brings users' traffic to instances. As long as no instances run there are no routes, and
 /// nothing to listen for.
@@ -14,13 +17,13 @@ impl RoleService for Proxy {
         Role::Proxy
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
     fn stop(&mut self) {}
 
     fn health(&self) -> RoleHealth {
-        RoleHealth { healthy: true, detail: "no routes".into() }
+        RoleHealth::good("no routes")
     }
 }

@@ -1,10 +1,13 @@
 //! `ece-agent check`: whether this machine can be what it is asked to be.
 
+mod as_service;
 pub mod show;
 
 use std::path::Path;
 
 use serde_json::json;
+
+pub use as_service::{PROBE_VERB, ProbeArguments, denied_to_service, probe_as_child};
 
 use super::{
     CONFIG_FILE,
@@ -46,9 +49,10 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
             run_to_end(found)
         }
     };
-    let service = runs_as_service(&options.state_dir);
+    let as_service = runs_as_service(&options.state_dir);
     let storage = &options.settings.storage_path;
-    let refused = may_have(storage, &options.state_dir, service).err();
+    let denied = as_service.then(|| denied_to_service(storage, Severity::Error)).flatten();
+    let refused = may_have(storage, &options.state_dir, as_service).err();
     let mut outcomes: Vec<Outcome> = refused.iter().map(Outcome::stopped_by).collect();
     outcomes.extend(preflight::check(&preflight::Context {
         machine: &LinuxMachine,
@@ -56,8 +60,9 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         roles: &options.roles,
         bind: options.settings.host_ip.and_then(only_address),
         relaxed: options.relaxed,
-        as_service: service,
+        as_service,
         look_only: true,
+        denied,
         installed: identity.map(|identity| identity.runner_id),
         reach: reach.as_ref(),
         skip: &options.skip,

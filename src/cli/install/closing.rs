@@ -52,6 +52,10 @@ impl Closing<'_> {
         if self.output.is_json() {
             return self.done(status, true, None);
         }
+        if !status.connected {
+            let name = status.name();
+            return self.output.note(&format!("the host {name} is a member, and is connecting"));
+        }
         self.output.note(&format!(
             "all is well: the host {} is a member of the cluster {} and connected to {}",
             status.name(),

@@ -8,12 +8,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Daemon, Installation, renewal::set_damaged_aside};
 use crate::{
-    agent::{Identity, JoinStart, Progress, load_identity, may_give_up, prepare_state_dir},
-    cli::{output::Output, progress::EventReporter, run::run_daemon},
+    agent::{
+        Identity, JoinStart, Progress, load_identity, may_give_up, not_writable, prepare_state_dir,
+        roles_today, save_identity,
+    },
+    cli::{
+        bootstrap_log::BootstrapLog, output::Output, progress::EventReporter, run::run_daemon,
+        shell_word,
+    },
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock},
     host::LinuxMachine,
-    model::{Code, Exit, Failure, RoleSet},
+    model::{Code, Exit, Failure},
     rt::{Clock, files},
 };
 
@@ -33,7 +39,8 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
     let options: InstallOptions =
         serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
     drop(text);
-    let installation = Installation { options, output, daemon: Daemon::Service };
+    let log = BootstrapLog::none();
+    let installation = Installation { options, output, daemon: Daemon::Service, log: &log };
     run_daemon(async {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
@@ -49,7 +56,7 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
     })
 }
 
-impl Installation {
+impl Installation<'_> {
     /// Brings the host to the point where only the daemon is missing.
     pub(super) async fn make_member(
         &self,
@@ -74,6 +81,7 @@ impl Installation {
         if let Some(identity) = load_identity(&options.state_dir)? {
             if !options.new_identity {
                 self.check_same(&identity)?;
+                let identity = self.take_on_settings(identity)?;
                 return Ok(Installed { identity, secrets_file: None, already: true });
             }
             may_give_up(&identity, &options.state_dir, &LinuxMachine).await?;
@@ -135,15 +143,33 @@ impl Installation {
             return Err(Failure::new(Code::InstallRunnerIdDiffers, message));
         }
         let requested = self.options.purpose.roles();
-        let plain_repetition =
-            matches!(self.options.purpose, Purpose::FirstHost(_)) && *requested == RoleSet::all();
-        if *requested != identity.joined_roles && !plain_repetition {
+        let today = roles_today(&self.options.state_dir, identity);
+        if self.options.roles_given && *requested != today {
             let message = format!(
-                "this host joined with the roles {}, and now asks for {requested}",
-                identity.joined_roles
+                "this host has {}, and now asks for {}",
+                today.in_words(),
+                requested.in_words()
             );
-            return Err(Failure::new(Code::JoinRolesDiffer, message));
+            let fix = format!(
+                "Leave --roles out, or change them on the first host: 'ece-agent host roles {} {}'.",
+                identity.runner_id,
+                shell_word(&requested.to_string())
+            );
+            return Err(Failure::new(Code::JoinRolesDiffer, message).with_fix(fix));
         }
         Ok(())
+    }
+
+    /// What a member was given is what it goes by from its next start on.
+    fn take_on_settings(&self, mut identity: Identity) -> Result<Identity, Failure> {
+        let given = self.options.given.for_member(identity.first_host);
+        let settings = identity.settings.with(&given);
+        if settings != identity.settings {
+            identity.settings = settings;
+            let state = &self.options.state_dir;
+            save_identity(state, &identity)
+                .map_err(|error| not_writable(&state.identity(), error))?;
+        }
+        Ok(identity)
     }
 }

@@ -2,13 +2,21 @@
 //! the background or in this process.
 
 mod closing;
+mod drift;
+mod health;
 mod member;
 mod noted;
 mod plan;
 mod renewal;
+mod repair;
 mod service;
 
-use std::{path::Path, process::Child};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Child,
+};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -27,13 +35,14 @@ use super::{
 };
 use crate::{
     agent::{AgentState, Progress, Status, Step, load_identity, prepare_state_dir},
-    config::{InstallArguments, InstallOptions, Mistake, Purpose, StateDir},
+    config::{InstallArguments, InstallOptions, Mistake, StateDir},
     daemon::StateLock,
     host::{LinuxMachine, Machine, process::spawn_background},
     model::{Code, Exit, Failure},
     rt::files,
 };
 use closing::Closing;
+use health::{unhealthy, until_healthy};
 use member::Installed;
 
 pub use member::become_member;
@@ -54,12 +63,53 @@ enum Daemon {
 }
 
 pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
-    let arguments = arguments
-        .with_config_file(Path::new(CONFIG_FILE))
-        .map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?;
-    let options = renewal::with_settings_kept(arguments)
-        .build(own_state_dir())
-        .map_err(|mistakes| Mistake::failure(&mistakes))?;
+    let whole = arguments.clone().with_config_file(Path::new(CONFIG_FILE));
+    let whole = whole.map(renewal::with_settings_kept);
+    let log = log_of(whole.as_ref().unwrap_or(&arguments));
+    let whole = whole.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()));
+    let ended = log.renew().and_then(|()| install_logged(whole?, &log, output));
+    ended.inspect_err(|failure| log.failure(failure))
+}
+
+/// The log that ECE's automation reads; there is one for a first host only.
+fn log_of(arguments: &InstallArguments) -> BootstrapLog {
+    match arguments.joins() || arguments.dry_run {
+        true => BootstrapLog::none(),
+        false => BootstrapLog::of(arguments.storage_path()),
+    }
+}
+
+/// The same for a command line that cannot be read: what can be seen of it has to do.
+pub fn end_earlier_log(arguments: &[OsString]) {
+    let text: Vec<_> = arguments.iter().skip(1).map(|it| it.to_string_lossy()).collect();
+    let joins = |it: &str| it.starts_with("--coordinator-host") || it.starts_with("--roles-token");
+    if text.first().is_none_or(|verb| verb != "install") || text.iter().any(|it| joins(it)) {
+        return;
+    }
+    const FLAG: &str = "--host-storage-path";
+    let at = text.iter().position(|it| it == FLAG).and_then(|at| text.get(at + 1));
+    let with_value = text.iter().find_map(|it| it.strip_prefix(FLAG)?.strip_prefix('='));
+    let storage = with_value.or(at.map(|it| &**it)).map(PathBuf::from);
+    let variable = || env::var_os("ECE_AGENT_HOST_STORAGE_PATH").map(PathBuf::from);
+    let seen = InstallArguments {
+        host_storage_path: storage.or_else(variable),
+        dry_run: text.iter().any(|it| it == "--dry-run"),
+        ..Default::default()
+    };
+    let whole = seen.clone().with_config_file(Path::new(CONFIG_FILE)).unwrap_or(seen);
+    let log = log_of(&whole);
+    // There is nothing to do for whom this does not work, either.
+    let _ = log.renew();
+    log.failure(&Failure::new(Code::ConfigInvalid, "the command line is not valid"));
+}
+
+fn install_logged(
+    arguments: InstallArguments,
+    log: &BootstrapLog,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let options =
+        arguments.build(own_state_dir()).map_err(|mistakes| Mistake::failure(&mistakes))?;
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));
@@ -73,7 +123,7 @@ pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Fail
         () if runs_as_service(&options.state_dir) => Daemon::Service,
         () => Daemon::Background,
     };
-    run_daemon(Installation { options, output, daemon }.carry_out())
+    run_daemon(Installation { options, output, daemon, log }.carry_out())
 }
 
 /// Whether the host of this state directory is, or will be, a service of the system.
@@ -82,14 +132,16 @@ pub fn runs_as_service(state: &StateDir) -> bool {
     is_own && LinuxMachine.is_root() && LinuxMachine.has_systemd()
 }
 
-struct Installation {
+struct Installation<'a> {
     options: InstallOptions,
     output: Output,
     daemon: Daemon,
+    log: &'a BootstrapLog,
 }
 
-impl Installation {
-    async fn carry_out(self) -> Result<Exit, Failure> {
+impl Installation<'_> {
+    async fn carry_out(mut self) -> Result<Exit, Failure> {
+        self.keep_storage_path();
         if self.options.dry_run {
             return self.tell_plan().await;
         }
@@ -118,21 +170,25 @@ impl Installation {
     /// The same command again, while the daemon runs.
     async fn already_running(&self, status: Status, deadline: Instant) -> Result<Exit, Failure> {
         let state = &self.options.state_dir;
-        if let Some(identity) = load_identity(state)? {
+        let reporter = Reporter::new(self.output, deadline);
+        self.log.begin()?;
+        let progress = self.log.beside(&reporter);
+        // What a host that is refused was, does not count.
+        let refused = status.state == AgentState::Refused;
+        if let Some(identity) = load_identity(state)?.filter(|_| !refused) {
             self.check_same(&identity)?;
+            let differences = self.drift(&identity, Some(&status), &progress);
             if self.daemon == Daemon::Service {
                 self.note_cluster(&identity, false)?;
+                self.repair(&identity, &status, &differences, &progress)?;
             }
         }
-        let reporter = Reporter::new(self.output, deadline);
-        let log = self.bootstrap_log(&reporter)?;
-        let status = match status.connected || self.options.no_wait {
-            true => status,
+        let status = match self.options.no_wait {
+            true => running(state).await?.unwrap_or(status),
             false => until_connected(state, deadline, || None, |it| reporter.waiting(it)).await?,
         };
-        if let Some(log) = &log {
-            log.success();
-        }
+        let status = until_healthy(state, status, deadline, |it| reporter.waiting(it)).await?;
+        self.log.success();
         reporter.end();
         self.closing().already_running(&status);
         Ok(Exit::Success)
@@ -146,15 +202,21 @@ impl Installation {
         prepare_state_dir(state)?;
         let lock = StateLock::take(state)?;
         claim.as_ref().map_or(Ok(()), Claim::write)?;
-        let log = self.bootstrap_log(reporter)?;
-        let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
-        let making = self.make_member(progress, deadline);
-        let installed = making.await.inspect_err(|failure| tell_log(&log, failure))?;
+        self.log.begin()?;
+        let progress = self.log.beside(reporter);
+        if let Some(identity) = load_identity(state)?.filter(|_| !self.options.new_identity) {
+            let differences = self.drift(&identity, None, &progress);
+            if !differences.is_empty() {
+                progress.started(Step::Config);
+                progress.finished(Step::Config, &drift::in_words(&differences));
+            }
+        }
+        let installed = self.make_member(&progress, deadline).await?;
         if self.daemon == Daemon::Foreground {
-            self.go_on_as_daemon(installed, lock, reporter, log, deadline).await
+            self.go_on_as_daemon(installed, lock, reporter, deadline).await
         } else {
             drop(lock);
-            self.leave_daemon_behind(installed, reporter, log, deadline).await
+            self.leave_daemon_behind(installed, reporter, deadline).await
         }
     }
 
@@ -163,13 +225,10 @@ impl Installation {
         installed: Installed,
         lock: StateLock,
         reporter: &Reporter,
-        log: Option<BootstrapLog<'_>>,
         deadline: Instant,
     ) -> Result<Exit, Failure> {
         reporter.started(Step::Connected);
-        let (daemon, shutdown) = run::start(self.options.state_dir.clone(), lock)
-            .await
-            .inspect_err(|failure| tell_log(&log, failure))?;
+        let (daemon, shutdown) = run::start(self.options.state_dir.clone(), lock).await?;
         let board = daemon.board().clone();
         let mut followed = board.follow();
         let told = async {
@@ -178,15 +237,16 @@ impl Installation {
             let status = timeout_at(deadline, settled).await;
             let status = status.ok().and_then(|status| status.ok().map(|status| status.clone()));
             let failure = match status {
-                Some(status) if status.connected => {
-                    return self.finish(&status, &installed, reporter, &log);
-                }
+                Some(status) if status.connected => match unhealthy(&status) {
+                    None => return self.finish(&status, &installed, reporter),
+                    Some(failure) => failure,
+                },
                 Some(Status { problem: Some(problem), .. }) => problem.into(),
                 // The daemon goes on trying; whoever watches should know.
                 _ => not_in_time(Some(board.read())),
             };
             reporter.end();
-            tell_log(&log, &failure);
+            self.log.failure(&failure);
             self.output.failure(&failure);
         };
         let mut running = std::pin::pin!(daemon.run(shutdown));
@@ -201,7 +261,6 @@ impl Installation {
         &self,
         installed: Installed,
         reporter: &Reporter,
-        log: Option<BootstrapLog<'_>>,
         deadline: Instant,
     ) -> Result<Exit, Failure> {
         let state = &self.options.state_dir;
@@ -209,7 +268,7 @@ impl Installation {
         let mut child = start_daemon(state)?;
         reporter.finished(Step::Daemon, &format!("process {}", child.id()));
         let gone = || ended(&mut child, state);
-        self.wait_and_finish(&installed, reporter, &log, deadline, gone).await
+        self.wait_and_finish(&installed, reporter, deadline, gone).await
     }
 
     /// Waits until the daemon is connected, unless that is not wanted, and says so.
@@ -217,14 +276,11 @@ impl Installation {
         &self,
         installed: &Installed,
         reporter: &Reporter,
-        log: &Option<BootstrapLog<'_>>,
         deadline: Instant,
         gone: impl FnMut() -> Option<Failure>,
     ) -> Result<Exit, Failure> {
         if self.options.no_wait {
-            if let Some(log) = log {
-                log.success();
-            }
+            self.log.success();
             reporter.end();
             self.closing().not_waited(installed);
             return Ok(Exit::Success);
@@ -232,53 +288,25 @@ impl Installation {
         reporter.started(Step::Connected);
         let status =
             until_connected(&self.options.state_dir, deadline, gone, |it| reporter.waiting(it))
-                .await
-                .inspect_err(|failure| tell_log(log, failure))?;
-        self.finish(&status, installed, reporter, log);
+                .await?;
+        let state = &self.options.state_dir;
+        let status = until_healthy(state, status, deadline, |it| reporter.waiting(it)).await?;
+        self.finish(&status, installed, reporter);
         Ok(Exit::Success)
     }
 
     /// The last words of an installation that worked.
-    fn finish(
-        &self,
-        status: &Status,
-        installed: &Installed,
-        reporter: &Reporter,
-        log: &Option<BootstrapLog<'_>>,
-    ) {
+    fn finish(&self, status: &Status, installed: &Installed, reporter: &Reporter) {
         let coordinator = status.coordinator.as_ref();
         let coordinator = coordinator.map_or("the coordinator".into(), ToString::to_string);
         reporter.finished(Step::Connected, &format!("to {coordinator}"));
-        if let Some(log) = log {
-            log.success();
-        }
+        self.log.success();
         reporter.end();
         self.closing().connected(status, installed);
     }
 
     fn closing(&self) -> Closing<'_> {
         Closing { options: &self.options, output: self.output, daemon: self.daemon }
-    }
-
-    /// The log that ECE's automation reads; there is one for a first host only.
-    fn bootstrap_log<'a>(
-        &self,
-        beside: &'a dyn Progress,
-    ) -> Result<Option<BootstrapLog<'a>>, Failure> {
-        if !matches!(self.options.purpose, Purpose::FirstHost(_)) {
-            return Ok(None);
-        }
-        let storage_path = &self.options.settings.storage_path;
-        BootstrapLog::start(storage_path, beside).map(Some).map_err(|error| {
-            let message = format!("{}: {error}", storage_path.display());
-            Failure::new(Code::StateNotWritable, message)
-        })
-    }
-}
-
-fn tell_log(log: &Option<BootstrapLog<'_>>, failure: &Failure) {
-    if let Some(log) = log {
-        log.failure(failure);
     }
 }
 

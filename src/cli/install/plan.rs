@@ -5,7 +5,11 @@ use serde_json::json;
 use super::{Daemon, Installation, service::Layout};
 use crate::{
     agent::{find_coordinator, load_identity, proxies_in_environment},
-    cli::{CONFIG_FILE, check::show, storage},
+    cli::{
+        CONFIG_FILE,
+        check::{denied_to_service, show},
+        storage,
+    },
     config::{Purpose, only_address},
     host::{LinuxMachine, service::service_user},
     model::{Code, Exit, Failure, Fingerprint},
@@ -14,7 +18,7 @@ use crate::{
     token::{LocalRefusal, UnverifiedToken},
 };
 
-impl Installation {
+impl Installation<'_> {
     pub(super) async fn tell_plan(&self) -> Result<Exit, Failure> {
         let options = &self.options;
         let identity = load_identity(&options.state_dir)?;
@@ -46,14 +50,19 @@ impl Installation {
             reach = find_coordinator(coordinators, pins, patience, &silent).await;
         }
         let bind = options.settings.host_ip.and_then(only_address);
+        let as_service = self.daemon == Daemon::Service;
+        let storage = &options.settings.storage_path;
+        // What the service is denied now, 'install' makes right.
+        let denied = as_service.then(|| denied_to_service(storage, Severity::Warning)).flatten();
         let outcomes = preflight::check(&preflight::Context {
             machine: &LinuxMachine,
             settings: &options.settings,
             roles: options.purpose.roles(),
             bind,
             relaxed: options.foreground || options.force,
-            as_service: self.daemon == Daemon::Service,
+            as_service,
             look_only: true,
+            denied,
             installed: identity.as_ref().map(|identity| identity.runner_id.clone()),
             reach: reach.as_ref(),
             skip: &options.skip,

@@ -11,11 +11,10 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Installation, member::Installed, tell_log};
+use super::{Installation, member::Installed};
 use crate::{
     agent::{Progress, Step, load_identity},
     cli::{
-        CONFIG_FILE,
         progress::Reporter,
         secrets_file,
         service_child::ServiceChild,
@@ -28,7 +27,8 @@ use crate::{
             CommandError, invoking_user, is_packaged, make_service_user, service_user, systemctl,
             unit_log, unit_state,
         },
-        tree::{Owner, give_from_root, hand_over, let_group_pass, make_dir, make_dir_if_missing},
+        tree::{Owner, give_from_root, hand_over, make_dir, make_dir_if_missing},
+        view::StorageView,
     },
     model::{Code, Exit, Failure},
     rt::{Clock, files},
@@ -90,26 +90,15 @@ fn note_made(what: &str) -> Result<(), Failure> {
         .map_err(not_made(path))
 }
 
-pub(super) fn write_public(path: &str, text: &str) -> Result<(), Failure> {
+/// Whether something has changed.
+pub(super) fn write_public(path: &str, text: &str) -> Result<bool, Failure> {
     note_made(path)?;
-    files::write_private(path.as_ref(), text.as_bytes())
-        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o644)))
-        .map_err(not_made(path))
+    let changed = fs::read(path).map_or(true, |found| found != text.as_bytes());
+    files::write_public(path.as_ref(), text.as_bytes()).map_err(not_made(path))?;
+    Ok(changed)
 }
 
-/// What to write into the unit's directory for a storage path that the unit does not know.
-pub fn drop_in(settings: &HostSettings) -> Option<String> {
-    const KNOWN: &str = "/mnt/data/elastic";
-    let path = settings.storage_path.display().to_string();
-    let quoted = path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
-    (path != KNOWN).then(|| {
-        format!(
-            "[Unit]\nRequiresMountsFor=\"{quoted}\"\n\n[Service]\nReadWritePaths=\"{quoted}\"\n"
-        )
-    })
-}
-
-impl Installation {
+impl Installation<'_> {
     pub(super) async fn install_service(
         &self,
         reporter: &Reporter,
@@ -120,20 +109,22 @@ impl Installation {
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
         let is_fresh = is_empty(self.options.state_dir.path());
+        let before = load_identity(&self.options.state_dir)?.filter(|_| !self.options.new_identity);
         let place = || place_directories(&self.options, user, is_fresh, claim.as_ref());
         step(reporter, Step::Directories, place)?;
-        let log = self.bootstrap_log(reporter)?;
-        let progress: &dyn Progress = log.as_ref().map_or(reporter, |log| log);
-        let placed = self.member_as(user, progress).and_then(|installed| {
-            step(reporter, Step::Config, || place_config(&self.options))?;
-            let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
-            self.note_cluster(&installed.identity, is_fresh || joined_now)?;
-            step(reporter, Step::Unit, || place_unit(&self.options.settings))?;
-            step(reporter, Step::Daemon, start_service)?;
-            Ok(installed)
-        });
-        let installed = placed.inspect_err(|failure| tell_log(&log, failure))?;
-        self.wait_and_finish(&installed, reporter, &log, deadline, failed_unit()).await
+        self.log.begin()?;
+        let progress = self.log.beside(reporter);
+        let given = match &before {
+            Some(identity) => self.drift(identity, None, &progress),
+            None => self.unlike_config_file(),
+        };
+        let installed = self.member_as(user, &progress)?;
+        self.place_config(&installed.identity, &given, &progress)?;
+        let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
+        self.note_cluster(&installed.identity, is_fresh || joined_now)?;
+        place_unit(&self.options.settings, &progress)?;
+        step(reporter, Step::Daemon, start_service)?;
+        self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
     }
 
     /// What is wrong with the token is said before anything is made.
@@ -153,7 +144,9 @@ impl Installation {
             let message = format!("the child that makes the host a member: {error}");
             Failure::new(Code::ServiceFailed, message)
         };
-        let arguments = [MEMBER_VERB.as_ref(), "--json".as_ref()];
+        let storage = self.options.settings.storage_path.as_os_str();
+        let arguments =
+            [MEMBER_VERB.as_ref(), "--json".as_ref(), "--storage-path".as_ref(), storage];
         let options = zeroize::Zeroizing::new(
             serde_json::to_vec(&self.options).expect("options are plain data"),
         );
@@ -204,7 +197,7 @@ impl Installation {
 }
 
 /// A step that needs privileges.
-fn step<T: Told>(
+pub(super) fn step<T: Told>(
     progress: &dyn Progress,
     step: Step,
     work: impl FnOnce() -> Result<T, Failure>,
@@ -216,7 +209,7 @@ fn step<T: Told>(
 }
 
 /// The result of a step, in words.
-trait Told {
+pub(super) trait Told {
     fn told(&self) -> String;
 }
 
@@ -260,7 +253,7 @@ pub fn copy_binary(from: &Path, target: &Path) -> io::Result<()> {
     fs::rename(&beside, target)
 }
 
-fn place_user() -> Result<Owner, Failure> {
+pub(super) fn place_user() -> Result<Owner, Failure> {
     let find = || {
         service_user().map_err(|error| Failure::in_lines(Code::ServiceFailed, &error.to_string()))
     };
@@ -277,7 +270,7 @@ fn is_empty(path: &Path) -> bool {
     fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
 }
 
-fn place_directories(
+pub(super) fn place_directories(
     options: &InstallOptions,
     user: Owner,
     is_fresh: bool,
@@ -286,13 +279,12 @@ fn place_directories(
     let state = options.state_dir.path();
     make_dir_if_missing(state, user, 0o700)
         .and_then(|()| give_from_root(state, user))
+        .and_then(|()| OpenDir::open(state)?.ok_or(io::ErrorKind::NotFound)?.give(user, 0o700))
         .map_err(not_made(state))?;
     let caller = invoking_user();
     let storage = &options.settings.storage_path;
     let shared = Owner { uid: caller.uid, gid: user.gid };
-    make_dir_if_missing(storage, shared, 0o750)
-        .and_then(|()| let_group_pass(storage, user.gid))
-        .map_err(not_made(storage))?;
+    make_dir_if_missing(storage, shared, 0o750).map_err(not_made(storage))?;
     claim.map_or(Ok(()), Claim::write)?;
     place_below(options, user, caller, is_fresh).map_err(not_made(storage))?;
     Ok(format!("{}, {}", state.display(), storage.display()))
@@ -317,30 +309,29 @@ fn place_below(
     Ok(())
 }
 
-fn place_config(options: &InstallOptions) -> Result<String, Failure> {
-    if Path::new(CONFIG_FILE).exists() {
-        return Ok(format!("{CONFIG_FILE}, as it was"));
-    }
-    write_public(CONFIG_FILE, &options.settings.as_config_file())?;
-    Ok(CONFIG_FILE.into())
-}
-
-fn place_unit(settings: &HostSettings) -> Result<String, Failure> {
-    let unit = if Layout::has_packaged_unit() {
-        "the package's".to_owned()
-    } else {
-        write_public(Layout::UNIT, UNIT_TEXT)?;
-        Layout::UNIT.to_owned()
+/// Whether something has changed.
+pub(super) fn place_unit(
+    settings: &HostSettings,
+    progress: &dyn Progress,
+) -> Result<bool, Failure> {
+    progress.started(Step::Unit);
+    let (unit, mut changed) = match Layout::has_packaged_unit() {
+        true => ("the package's", false),
+        false => (Layout::UNIT, write_public(Layout::UNIT, UNIT_TEXT)?),
     };
-    match drop_in(settings) {
+    match StorageView::of(&settings.storage_path).drop_in() {
         Some(text) => {
             fs::create_dir_all(Layout::DROP_IN_DIR).map_err(not_made(Layout::DROP_IN_DIR))?;
-            write_public(Layout::DROP_IN, &text)?;
+            changed |= write_public(Layout::DROP_IN, &text)?;
         }
-        None => files::remove(Layout::DROP_IN.as_ref()).map_err(not_made(Layout::DROP_IN))?,
+        None => {
+            changed |= Path::new(Layout::DROP_IN).exists();
+            files::remove(Layout::DROP_IN.as_ref()).map_err(not_made(Layout::DROP_IN))?;
+        }
     }
     systemctl(["daemon-reload"]).map_err(|error| service_failed(&error))?;
-    Ok(unit)
+    progress.finished(Step::Unit, unit);
+    Ok(changed)
 }
 
 fn start_service() -> Result<String, Failure> {

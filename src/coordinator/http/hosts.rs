@@ -158,8 +158,11 @@ async fn begin(
 fn bounded(mut health: BTreeMap<Role, RoleHealth>) -> BTreeMap<Role, RoleHealth> {
     const MOST_CHARS: usize = 256;
     for health in health.values_mut() {
-        if let Some((end, _)) = health.detail.char_indices().nth(MOST_CHARS) {
-            health.detail.truncate(end);
+        let said = [Some(&mut health.detail), health.code.as_mut(), health.fix.as_mut()];
+        for text in said.into_iter().flatten() {
+            if let Some((end, _)) = text.char_indices().nth(MOST_CHARS) {
+                text.truncate(end);
+            }
         }
     }
     health

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{Liveness, Presence, Rival};
-use crate::{coordinator::records::HostRecord, model::Role, rt::Timestamp};
+use crate::{
+    coordinator::records::HostRecord,
+    model::{Failure, Role},
+    rt::Timestamp,
+    wire::hosts::RoleHealth,
+};
 
 /// Hosts that are looked up before others get the lock.
 const AT_A_TIME: usize = 256;
@@ -16,7 +21,7 @@ pub struct HostState {
     pub connected: bool,
     /// Since when it is not, if it has been.
     pub lost_at: Option<Timestamp>,
-    unhealthy: Vec<Role>,
+    unhealthy: Vec<(Role, RoleHealth)>,
     /// What the kernel of the host's machine calls its boot.
     pub boot_id: Option<Uuid>,
     /// Other machines with the host's key.
@@ -28,9 +33,14 @@ impl HostState {
     pub fn is_healthy(&self, role: Option<Role>) -> bool {
         self.connected
             && match role {
-                Some(role) => !self.unhealthy.contains(&role),
+                Some(role) => !self.unhealthy.iter().any(|(unhealthy, _)| *unhealthy == role),
                 None => self.unhealthy.is_empty(),
             }
+    }
+
+    /// What is wrong with its roles, as the host says it.
+    pub fn role_failures(&self) -> impl Iterator<Item = Failure> {
+        self.unhealthy.iter().filter_map(|(role, health)| health.failure(*role))
     }
 }
 
@@ -40,7 +50,7 @@ impl Presence {
         HostState {
             connected: true,
             lost_at: None,
-            unhealthy: unhealthy.map(|(role, _)| *role).collect(),
+            unhealthy: unhealthy.map(|(role, health)| (*role, health.clone())).collect(),
             boot_id: self.source.and_then(|source| source.boot_id),
             rivals: self.rivals.as_mut().map(|it| it.known(now).to_vec()).unwrap_or_default(),
         }

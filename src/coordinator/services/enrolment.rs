@@ -49,8 +49,8 @@ pub enum EnrolError {
     ReplaceRefused { runner_id: RunnerId, known_ip: IpAddr, reason: &'static str },
     #[error("this host's key is registered as {registered}, and it asks to join as {requested}")]
     KeyInUse { registered: RunnerId, requested: RunnerId },
-    #[error("this host joined with {}, and now asks for {}", .joined.in_words(), .requested.in_words())]
-    RolesDiffer { joined: RoleSet, requested: RoleSet },
+    #[error("this host has {}, and now asks for {}", .today.in_words(), .requested.in_words())]
+    RolesDiffer { today: RoleSet, requested: RoleSet },
     #[error("the host {runner_id} was removed from the cluster at {at}")]
     Removed { runner_id: RunnerId, at: Timestamp },
     #[error("too many hosts came with the roles token {0} lately")]
@@ -122,9 +122,10 @@ async fn already_known(
         holder_of(app, caller.key).await?;
         return Err(StoreError::Failed(format!("{registered} has no record")).into());
     };
-    if host.joined.roles != request.roles {
-        let (joined, requested) = (host.joined.roles, request.roles.clone());
-        return Err(EnrolError::RolesDiffer { joined, requested });
+    // Who asks for none leaves them as they are.
+    if !request.roles.is_empty() && host.roles != request.roles {
+        let (today, requested) = (host.roles, request.roles.clone());
+        return Err(EnrolError::RolesDiffer { today, requested });
     }
     // Its session begins with the answer.
     app.registry.caught_up(revision).await;

@@ -1,12 +1,14 @@
 //! New hosts on booted machines: by hand, by script, by unit, by cloud-init, by package.
 
 mod by_hand;
+mod closed_directories;
 mod copies;
 mod faults;
 mod first_boot;
 mod hostile;
 mod leaving;
 mod package;
+mod repair;
 mod script;
 mod secrets;
 

@@ -7,7 +7,7 @@ use crate::{
         records::HostRecord,
         search::{Document, Fields, Value},
     },
-    model::{Code, Role},
+    model::{Failure, Role},
     rt::Timestamp,
     wire::{
         allocators::{
@@ -203,13 +203,18 @@ impl RunnerView<'_> {
             lost_at: state.lost_at.map(Timestamp::rfc3339),
             passages: Vec::new(),
             clones: state.rivals.iter().map(clone_shown).collect(),
-            problems: problem.iter().map(|code| problem_shown(*code)).collect(),
+            problems: problem
+                .iter()
+                .map(|code| problem_shown(&Failure::new(*code, code.cause())))
+                .chain(state.role_failures().map(|failure| problem_shown(&failure)))
+                .collect(),
         }
     }
 }
 
-fn problem_shown(code: Code) -> RunnerProblem {
-    RunnerProblem { code: code.name().into(), message: code.cause().into(), fix: code.fix().into() }
+fn problem_shown(failure: &Failure) -> RunnerProblem {
+    let (code, fix) = (failure.code().to_owned(), failure.fix.to_string());
+    RunnerProblem { code, message: failure.message.clone(), fix }
 }
 
 fn clone_shown(rival: &Rival) -> RunnerClone {

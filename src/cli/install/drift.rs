@@ -1,0 +1,164 @@
+//! Settings that are given to a host which is a member already, and are not those in force.
+
+use std::path::Path;
+
+use super::{Daemon, Installation, service::write_public};
+use crate::{
+    agent::{Identity, Progress, Status, Step},
+    cli::{
+        CONFIG_FILE,
+        known_host::{Known, known_host},
+        own_state_dir, shell_word,
+    },
+    config::{Difference, HostSettings, InstallArguments, edited},
+    model::{Code, Failure},
+    rt::files,
+};
+
+const MAX_CONFIG: u64 = 1 << 20;
+
+impl Installation<'_> {
+    /// A member's data stays where it is, whatever path is given.
+    pub(super) fn keep_storage_path(&mut self) {
+        if let Ok(Known::Host(host)) = known_host(&self.options.state_dir) {
+            self.options.settings.storage_path = host.storage_path;
+        }
+    }
+
+    /// What was given and is to be taken on. What cannot be is warned of.
+    pub(super) fn drift(
+        &self,
+        identity: &Identity,
+        running: Option<&Status>,
+        progress: &dyn Progress,
+    ) -> Vec<Difference> {
+        let told = running.and_then(|status| status.settings.clone());
+        let mut in_force = told.unwrap_or_else(|| self.settings_at_start(identity));
+        in_force.storage_path.clone_from(&self.options.settings.storage_path);
+        let host_ip = running.and_then(|status| status.host_ip).unwrap_or(identity.host_ip);
+        let can_be_changed = self.daemon == Daemon::Service || running.is_none();
+        let (mut taken, differences) =
+            (Vec::new(), self.options.given.differences(&in_force, host_ip));
+        for difference in differences {
+            match self.why_kept(&difference, identity.first_host, can_be_changed) {
+                Some(fix) => progress.warning(&kept(&difference, fix)),
+                None => taken.push(difference),
+            }
+        }
+        taken
+    }
+
+    /// What was given and the config file says otherwise: it would win at the next start.
+    pub(super) fn unlike_config_file(&self) -> Vec<Difference> {
+        let options = &self.options;
+        let Ok(file) = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref()) else {
+            return Vec::new();
+        };
+        let at_start = options.settings.overlaid_with(&file).unwrap_or(options.settings.clone());
+        let host_ip = options.settings.host_ip.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+        options.given.differences(&at_start, host_ip)
+    }
+
+    /// What counts when the daemon starts.
+    fn settings_at_start(&self, identity: &Identity) -> HostSettings {
+        let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
+        match file {
+            Ok(file) if self.daemon == Daemon::Service => {
+                identity.settings.overlaid_with(&file).unwrap_or(identity.settings.clone())
+            }
+            _ => identity.settings.clone(),
+        }
+    }
+
+    /// How a setting is changed that this command leaves alone.
+    fn why_kept(
+        &self,
+        difference: &Difference,
+        first_host: bool,
+        can_be_changed: bool,
+    ) -> Option<String> {
+        let dir = self.options.state_dir.path();
+        let here = match dir == own_state_dir() {
+            true => String::new(),
+            false => format!(" --state-dir {}", shell_word(&dir.to_string_lossy())),
+        };
+        match difference.key {
+            "host-storage-path" => Some(format!(
+                "Leave --host-storage-path out, or mount the other disk at {}. To begin anew elsewhere, run 'ece-agent uninstall{here}' first.",
+                difference.in_force
+            )),
+            "host-ip" if first_host => Some(
+                "Leave --host-ip out: a cluster keeps the address that it was set up with; --external-hostname gives it further names."
+                    .into(),
+            ),
+            _ if !can_be_changed => {
+                Some(format!("Run 'ece-agent stop{here}', then repeat this command."))
+            }
+            _ => None,
+        }
+    }
+
+    /// The config file of a service: made, or changed where it says otherwise. Whether it was.
+    pub(super) fn place_config(
+        &self,
+        identity: &Identity,
+        differences: &[Difference],
+        progress: &dyn Progress,
+    ) -> Result<bool, Failure> {
+        progress.started(Step::Config);
+        let failed = |error: std::io::Error| {
+            Failure::new(Code::ConfigFile, format!("{CONFIG_FILE}: {error}"))
+        };
+        let found = files::read_limited(Path::new(CONFIG_FILE), MAX_CONFIG).map_err(failed)?;
+        let Some(found) = found else {
+            write_public(CONFIG_FILE, &self.for_config_file(identity).as_config_file())?;
+            progress.finished(Step::Config, CONFIG_FILE);
+            return Ok(!differences.is_empty());
+        };
+        if differences.is_empty() {
+            progress.finished(Step::Config, &format!("{CONFIG_FILE}, as it was"));
+            return Ok(false);
+        }
+        let Some(text) = edited(&String::from_utf8_lossy(&found), differences) else {
+            let fix = format!("Change {CONFIG_FILE} by hand, then 'systemctl restart ece-agent'.");
+            differences.iter().for_each(|it| progress.warning(&kept(it, fix.clone())));
+            return Ok(false);
+        };
+        files::write_public(Path::new(CONFIG_FILE), text.as_bytes()).map_err(failed)?;
+        progress.finished(Step::Config, &format!("{CONFIG_FILE}: {}", in_words(differences)));
+        Ok(true)
+    }
+}
+
+impl Installation<'_> {
+    /// What a config file says at first. Paths and addresses in it are those that root was given.
+    fn for_config_file(&self, identity: &Identity) -> HostSettings {
+        let (given, settings) = (&self.options.given, &self.options.settings);
+        HostSettings {
+            host_ip: given.host_ip.filter(|_| self.may_take_host_ip(identity)),
+            storage_path: settings.storage_path.clone(),
+            external_hostnames: given.external_hostnames.clone().unwrap_or_default(),
+            metrics_listen: given.metrics_listen,
+            ..identity.settings.with(given)
+        }
+    }
+
+    fn may_take_host_ip(&self, identity: &Identity) -> bool {
+        !identity.first_host || identity.settings.host_ip == self.options.given.host_ip
+    }
+}
+
+fn kept(Difference { key, in_force, given }: &Difference, fix: String) -> Failure {
+    let in_force = if in_force.is_empty() { "not set" } else { in_force };
+    let message = format!("--{key} says {given}, and in force is {in_force}");
+    Failure::new(Code::InstallSettingKept, message).with_fix(fix)
+}
+
+/// What is changed to what.
+pub(super) fn in_words(differences: &[Difference]) -> String {
+    let change = |Difference { key, in_force, given }: &Difference| match &in_force[..] {
+        "" => format!("{key} is now {given}"),
+        before => format!("{key} is now {given}, and was {before}"),
+    };
+    differences.iter().map(change).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,39 @@
+//! The same command on a service that runs: what `install` has made is made right again.
+
+use super::{
+    Installation,
+    service::{place_directories, place_unit, place_user, service_failed, step},
+};
+use crate::{
+    agent::{Identity, Progress, Status, Step},
+    config::Difference,
+    host::service::systemctl,
+    model::Failure,
+};
+
+impl Installation<'_> {
+    /// Repairs directories, unit and config file, and takes on what was given. The service starts
+    /// anew where it would not see that otherwise.
+    pub(super) fn repair(
+        &self,
+        identity: &Identity,
+        status: &Status,
+        differences: &[Difference],
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let options = &self.options;
+        let user = step(progress, Step::User, place_user)?;
+        let had_instances = options.settings.instances_dir().exists();
+        step(progress, Step::Directories, || place_directories(options, user, false, None))?;
+        let config_changed = self.place_config(identity, differences, progress)?;
+        let unit_changed = place_unit(&options.settings, progress)?;
+        let is_well = status.roles.values().all(|health| health.healthy);
+        if had_instances && is_well && !config_changed && !unit_changed {
+            return Ok(());
+        }
+        progress.started(Step::Daemon);
+        systemctl(["restart", "ece-agent"]).map_err(|error| service_failed(&error))?;
+        progress.finished(Step::Daemon, "the service ece-agent, started anew");
+        Ok(())
+    }
+}

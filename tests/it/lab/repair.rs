@@ -1,0 +1,84 @@
+//! `install` on a service that is there: what it has made is made right again.
+
+use std::time::Duration;
+
+use super::lab;
+use crate::support::within;
+
+#[test]
+fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_all_is_well() {
+    let Some(lab) = lab(
+        "lab::repair::install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_all_is_well",
+    ) else {
+        return;
+    };
+    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
+    first.boot();
+    second.boot();
+    first.install_first_host();
+    let token = first.token("--roles allocator");
+    let again = |flags: &str| second.join(&first, &token, flags);
+    again("--roles allocator").expect(0);
+    let runner = || first.runner("10.77.0.12");
+    let healthy = |limit: u64| {
+        assert!(within(Duration::from_secs(limit), || runner()["healthy"] == true), "{}", runner());
+    };
+    healthy(20);
+    let pid = || second.status()["pid"].clone();
+
+    // With nothing to repair the daemon runs on.
+    let before = pid();
+    again("--roles allocator").expect(0);
+    assert_eq!(pid(), before);
+
+    // A role that fails is shown, and comes back by itself when its directory does.
+    let instances = "/mnt/data/elastic/instances";
+    second.run(&format!("chown root:root {instances}")).expect(0);
+    let problem = || runner()["problems"][0]["code"] == "state.not_writable";
+    assert!(within(Duration::from_secs(30), problem), "{}", runner());
+    let told = second.run("ece-agent check --roles allocator --json").expect(11).stdout;
+    assert!(told.contains("is closed, it belongs to root"), "{told}");
+    second.run("ece-agent status").expect(0);
+    second.run(&format!("chown ece-agent:ece-agent {instances}")).expect(0);
+    healthy(60);
+    assert_eq!(pid(), before);
+
+    // Owner, mode, directory, unit: all that install has made.
+    for damage in [
+        format!("chown root:root {instances}"),
+        format!("rmdir {instances}"),
+        "chmod 755 /var/lib/ece-agent".to_owned(),
+        "rm /etc/systemd/system/ece-agent.service && systemctl daemon-reload".to_owned(),
+        "sed -i /^ProtectSystem/d /etc/systemd/system/ece-agent.service".to_owned(),
+    ] {
+        second.run(&damage).expect(0);
+        again("").expect(0);
+        healthy(20);
+        let modes = second.run(&format!("stat -c '%U %a' {instances} /var/lib/ece-agent")).stdout;
+        assert_eq!(modes, "ece-agent 700\nece-agent 700\n", "{damage}");
+        let strict = second.run("systemctl show ece-agent -p ProtectSystem --value").stdout;
+        assert_eq!(strict.trim(), "strict", "{damage}");
+    }
+
+    // Settings are taken on, in the config file too, and what cannot be is said.
+    second
+        .run("sed -i 's/^# capacity.*/capacity = \"9000\"/' /etc/ece-agent/config.toml")
+        .expect(0);
+    let told = again("--availability-zone zone-b --host-storage-path /srv/other").expect(0).stderr;
+    assert!(told.contains("availability-zone is now zone-b, and was ece-zone-1"), "{told}");
+    assert!(told.contains("/srv/other") && told.contains("[install.setting_kept]"), "{told}");
+    second.run("ls /srv/other /etc/systemd/system/ece-agent.service.d").expect(2);
+    let taken = || {
+        let shown = first.api("GET", "/infrastructure/allocators/10.77.0.12", "").json();
+        shown["zone_id"] == "zone-b" && shown["capacity"]["memory"]["total"] == 9000
+    };
+    assert!(within(Duration::from_secs(20), taken), "{}", runner());
+    second.run("systemctl restart ece-agent").expect(0);
+    first.sees_connected("10.77.0.12");
+    assert!(within(Duration::from_secs(20), taken), "{}", runner());
+
+    // What it cannot make right is no success.
+    second.run(&format!("rmdir {instances} && touch {instances}")).expect(0);
+    let told = again("").refused(1, "state.not_writable").stderr;
+    assert!(!told.contains("all is well"), "{told}");
+}

@@ -1,0 +1,157 @@
+//! `install` on a host that is a member: with other settings, other roles, or something broken.
+
+use std::{fs, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::support::{Cluster, Finished, Host, agent, within};
+
+/// A host with a daemon in the background, and the token that it joined with.
+fn member(cluster: &Cluster, roles: &str) -> (Host, String) {
+    let (host, token) = (cluster.host(2), cluster.token("allocator,proxy"));
+    cluster.try_install(&host, &token, &["--force", "--roles", roles]).expect(0);
+    (host, token)
+}
+
+fn warnings(finished: &Finished, code: &str) -> Vec<Value> {
+    let events = finished.events().into_iter();
+    events.filter(|it| it["event"] == "warning" && it["code"] == code).collect()
+}
+
+#[test]
+fn a_setting_that_is_not_in_force_is_taken_on_or_both_values_are_named() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let again = |flags: &[&str]| {
+        let all: Vec<&str> = ["--force", "--json"].iter().chain(flags).copied().collect();
+        cluster.try_install(&host, &token, &all).expect(0)
+    };
+    // What is as it was, and what was left out, is no difference.
+    let same = again(&["--availability-zone", "ece-zone-1", "--roles", "allocator"]);
+    assert!(warnings(&same, "install.setting_kept").is_empty(), "{same:?}");
+
+    let other =
+        ["--availability-zone", "zone-b", "--allocator-tags", "rack:7", "--capacity", "9000"];
+    let warned = warnings(&again(&other), "install.setting_kept");
+    assert_eq!(warned.len(), 3, "{warned:#?}");
+    let zone = warned.iter().find(|it| it["message"].as_str().unwrap().contains("zone")).unwrap();
+    let message = zone["message"].as_str().unwrap();
+    assert!(message.contains("zone-b") && message.contains("ece-zone-1"), "{message}");
+    assert_eq!(cluster.runner(&host.address)["zone"], "ece-zone-1");
+
+    // The way that it names.
+    let fix = zone["fix"].as_str().unwrap();
+    let stop = format!("ece-agent stop --state-dir {}", host.state.display());
+    assert!(fix.contains(&format!("'{stop}'")), "{fix}");
+    host.stop_background();
+    let told = again(&other);
+    assert!(warnings(&told, "install.setting_kept").is_empty(), "{told:?}");
+    assert!(
+        told.stdout.contains("availability-zone is now zone-b, and was ece-zone-1"),
+        "{told:?}"
+    );
+    let taken = || {
+        let allocator = cluster.allocator(&host.address).unwrap_or_default();
+        cluster.runner(&host.address)["zone"] == "zone-b"
+            && allocator["capacity"]["memory"]["total"] == 9000
+            && allocator["metadata"] == json!([{ "key": "rack", "value": "7" }])
+    };
+    assert!(within(Duration::from_secs(10), taken), "{:?}", cluster.allocator(&host.address));
+    let told = again(&other);
+    assert!(warnings(&told, "install.setting_kept").is_empty(), "{told:?}");
+}
+
+#[test]
+fn data_and_the_address_of_a_cluster_stay_and_that_is_said() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let elsewhere = host.storage.with_extension("elsewhere");
+    let mut again = host.install_command(&["--force", "--json"]);
+    again.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+    let told = Finished::of(again.arg("--host-storage-path").arg(&elsewhere));
+    // Two paths on one command line: the flag stands once.
+    assert_eq!(told.code, 3, "{told:?}");
+    let command = |host: &Host, ip: &str, storage: &std::path::Path| {
+        let mut command = agent(["install", "--force", "--json", "--host-ip", ip, "--state-dir"]);
+        command.arg(&host.state).arg("--host-storage-path").arg(storage);
+        command
+    };
+    let mut again = command(&host, &host.address, &elsewhere);
+    again.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+    let told = Finished::of(&mut again).expect(0);
+    let warned = warnings(&told, "install.setting_kept");
+    let message = warned[0]["message"].as_str().unwrap();
+    assert!(message.contains(&*elsewhere.to_string_lossy()), "{message}");
+    assert!(message.contains(&*host.storage.to_string_lossy()), "{message}");
+    assert!(!elsewhere.exists());
+
+    let mut again = command(&cluster.first, "127.0.0.1", &cluster.first.storage);
+    let warned = warnings(&Finished::of(&mut again).expect(0), "install.setting_kept");
+    let message = warned[0]["message"].as_str().unwrap();
+    assert!(message.contains("127.0.0.1") && message.contains(&cluster.first.address), "{message}");
+}
+
+#[test]
+fn roles_are_compared_with_those_of_today_and_the_advice_works() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let id = &host.address;
+    let path = format!("/platform/infrastructure/runners/{id}/roles");
+    let proxy = json!({ "roles": [{ "role_name": "proxy" }] });
+    cluster.api("PUT", &path, Some(proxy)).expect(200);
+    assert!(within(Duration::from_secs(10), || host.status_json()["roles"]["proxy"].is_object()));
+    for running in [true, false] {
+        if !running {
+            host.stop_background();
+        }
+        let again = |flags: &[&str]| {
+            let all: Vec<&str> = ["--force"].iter().chain(flags).copied().collect();
+            cluster.try_install(&host, &token, &all)
+        };
+        // What it joined with, and no longer has.
+        let told = again(&["--roles", "allocator"]).refused(14, "join.roles_differ").stderr;
+        assert!(
+            told.contains("has the role proxy") && told.contains("the role allocator"),
+            "{told}"
+        );
+        assert!(told.contains(&format!("'ece-agent host roles {id} allocator'")), "{told}");
+        again(&[]).expect(0);
+        again(&["--roles", "proxy"]).expect(0);
+    }
+    let mut fix = agent(["host", "roles", id, "allocator", "--state-dir"]);
+    Finished::of(fix.arg(&cluster.first.state)).expect(0);
+    let has_it = || host.status_json()["roles"]["allocator"].is_object();
+    assert!(within(Duration::from_secs(10), has_it));
+    cluster.try_install(&host, &token, &["--force", "--roles", "allocator"]).expect(0);
+}
+
+#[test]
+fn a_role_that_is_not_healthy_is_shown_with_its_code_and_is_no_success() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let instances = host.storage.join("instances");
+    fs::remove_dir(&instances).unwrap();
+    fs::write(&instances, "in the way").unwrap();
+    let role = || host.status_json()["roles"]["allocator"].clone();
+    let broken = || role()["code"] == "state.not_writable" && role()["healthy"] == false;
+    assert!(within(Duration::from_secs(20), broken), "{}", role());
+    let shown = || cluster.runner(&host.address);
+    let problem = || shown()["problems"][0]["code"] == "state.not_writable";
+    assert!(within(Duration::from_secs(10), problem), "{}", shown());
+    assert_eq!(shown()["healthy"], false);
+    let told = host.status(&[]).stdout;
+    assert!(told.contains("NOT HEALTHY") && told.contains("[state.not_writable]"), "{told}");
+
+    let again = |flags: &[&str]| {
+        let all: Vec<&str> = ["--force"].iter().chain(flags).copied().collect();
+        cluster.try_install(&host, &token, &all)
+    };
+    let told = again(&["--timeout", "2"]).refused(1, "state.not_writable").stderr;
+    assert!(told.contains("the role allocator is not healthy"), "{told}");
+    assert!(!told.contains("all is well"), "{told}");
+    // It comes back by itself, and the command waits for that.
+    fs::remove_file(&instances).unwrap();
+    let told = again(&["--timeout", "60"]).expect(0).stderr;
+    assert!(told.contains("all is well"), "{told}");
+    assert!(within(Duration::from_secs(10), || shown()["healthy"] == true), "{}", shown());
+}
