@@ -63,7 +63,11 @@ fn in_words(status: &Status) -> String {
     let why = problem.map(|it| format!(": {} [{}]", it.message, it.code)).unwrap_or_default();
     match status.state {
         AgentState::Joining => format!("waiting to join since {since}{why}"),
-        AgentState::Connected => format!("connected to {coordinator} since {since}"),
+        AgentState::Connected => {
+            let failures = status.roles.iter().filter_map(|(role, health)| health.failure(*role));
+            let ill: String = failures.map(|failure| format!("; {failure}")).collect();
+            format!("connected to {coordinator} since {since}{ill}")
+        }
         AgentState::Connecting => format!("waiting for {coordinator} since {since}{why}"),
         AgentState::Refused => format!("refused by the cluster since {since}{why}"),
         AgentState::Stopping => "stopping".into(),

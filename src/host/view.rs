@@ -42,9 +42,6 @@ const SHARED: [&str; 17] = [
 /// Where the service keeps its state, which has to stay in sight.
 const STATE: &str = "/var/lib/ece-agent";
 
-/// What the unit hides altogether, unless the storage path is in there.
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
-
 /// The directory of the storage path in which instances keep their data.
 const INSTANCES: &str = "instances";
 
@@ -79,15 +76,9 @@ impl<'a> StorageView<'a> {
         let storage = quoted("", self.storage, "");
         let mut text = format!("[Unit]\nRequiresMountsFor={storage}\n\n[Service]\n");
         text.push_str("BindPaths=\nTemporaryFileSystem=\n");
-        let is_in_home = HOMES.iter().any(|home| self.storage.starts_with(home));
-        if is_in_home {
-            text.push_str("ProtectHome=tmpfs\n");
-        }
         match self.cover() {
             Some(cover) => {
-                if !is_in_home {
-                    text.push_str(&format!("TemporaryFileSystem={}\n", quoted("", cover, ":ro")));
-                }
+                text.push_str(&format!("TemporaryFileSystem={}\n", quoted("", cover, ":ro")));
                 let instances = self.storage.join(INSTANCES);
                 text.push_str(&format!("BindPaths={}\n", quoted("-", &instances, "")));
             }
@@ -175,7 +166,6 @@ mod tests {
         assert!(text.contains("\nBindPaths=\nTemporaryFileSystem=\n"), "{text}");
         assert!(text.contains("\nTemporaryFileSystem=\"/srv/50%%:ro\"\n"), "{text}");
         assert!(text.contains("\nBindPaths=\"-/srv/50%%/x/instances\"\n"), "{text}");
-        assert!(drop_in("/home/x/y").expect("another").contains("ProtectHome=tmpfs\n"));
         assert!(drop_in("/srv").expect("another").contains("ReadWritePaths=\"/srv\"\n"));
     }
 

@@ -6,7 +6,7 @@ use std::{
 
 use super::RoleService;
 use crate::{
-    model::{Failure, Role},
+    model::{Code, Failure, Role},
     preflight::{may_use, unusable},
     rt::files,
     wire::hosts::RoleHealth,
@@ -29,7 +29,7 @@ impl RoleService for Allocator {
 
     fn start(&mut self) -> Result<(), Failure> {
         files::create_private_dir(&self.instances)
-            .map_err(|error| unusable(&self.instances, &error))
+            .map_err(|error| to_be_repaired(unusable(&self.instances, &error)))
     }
 
     fn stop(&mut self) {}
@@ -38,8 +38,17 @@ impl RoleService for Allocator {
         let counted = count(&self.instances).map_err(|error| unusable(&self.instances, &error));
         match counted.and_then(|count| may_use(&self.instances).map(|()| count)) {
             Ok(count) => RoleHealth::good(format!("{count} instances")),
-            Err(failure) => RoleHealth::from(&failure),
+            Err(failure) => RoleHealth::from(&to_be_repaired(failure)),
         }
+    }
+}
+
+fn to_be_repaired(failure: Failure) -> Failure {
+    match failure.is(Code::StateNotWritable) {
+        true => failure.with_fix(
+            "Repeat 'ece-agent install', which makes the directory and gives it to the daemon; if that does not help, look at what the message says.",
+        ),
+        false => failure,
     }
 }
 

@@ -8,9 +8,11 @@ use crate::{
     cli::{
         CONFIG_FILE,
         check::{denied_to_service, show},
+        progress::EventReporter,
         storage,
+        wait::running,
     },
-    config::{Purpose, only_address},
+    config::{Difference, Purpose, only_address},
     host::{LinuxMachine, service::service_user},
     model::{Code, Exit, Failure, Fingerprint},
     preflight::{self, Severity},
@@ -69,7 +71,12 @@ impl Installation<'_> {
             proxies: proxies_in_environment(),
         });
         let stops = outcomes.iter().any(|outcome| outcome.severity == Severity::Error);
-        let plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
+        let mut plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
+        if let Some(identity) = identity.as_ref().filter(|_| !options.new_identity) {
+            let running = running(&options.state_dir).await?;
+            let differences = self.drift(identity, running.as_ref(), &EventReporter(self.output));
+            plan.splice(0..0, differences.iter().map(would_set));
+        }
         if self.output.is_json() {
             let event = json!({ "checks": show::as_json(&outcomes), "would": plan });
             self.output.event("plan", event);
@@ -135,5 +142,12 @@ impl Installation<'_> {
             plan.push(format!("wait up to {seconds} s until the coordinator sees the host"));
         }
         Ok(plan)
+    }
+}
+
+fn would_set(Difference { key, in_force, given }: &Difference) -> String {
+    match &in_force[..] {
+        "" => format!("set {key} to {given}"),
+        before => format!("set {key} to {given}, which is {before}"),
     }
 }

@@ -94,3 +94,30 @@ fn the_service_works_below_directories_that_only_their_owner_may_pass() {
     let told = as_other("install").refused(1, "storage.closed").stderr;
     assert!(told.contains("/mnt/data is closed, it belongs to elastic"), "{told}");
 }
+
+#[test]
+fn a_storage_path_of_its_own_may_be_closed_too() {
+    let Some(lab) = lab("lab::closed_directories::a_storage_path_of_its_own_may_be_closed_too")
+    else {
+        return;
+    };
+    let mut first = lab.machine(11);
+    first.boot();
+    let storage = "/srv/a vault/50%/elastic";
+    let close = format!(
+        "install -d -o elastic -g elastic -m 0700 '/srv/a vault' '/srv/a vault/50%' '{storage}'"
+    );
+    first.run(&format!("{MAKE_USER} && {close}")).expect(0);
+    first.run(&format!("ece-agent install --host-storage-path '{storage}'")).expect(0);
+    let role = || first.status()["roles"]["allocator"].clone();
+    assert!(within(Duration::from_secs(20), || role()["healthy"] == true), "{}", role());
+    first.run(&close).expect(0);
+    first.run("systemctl restart ece-agent").expect(0);
+    assert!(within(Duration::from_secs(20), || role()["healthy"] == true), "{}", role());
+    first.run("ece-agent install").expect(0);
+    // The service sees its own directory there, and nothing else.
+    first.run(&format!("touch '{storage}/theirs'")).expect(0);
+    let inside = "nsenter --mount --target $(systemctl show ece-agent -p MainPID --value)";
+    let seen = first.run(&format!("{inside} ls '{storage}'")).stdout;
+    assert_eq!(seen, "instances\n");
+}

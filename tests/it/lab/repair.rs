@@ -36,6 +36,8 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     second.run(&format!("chown root:root {instances}")).expect(0);
     let problem = || runner()["problems"][0]["code"] == "state.not_writable";
     assert!(within(Duration::from_secs(30), problem), "{}", runner());
+    let said = second.run("systemctl show ece-agent -p StatusText --value").stdout;
+    assert!(said.contains("the role allocator is not healthy"), "{said}");
     let told = second.run("ece-agent check --roles allocator --json").expect(11).stdout;
     assert!(told.contains("is closed, it belongs to root"), "{told}");
     second.run("ece-agent status").expect(0);
@@ -59,6 +61,11 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
         let strict = second.run("systemctl show ece-agent -p ProtectSystem --value").stdout;
         assert_eq!(strict.trim(), "strict", "{damage}");
     }
+
+    // What only looks says what would be changed.
+    let dry = second.join(&first, &token, "--availability-zone zone-b --capacity 9000 --dry-run");
+    let told = dry.expect(0).stdout;
+    assert!(told.contains("would set availability-zone to zone-b, which is ece-zone-1"), "{told}");
 
     // Settings are taken on, in the config file too, and what cannot be is said.
     second
