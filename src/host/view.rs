@@ -11,7 +11,6 @@ use std::{
 };
 
 use nix::{
-    errno::Errno,
     fcntl::{OFlag, open},
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -90,11 +89,14 @@ impl<'a> StorageView<'a> {
     /// Lets this process, which is root's and has one thread, see these directories of the storage
     /// path as the service does. Where the system does not allow that, all stays in sight.
     pub fn enter(&self, dirs: &[&str]) -> io::Result<()> {
-        let Some(cover) = self.cover() else { return Ok(()) };
-        match unshare(CloneFlags::CLONE_NEWNS) {
-            Err(Errno::EPERM) => return Ok(()),
-            other => other?,
+        match self.cover().map(|cover| self.enter_below(cover, dirs)) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(()),
         }
+    }
+
+    fn enter_below(&self, cover: &Path, dirs: &[&str]) -> io::Result<()> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
         let nothing = None::<&str>;
         mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
         let opened: Vec<(PathBuf, OwnedFd)> = dirs

@@ -20,8 +20,11 @@ pub fn closed_dir(path: &Path) -> Option<PathBuf> {
 
 /// An error met at `path` in words, with the directory that is closed, if one is.
 pub fn why_not(path: &Path, error: &io::Error) -> String {
-    if error.kind() != io::ErrorKind::PermissionDenied {
-        return error.to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound => return "it is not there".into(),
+        io::ErrorKind::NotADirectory => return "it is not a directory".into(),
+        io::ErrorKind::PermissionDenied => {}
+        _ => return error.to_string(),
     }
     let closed = closed_dir(path).unwrap_or_else(|| path.to_owned());
     match fs::metadata(&closed) {

@@ -118,6 +118,19 @@ fn roles_are_compared_with_those_of_today_and_the_advice_works() {
         again(&[]).expect(0);
         again(&["--roles", "proxy"]).expect(0);
     }
+    // Without its own memory of it, the coordinator's counts.
+    host.stop_background();
+    let forget = |name: &str| fs::remove_file(host.state.join(name)).unwrap();
+    forget("identity.json");
+    forget("install.json");
+    let again = |flags: &[&str]| {
+        let all: Vec<&str> = ["--force"].iter().chain(flags).copied().collect();
+        cluster.try_install(&host, &token, &all)
+    };
+    let told = again(&["--roles", "allocator"]).refused(14, "join.roles_differ").stderr;
+    assert!(told.contains("has the role proxy"), "{told}");
+    forget("install.json");
+    again(&[]).expect(0);
     let mut fix = agent(["host", "roles", id, "allocator", "--state-dir"]);
     Finished::of(fix.arg(&cluster.first.state)).expect(0);
     let has_it = || host.status_json()["roles"]["allocator"].is_object();

@@ -27,12 +27,14 @@ pub fn probe_as_child(user: &UserArguments, instances: &Path) -> Result<Exit, Fa
     preflight::may_use(instances).map(|()| Exit::Success)
 }
 
-/// What is in the way of the service, if there is one and it has its directory already; all else
-/// `install` makes.
-pub fn denied_to_service(storage: &Path, severity: Severity) -> Option<Denied> {
+/// What is in the way of the service that is installed here, or of one that has its directory
+/// already; all else `install` makes.
+pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) -> Option<Denied> {
     let instances = storage.join("instances");
     if !instances.exists() {
-        return None;
+        let missing = std::io::ErrorKind::NotFound.into();
+        let failure = preflight::unusable(&instances, &missing).with_fix(repair(&instances));
+        return installed.then_some(Denied { failure, severity });
     }
     let user = service_user().ok().flatten()?;
     let program = std::env::current_exe().ok()?;
@@ -64,14 +66,15 @@ pub fn denied_to_service(storage: &Path, severity: Severity) -> Option<Denied> {
                 .map(|line| serde_json::from_str(line).unwrap_or_default())
                 .unwrap_or_default();
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            let fix = format!(
-                "Repeat 'ece-agent install', which gives {} to the service.",
-                instances.display()
-            );
-            let failure = Failure::from_wire(&text("code"), text("message"), Some(fix));
+            let failure =
+                Failure::from_wire(&text("code"), text("message"), Some(repair(&instances)));
             Some(Denied { failure, severity })
         }
     }
+}
+
+fn repair(instances: &Path) -> String {
+    format!("Repeat 'ece-agent install', which gives {} to the service.", instances.display())
 }
 
 #[derive(clap::Args)]

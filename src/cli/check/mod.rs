@@ -51,7 +51,9 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
     };
     let as_service = runs_as_service(&options.state_dir);
     let storage = &options.settings.storage_path;
-    let denied = as_service.then(|| denied_to_service(storage, Severity::Error)).flatten();
+    let denied = as_service
+        .then(|| denied_to_service(storage, identity.is_some(), Severity::Error))
+        .flatten();
     let refused = may_have(storage, &options.state_dir, as_service).err();
     let mut outcomes: Vec<Outcome> = refused.iter().map(Outcome::stopped_by).collect();
     outcomes.extend(preflight::check(&preflight::Context {

@@ -4,12 +4,8 @@ use std::path::Path;
 
 use super::{Daemon, Installation, service::write_public};
 use crate::{
-    agent::{Identity, Progress, Status, Step},
-    cli::{
-        CONFIG_FILE,
-        known_host::{Known, known_host},
-        own_state_dir, shell_word,
-    },
+    agent::{Identity, Progress, Status, Step, load_identity},
+    cli::{CONFIG_FILE, known_host::known_host, own_state_dir, shell_word},
     config::{Difference, HostSettings, InstallArguments, edited},
     model::{Code, Failure},
     rt::files,
@@ -20,8 +16,13 @@ const MAX_CONFIG: u64 = 1 << 20;
 impl Installation<'_> {
     /// A member's data stays where it is, whatever path is given.
     pub(super) fn keep_storage_path(&mut self) {
-        if let Ok(Known::Host(host)) = known_host(&self.options.state_dir) {
-            self.options.settings.storage_path = host.storage_path;
+        let state = &self.options.state_dir;
+        if !load_identity(state).is_ok_and(|identity| identity.is_some()) {
+            return;
+        }
+        if let Some(path) = known_host(state).and_then(|known| known.storage_path()).ok().flatten()
+        {
+            self.options.settings.storage_path = path;
         }
     }
 

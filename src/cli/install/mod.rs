@@ -187,6 +187,7 @@ impl Installation<'_> {
             true => running(state).await?.unwrap_or(status),
             false => until_connected(state, deadline, || None, |it| reporter.waiting(it)).await?,
         };
+        let deadline = if self.options.no_wait { Instant::now() } else { deadline };
         let status = until_healthy(state, status, deadline, |it| reporter.waiting(it)).await?;
         self.log.success();
         reporter.end();

@@ -55,7 +55,9 @@ impl Installation<'_> {
         let as_service = self.daemon == Daemon::Service;
         let storage = &options.settings.storage_path;
         // What the service is denied now, 'install' makes right.
-        let denied = as_service.then(|| denied_to_service(storage, Severity::Warning)).flatten();
+        let denied = as_service
+            .then(|| denied_to_service(storage, identity.is_some(), Severity::Warning))
+            .flatten();
         let outcomes = preflight::check(&preflight::Context {
             machine: &LinuxMachine,
             settings: &options.settings,

@@ -67,6 +67,9 @@ fn the_service_works_below_directories_that_only_their_owner_may_pass() {
     for machine in [&first, &second] {
         healthy_and_closed(&first, machine);
     }
+    // As a package has it.
+    let tmpfiles = include_str!("../../../systemd/ece-agent.tmpfiles");
+    second.write_running("usr/lib/tmpfiles.d/ece-agent.conf", tmpfiles.as_bytes());
     first.reboot();
     second.reboot();
     for machine in [&first, &second] {

@@ -45,6 +45,11 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     healthy(60);
     assert_eq!(pid(), before);
 
+    second.run(&format!("rmdir {instances}")).expect(0);
+    let told = second.run("ece-agent check --roles allocator").expect(11).stdout;
+    assert!(told.contains(&format!("{instances}: it is not there")), "{told}");
+    again("").expect(0);
+
     // Owner, mode, directory, unit: all that install has made.
     for damage in [
         format!("chown root:root {instances}"),
