@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     model::Fingerprint,
+    rt::Timestamp,
     tls::{ClusterAuthority, KeyError, PrivateKey, certificate_to_pem},
     token::{NotOurs, SigningKey, UnverifiedToken, VerifiedToken},
 };
@@ -20,6 +21,7 @@ fn signing_key_purpose(name: &str) -> String {
 /// A cluster whose secrets have been opened.
 pub struct Cluster {
     pub id: String,
+    pub created_at: Timestamp,
     /// The keys of all its CAs, the signing one first.
     pub pins: Vec<Fingerprint>,
     /// The CA that signs now, as PEM.
@@ -61,6 +63,7 @@ impl Cluster {
             .collect::<Result<_, SealError>>()?;
         let cluster = Self {
             id: record.cluster_id.clone(),
+            created_at: record.created_at,
             pins: record.authorities.iter().map(|authority| authority.fingerprint).collect(),
             ca_certificate: certificate_to_pem(authority.certificate()),
             signing_keys,

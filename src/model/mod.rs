@@ -19,4 +19,4 @@ pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use ids::{InvalidId, KeyId, RunnerId, SessionId, TokenId, Zone};
 pub use roles::{Role, RoleSet, UnknownRole};
 pub use secret::Secret;
-pub use tags::{InvalidTag, Tags};
+pub use tags::{InvalidTag, Tags, is_like_a_field};

@@ -6,6 +6,14 @@ const MAX_TAGS: usize = 64;
 const MAX_LENGTH: usize = 256;
 const MAX_BYTES: usize = 4096;
 
+/// Fields of hosts that exporters make labels of, beside those that they make of tags.
+const FIELDS: [&str; 5] = ["connected", "healthy", "ip", "maintenance", "zone"];
+
+/// Whether a tag of this name is taken for something else where tags become labels.
+pub fn is_like_a_field(name: &str) -> bool {
+    FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+}
+
 /// Free-form labels of a host, `key:value`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -24,6 +32,11 @@ pub enum InvalidTag {
 }
 
 impl Tags {
+    /// The names of tags that are like those of fields.
+    pub fn like_fields(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|name| is_like_a_field(name))
+    }
+
     /// Whether the tags keep to the limits that `--allocator-tags` has.
     pub fn check(&self) -> Result<(), InvalidTag> {
         let fits = |text: &String| text.len() <= MAX_LENGTH && !text.chars().any(char::is_control);

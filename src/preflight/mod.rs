@@ -16,6 +16,7 @@ mod proxy;
 mod service;
 mod storage;
 mod swap;
+mod tags;
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -79,7 +80,7 @@ pub struct Outcome {
 /// A check: `None` where it does not apply.
 type Check = fn(&Context<'_>) -> Option<Outcome>;
 
-const CHECKS: [(Code, Check); 18] = [
+const CHECKS: [(Code, Check); 19] = [
     (Code::PreflightMemory, memory::check),
     (Code::PreflightCapacity, capacity::check),
     (Code::StateNotWritable, storage::check),
@@ -94,6 +95,7 @@ const CHECKS: [(Code, Check); 18] = [
     (Code::PreflightOpenFiles, open_files::check),
     (Code::PreflightCgroup, cgroup::check),
     (Code::PreflightSwap, swap::check),
+    (Code::PreflightTags, tags::check),
     (Code::PreflightMachineId, machine_id::check),
     (Code::PreflightInstalled, installed::check),
     (Code::PreflightUser, service::check_user),

@@ -12,7 +12,9 @@ pub struct RoleAggregates {
 pub struct RoleAggregate {
     pub id: String,
     pub role: RoleWithMeta,
-    pub blessings: BlessingsWithMeta,
+    /// Left out of a role that every host has by itself (`auto_blessed`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blessings: Option<BlessingsWithMeta>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

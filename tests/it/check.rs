@@ -99,6 +99,32 @@ fn what_was_overridden_is_shown_in_the_api_and_warnings_stop_nothing() {
 }
 
 #[test]
+fn a_tag_named_like_a_field_is_warned_of_before_and_after_the_host_is_a_member() {
+    let cluster = Cluster::start();
+    let token = cluster.token("allocator,proxy");
+    let mut host = cluster.host(2);
+    let tags =
+        ["--roles", "allocator,proxy", "--allocator-tags", "Zone:a,rack:7", "--proxy-tags", "ip:b"];
+    let told = cluster.try_install(&host, &token, &[&tags[..], &["--dry-run"]].concat()).expect(0);
+    let told = format!("{}{}", told.stdout, told.stderr);
+    assert!(told.contains("preflight.tags") && told.contains("Zone, ip"), "{told}");
+    cluster.install(&mut host, &token, &tags);
+    host.wait_connected();
+    let problems = || cluster.runner(&host.address)["problems"].clone();
+    assert_eq!(problems()[0]["code"], "preflight.tags");
+    assert_eq!(cluster.runner(&cluster.first.address)["problems"], serde_json::json!([]));
+    let state = cluster.first.state.to_str().unwrap();
+    let host = || &host.address;
+    let label = |label: &str| {
+        let mut command = agent(["host", "label", host(), label, "--state-dir", state]);
+        Finished::of(&mut command).expect(0).stderr
+    };
+    assert!(label("Zone-").is_empty());
+    let told = label("healthy=no");
+    assert!(told.contains("healthy") && told.contains("preflight.tags"), "{told}");
+}
+
+#[test]
 fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     let cluster = Cluster::start();
     let token = cluster.token("proxy");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Cluster, Contract};
+use crate::support::{Cluster, Contract, Reply};
 
 const INFRASTRUCTURE: &str = "/platform/infrastructure";
 const TOKENS: &str = "/platform/configuration/security/enrollment-tokens";
@@ -137,6 +137,50 @@ fn what_stands_wrongly_in_a_path_or_behind_it_is_told_as_json() {
     // A whole token in a path is not repeated.
     let told = message("GET", &format!("{TOKENS}/secret/of"), 404, "root.resource_not_found");
     assert!(!told.contains("secret"), "{told}");
+}
+
+#[test]
+fn a_body_that_is_not_right_is_told_by_the_field_and_never_repeated() {
+    let cluster = Cluster::start();
+    let allocator = format!("{INFRASTRUCTURE}/allocators/{}", cluster.first.address);
+    let settings = format!("{INFRASTRUCTURE}/proxies/settings");
+    let roles = format!("{INFRASTRUCTURE}/blueprinter/roles");
+    let secret = "a-secret-in-the-wrong-place";
+    let (settings, metadata) = (&settings, &format!("{allocator}/metadata"));
+    let cases = [
+        ("PUT", &format!("{allocator}/settings"), json!({ "capacity": secret }), "capacity"),
+        ("PUT", metadata, json!({ "items": [{ "key": "a", "value": 1 }] }), "items[0].value"),
+        ("PUT", metadata, json!({ "items": [{ "key": "a" }] }), "items[0].value"),
+        ("PUT", settings, json!({}), "expected_proxies_count"),
+        ("PATCH", settings, json!({ "expected_proxies_count": secret }), "expected_proxies_count"),
+        (
+            "POST",
+            &roles,
+            json!({ "role": { "id": "a", "auto_blessed": secret } }),
+            "role.auto_blessed",
+        ),
+        ("PATCH", &"/user".into(), json!({ "security": { "roles": secret } }), "security.roles"),
+        ("POST", &"/users".into(), json!({ "security": { "enabled": 1 } }), "security.enabled"),
+    ];
+    for (method, path, body, field) in cases {
+        let error = cluster.api(method, path, Some(body)).failed(400, "root.invalid_body");
+        assert_eq!(error["fields"], json!([field]), "{method} {path}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(field) && !message.contains(secret), "{message}");
+    }
+    let error = cluster.api("PATCH", "/user", Some(json!(7))).failed(400, "root.invalid_body");
+    assert!(error.get("fields").is_none(), "{error}");
+    let token = cluster.api("POST", TOKENS, Some(json!({ "persistent": secret })));
+    let error = token.failed(400, "enrollment_tokens.invalid_token_request");
+    assert_eq!(error["fields"], json!(["persistent"]));
+    let url = cluster.url("/user");
+    let json = "Content-Type: application/json";
+    for body in ["{", "{}{}", "{\"security\": {\"roles\": [}}"] {
+        let reply =
+            Reply::to(&["-u", &cluster.admin(), "-X", "PATCH", "-H", json, "-d", body, &url]);
+        let error = reply.failed(400, "root.invalid_body");
+        assert!(error["message"].as_str().unwrap().contains("not JSON"), "{error}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod auth;
+mod blueprints;
 mod check;
 mod command_line;
 mod comments;

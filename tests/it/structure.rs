@@ -23,6 +23,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["coordinator"]),
     ("hyper", &["coordinator"]),
     ("utoipa_axum", &["coordinator"]),
+    ("serde_path_to_error", &["coordinator"]),
     ("reqwest", &["client"]),
     ("jsonwebtoken", &["token"]),
     ("nix", &["host", "rt"]),

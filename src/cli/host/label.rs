@@ -1,10 +1,10 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ALLOCATORS, OneArguments, percent_encoded};
 use crate::{
     cli::output::Output,
     client::HttpVerb,
-    model::{Code, Failure},
+    model::{Code, Failure, is_like_a_field},
 };
 
 #[derive(clap::Args)]
@@ -42,12 +42,25 @@ pub fn label(arguments: LabelArguments, output: Output) -> Result<(), Failure> {
         output.json(&labels);
         return Ok(());
     }
+    let like_fields: Vec<&str> = keys(&labels).filter(|key| is_like_a_field(key)).collect();
+    if !like_fields.is_empty() {
+        output.note(&format!(
+            "warning: named like a field that exporters make a label of: {}; choose another name \
+             [{}]",
+            like_fields.join(", "),
+            Code::PreflightTags.name()
+        ));
+    }
     let rows = labels.as_array().into_iter().flatten().map(|item| {
         let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
         [text("key"), text("value")]
     });
     output.table(["LABEL", "VALUE"], rows);
     Ok(())
+}
+
+fn keys(labels: &Value) -> impl Iterator<Item = &str> {
+    labels.as_array().into_iter().flatten().filter_map(|item| item["key"].as_str())
 }
 
 fn change(text: &str) -> Result<Change<'_>, Failure> {

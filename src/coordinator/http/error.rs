@@ -43,14 +43,14 @@ pub enum ApiError {
     NoSuchRegion(String),
     #[error("this path does not take that method: {0}")]
     MethodNotAllowed(Asked),
-    #[error("the request's body is not valid: {0}")]
-    InvalidBody(String),
+    #[error("the request's body is not valid: {reason}")]
+    InvalidBody { reason: String, field: Option<String> },
     #[error("the request's body is too large")]
     BodyTooLarge,
     #[error("the parameter {name} is not valid: {reason}")]
     InvalidParameter { name: &'static str, reason: String },
     #[error("the request for a token is not valid: {message}")]
-    InvalidTokenRequest { message: String, field: Option<&'static str> },
+    InvalidTokenRequest { message: String, field: Option<String> },
     #[error("the cluster has no key to sign tokens with")]
     NoSigningKey,
     #[error("there is no such token")]
@@ -124,7 +124,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => {
                 row(StatusCode::METHOD_NOT_ALLOWED, "root.method_not_allowed")
             }
-            Self::InvalidBody(_) => row(StatusCode::BAD_REQUEST, "root.invalid_body"),
+            Self::InvalidBody { .. } => row(StatusCode::BAD_REQUEST, "root.invalid_body"),
             Self::BodyTooLarge => row(StatusCode::PAYLOAD_TOO_LARGE, "root.body_too_large"),
             Self::InvalidParameter { .. } => row(StatusCode::BAD_REQUEST, "root.invalid_parameter"),
             Self::InvalidTokenRequest { .. } => {
@@ -179,7 +179,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Row { status, code, cause } = self.row();
         let fields = match &self {
-            Self::InvalidTokenRequest { field: Some(field), .. } => Some(vec![field.to_string()]),
+            Self::InvalidTokenRequest { field: Some(field), .. }
+            | Self::InvalidBody { field: Some(field), .. } => Some(vec![field.clone()]),
             Self::InvalidParameter { name, .. } => Some(vec![name.to_string()]),
             _ => None,
         };
@@ -248,7 +249,7 @@ impl From<PasswordError> for ApiError {
 
 impl From<InvalidTokenRequest> for ApiError {
     fn from(error: InvalidTokenRequest) -> Self {
-        Self::InvalidTokenRequest { message: error.message, field: Some(error.field) }
+        Self::InvalidTokenRequest { message: error.message, field: Some(error.field.into()) }
     }
 }
 
@@ -297,15 +298,20 @@ impl ApiError {
         Self::contract(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// A body that cannot be what it is, in no field more than in another.
+    pub fn invalid_body(reason: impl Into<String>) -> Self {
+        Self::InvalidBody { reason: reason.into(), field: None }
+    }
+
     /// An error that only one operation has.
     pub fn contract(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self::Contract { status, code, message: message.into() }
     }
 
     /// A body that cannot be read, as the operation names it; any other error stays as it is.
-    pub fn naming_body(self, name: impl FnOnce(String) -> Self) -> Self {
+    pub fn naming_body(self, name: impl FnOnce(String, Option<String>) -> Self) -> Self {
         match self {
-            Self::InvalidBody(message) => name(message),
+            Self::InvalidBody { reason, field } => name(reason, field),
             other => other,
         }
     }

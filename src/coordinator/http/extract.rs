@@ -10,9 +10,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserializer, de::DeserializeOwned};
 
 use super::{context::Asked, error::ApiError};
+use crate::model::printable::cut;
 
 /// No request here comes near this many bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -20,6 +21,9 @@ pub const MAX_BODY: usize = 64 * 1024;
 /// Levels of objects and lists in a body. The JSON reader takes 128, and what is stored has to be
 /// read again with more around it.
 const DEEPEST: usize = 32;
+
+/// Characters of a field's name that a reply repeats.
+const LONGEST_FIELD: usize = 128;
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -110,17 +114,51 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     if depth(bytes) > DEEPEST {
         let reason = format!("it is nested deeper than {DEEPEST} levels");
-        return Err(ApiError::InvalidBody(reason));
+        return Err(ApiError::invalid_body(reason));
     }
-    // The text of the error may quote the body, which may hold a secret: the place is enough.
-    serde_json::from_slice(bytes).map_err(|error| {
-        let kind = match error.classify() {
-            serde_json::error::Category::Data => "a field is missing or of a wrong type",
-            _ => "it is not JSON",
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let value = read_fields(&mut text)?;
+    text.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+/// Reads a value field by field, so that the one at fault can be named.
+pub fn read_fields<'de, T, D>(from: D) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        if !error.is_data() {
+            return not_json(&error);
+        }
+        // The text of the error may quote the body, which may hold a secret: the place is enough.
+        let text = error.to_string();
+        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let field = match (missing, path.as_str()) {
+            (None, ".") => return ApiError::invalid_body(format!("it is no object{}", at(&error))),
+            (None, path) => path.to_owned(),
+            (Some(name), ".") => name.to_owned(),
+            (Some(name), path) => format!("{path}.{name}"),
         };
-        let (line, column) = (error.line(), error.column());
-        ApiError::InvalidBody(format!("{kind} (line {line}, column {column})"))
+        let field = cut(&field, LONGEST_FIELD);
+        let what = if missing.is_some() { "is missing" } else { "has a wrong type or value" };
+        let reason = format!("the field {field} {what}{}", at(&error));
+        ApiError::InvalidBody { reason, field: Some(field) }
     })
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::invalid_body(format!("it is not JSON{}", at(error)))
+}
+
+/// Where in a text something is wrong, if it comes from a text.
+fn at(error: &serde_json::Error) -> String {
+    match error.line() {
+        0 => String::new(),
+        line => format!(" (line {line}, column {})", error.column()),
+    }
 }
 
 /// How many objects and lists of a JSON text are open at once, at most.
@@ -159,8 +197,8 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
         Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
             Err(ApiError::BodyTooLarge)
         }
-        Ok(Err(_)) => Err(ApiError::InvalidBody("it broke off".into())),
-        Err(_) => Err(ApiError::InvalidBody("it did not arrive in time".into())),
+        Ok(Err(_)) => Err(ApiError::invalid_body("it broke off")),
+        Err(_) => Err(ApiError::invalid_body("it did not arrive in time")),
     }
 }
 
@@ -187,6 +225,6 @@ mod tests {
         let nested = |levels: usize| Bytes::from("[".repeat(levels) + &"]".repeat(levels));
         assert!(parse::<serde_json::Value>(&nested(DEEPEST)).is_ok());
         let refused = parse::<serde_json::Value>(&nested(DEEPEST + 1));
-        assert!(matches!(refused, Err(ApiError::InvalidBody(_))), "{refused:?}");
+        assert!(matches!(refused, Err(ApiError::InvalidBody { .. })), "{refused:?}");
     }
 }

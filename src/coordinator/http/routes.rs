@@ -26,8 +26,8 @@ use super::{
     extract::{MAX_BODY, no_forgeries},
     hosts,
     infrastructure::{
-        allocator_config, allocators, coordinators, proxies, proxy_groups, roles, runners,
-        shown::REGION,
+        allocator_config, allocators, blessings, coordinators, proxies, proxy_groups, roles,
+        runners, shown::REGION,
     },
     limits::{Limits, within_limits},
     platform, stack,
@@ -111,8 +111,8 @@ fn platform() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(coordinators::stop_maintenance))
         .routes(routes!(roles::list, roles::create))
         .routes(routes!(roles::get, roles::update, roles::delete))
-        .routes(routes!(roles::set_blessings))
-        .routes(routes!(roles::set_blessing))
+        .routes(routes!(blessings::set_blessings))
+        .routes(routes!(blessings::set_blessing))
         .routes(routes!(base_url::get, base_url::set))
         .routes(routes!(platform::get))
         .routes(routes!(ledger::list))

@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use super::{Attempt, carry_out, document_secrets};
 use crate::{
@@ -18,6 +19,12 @@ pub struct Versioned {
     pub document: Document,
     pub version: u64,
 }
+
+/// Documents of one kind: roles, groups of proxies.
+pub const MOST_OF_A_KIND: usize = 256;
+
+/// Whoever holds this counts documents and makes one, and nobody else does.
+static MAKING_ONE: Mutex<()> = Mutex::const_new(());
 
 /// What stands in the audit for a value that could not be read.
 const UNREADABLE: &str = "[unreadable]";
@@ -39,6 +46,8 @@ pub enum DocumentError<E> {
     Exists,
     #[error("it has changed since: the version is {0}")]
     Conflict(u64),
+    #[error("there are {MOST_OF_A_KIND} of them: delete some first")]
+    TooMany,
     #[error("it cannot be so")]
     Invalid(E),
     #[error(transparent)]
@@ -116,6 +125,10 @@ pub async fn write<E: Send>(
     edit: impl Fn(Before<'_>) -> Result<Value, E> + Sync,
 ) -> Result<Versioned, DocumentError<E>> {
     let (path, edit) = (&Document::path(kind, name), &edit);
+    let _nobody_else = match expect {
+        Expect::There => None,
+        Expect::Missing | Expect::Either => Some(MAKING_ONE.lock().await),
+    };
     carry_out(app, origin, |now| {
         Box::pin(async move {
             let record = app.store.get(path).await?;
@@ -123,6 +136,12 @@ pub async fn write<E: Send>(
                 (Some(_), Expect::Missing) => return Err(DocumentError::Exists),
                 (None, Expect::There) => return Err(DocumentError::NotFound),
                 _ => {}
+            }
+            if record.is_none() {
+                let others = app.store.list(&Document::root().child(kind)).await?;
+                if others.len() >= MOST_OF_A_KIND {
+                    return Err(DocumentError::TooMany);
+                }
             }
             let current = record.as_ref().map_or(0, |record| record.version);
             if version.is_some_and(|version| version != current) {

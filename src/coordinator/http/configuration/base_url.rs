@@ -85,7 +85,10 @@ pub async fn set(
     let url = &request.value;
     let known_scheme = url.starts_with("https://") || url.starts_with("http://");
     if !known_scheme || url.len() > LONGEST || url.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(ApiError::InvalidBody("value is not a URL".into()));
+        return Err(ApiError::InvalidBody {
+            reason: "value is not a URL".into(),
+            field: Some("value".into()),
+        });
     }
     let version = version.get().map_err(|error| {
         let code = "adminconsole.base_url.bad_version_format";

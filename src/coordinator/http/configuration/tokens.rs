@@ -39,7 +39,7 @@ pub async fn create(
     body: Result<Body<EnrollmentTokenRequest>, ApiError>,
 ) -> Result<Json<RequestEnrollmentTokenReply>, ApiError> {
     let Body(request) = body.map_err(|error| {
-        error.naming_body(|message| ApiError::InvalidTokenRequest { message, field: None })
+        error.naming_body(|message, field| ApiError::InvalidTokenRequest { message, field })
     })?;
     let token = create_token(&app, &permit.origin, TokenOptions::try_from(request)?).await?;
     let token_id = token.record.is_persistent().then(|| token.record.id.to_string());

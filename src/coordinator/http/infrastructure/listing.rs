@@ -106,7 +106,8 @@ impl Listing {
         body: Result<OptionalBody<SearchRequest>, ApiError>,
     ) -> Result<Self, ApiError> {
         let failed = |message: String| ApiError::contract(StatusCode::BAD_REQUEST, code, message);
-        let OptionalBody(request) = body.map_err(|error| error.naming_body(failed))?;
+        let OptionalBody(request) =
+            body.map_err(|error| error.naming_body(|message, _| failed(message)))?;
         let bad = |error: BadQuery| failed(error.to_string());
         let number = |number: Option<i32>, default, name: &str| match number {
             None => Ok(default),

@@ -2,6 +2,7 @@
 
 pub mod allocator_config;
 pub mod allocators;
+pub mod blessings;
 pub mod coordinators;
 mod listing;
 pub mod proxies;

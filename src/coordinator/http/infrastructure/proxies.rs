@@ -15,7 +15,7 @@ use crate::{
         http::{
             auth::{ChangeHosts, Permission, Permit, ReadHosts},
             error::ApiError,
-            extract::{Body, Path, Query},
+            extract::{Body, Path, Query, read_fields},
             listed::{Listed, listed_hosts, of_hosts},
             version::{VersionParameter, VersionedReply, with_version, with_version_of},
         },
@@ -162,7 +162,10 @@ async fn write(
     let written = written.map_err(|error| match error {
         DocumentError::Invalid(error) => error,
         DocumentError::Store(error) => error.into(),
-        error @ (DocumentError::NotFound | DocumentError::Exists | DocumentError::Conflict(_)) => {
+        error @ (DocumentError::NotFound
+        | DocumentError::Exists
+        | DocumentError::TooMany
+        | DocumentError::Conflict(_)) => {
             let code = "proxies.version_conflict";
             ApiError::contract(StatusCode::CONFLICT, code, error.to_string())
         }
@@ -218,8 +221,7 @@ pub async fn update_settings(
         };
         let mut value = serde_json::to_value(before).map_err(|_| ApiError::Internal)?;
         merge(&mut value, &request);
-        serde_json::from_value(value)
-            .map_err(|_| ApiError::InvalidBody("a setting has a wrong type".into()))
+        read_fields(value)
     })
     .await
 }

@@ -35,6 +35,7 @@ fn not_found(id: &str) -> ApiError {
 }
 
 fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
+    let told = error.to_string();
     match error {
         DocumentError::NotFound => not_found(id),
         DocumentError::Exists => ApiError::contract(
@@ -47,6 +48,9 @@ fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
             "proxies.proxies_filtered_group_version_conflict",
             format!("the group has changed since: its version is {version}"),
         ),
+        DocumentError::TooMany => {
+            ApiError::contract(StatusCode::BAD_REQUEST, "proxies.too_many_filtered_groups", told)
+        }
         DocumentError::Invalid(never) => match never {},
         DocumentError::Store(error) => error.into(),
     }

@@ -7,11 +7,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::runners::the_runner;
+use super::blessings::bless;
 use crate::{
     coordinator::{
-        app::App,
-        change::Origin,
+        app::{App, HostNow},
         http::{
             auth::{ChangeHosts, Permit, ReadHosts},
             error::ApiError,
@@ -22,10 +21,10 @@ use crate::{
         records::HostRecord,
         services::{
             documents::{self, DocumentError, Expect, Versioned},
-            roles::{WantedRoles, set_roles},
+            roles::WantedRoles,
         },
     },
-    model::{Role, RoleSet, RunnerId},
+    model::{Role, RoleSet},
     rt::Timestamp,
     wire::{
         EmptyResponse, FailedReply,
@@ -42,7 +41,8 @@ fn not_found(id: &str) -> ApiError {
     ApiError::contract(StatusCode::NOT_FOUND, "roles.not_found", format!("there is no role {id}"))
 }
 
-fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
+pub(super) fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
+    let told = error.to_string();
     match error {
         DocumentError::NotFound => not_found(id),
         DocumentError::Exists => ApiError::contract(
@@ -51,8 +51,12 @@ fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
             format!("there is a role {id}"),
         ),
         DocumentError::Conflict(version) => {
+            let version = shown_version(id, version);
             let message = format!("the role has changed since: its version is {version}");
             ApiError::contract(StatusCode::CONFLICT, "roles.version_conflict", message)
+        }
+        DocumentError::TooMany => {
+            ApiError::contract(StatusCode::BAD_REQUEST, "roles.too_many", told)
         }
         DocumentError::Invalid(never) => match never {},
         DocumentError::Store(error) => error.into(),
@@ -68,42 +72,63 @@ fn definition_of(id: &str) -> RoleDefinition {
     RoleDefinition { id: id.to_owned(), auto_blessed: false, containers: Vec::new() }
 }
 
-fn has(host: &HostRecord, id: &str) -> bool {
+pub(super) fn has(host: &HostRecord, id: &str) -> bool {
     host.roles.iter().any(|role| role.name() == id) || host.other_roles.contains(id)
 }
 
-fn aggregate<'a>(
-    hosts: impl Iterator<Item = &'a Arc<HostRecord>>,
-    id: &str,
-    stored: Option<Versioned>,
-) -> RoleAggregate {
-    let meta = match &stored {
-        Some(Versioned { document, version }) => Metadata {
-            created_time: document.created_at.rfc3339(),
-            modified_time: document.modified_at.rfc3339(),
-            version: version.to_string(),
-        },
-        None => Metadata {
-            created_time: Timestamp::EPOCH.rfc3339(),
-            modified_time: Timestamp::EPOCH.rfc3339(),
-            version: "0".into(),
-        },
-    };
-    let kept = stored.and_then(|it| serde_json::from_value(it.document.value).ok());
-    let blessed = hosts.filter(|host| has(host, id));
-    let blessing = |host: &Arc<HostRecord>| (host.runner_id.to_string(), Blessing { value: true });
-    RoleAggregate {
-        id: id.to_owned(),
-        role: RoleWithMeta { value: kept.unwrap_or_else(|| definition_of(id)), meta: meta.clone() },
-        blessings: BlessingsWithMeta {
-            value: Blessings { runner_ids_to_blessing: blessed.map(blessing).collect() },
-            meta,
-        },
+/// Built-in roles were there before anybody wrote them: that is their first version.
+fn shown_version(id: &str, stored: u64) -> u64 {
+    stored + u64::from(built_in(id))
+}
+
+/// The version of the document, for one that was shown.
+pub(super) fn stored_version(id: &str, given: &VersionParameter) -> Result<Option<u64>, ApiError> {
+    let stored = |shown: u64| shown.checked_sub(u64::from(built_in(id))).unwrap_or(u64::MAX);
+    Ok(given.get()?.map(stored))
+}
+
+/// A role as it is shown, but the hosts that have it.
+struct Described {
+    id: String,
+    definition: RoleDefinition,
+    meta: Metadata,
+}
+
+impl Described {
+    /// A role of which nothing is stored is as old as the cluster.
+    fn new(id: &str, stored: Option<Versioned>, cluster_created_at: Timestamp) -> Self {
+        let (created, modified, version) = match &stored {
+            Some(Versioned { document, version }) => {
+                let created = if built_in(id) { cluster_created_at } else { document.created_at };
+                (created, document.modified_at, *version)
+            }
+            None => (cluster_created_at, cluster_created_at, 0),
+        };
+        let kept = stored.and_then(|it| serde_json::from_value(it.document.value).ok());
+        let meta = Metadata {
+            created_time: created.rfc3339(),
+            modified_time: modified.rfc3339(),
+            version: shown_version(id, version).to_string(),
+        };
+        Self { id: id.to_owned(), definition: kept.unwrap_or_else(|| definition_of(id)), meta }
+    }
+
+    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<HostRecord>>) -> RoleAggregate {
+        let Self { id, definition, meta } = self;
+        let blessing =
+            |host: &Arc<HostRecord>| (host.runner_id.to_string(), Blessing { value: true });
+        let blessings = (!definition.auto_blessed).then(|| BlessingsWithMeta {
+            value: Blessings {
+                runner_ids_to_blessing: hosts.filter(|host| has(host, &id)).map(blessing).collect(),
+            },
+            meta: meta.clone(),
+        });
+        RoleAggregate { id, role: RoleWithMeta { value: definition, meta }, blessings }
     }
 }
 
 /// The document of a role that there is; a built-in one may have none.
-async fn stored(app: &App, id: &str) -> Result<Option<Versioned>, ApiError> {
+pub(super) async fn stored(app: &App, id: &str) -> Result<Option<Versioned>, ApiError> {
     let stored = documents::read(app, KIND, id).await?;
     if let Some(Versioned { document, .. }) = &stored {
         let unreadable = |_| ApiError::Unreadable(format!("{KIND}/{id}"));
@@ -123,9 +148,9 @@ async fn exists(app: &App, id: &str) -> Result<(), ApiError> {
     }
 }
 
-async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
-    let stored = stored(app, id).await?;
-    Ok(aggregate(app.registry.hosts().iter(), id, stored))
+pub(super) async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
+    let role = Described::new(id, stored(app, id).await?, app.cluster.created_at);
+    Ok(role.with(app.registry.hosts().iter()))
 }
 
 /// List the roles and who has them
@@ -145,10 +170,10 @@ pub async fn list(
         let id = stored.document.value["id"].as_str().unwrap_or_default().to_owned();
         all.insert(id, Some(stored));
     }
-    let looks = all.len();
+    let (looks, created_at) = (all.len(), app.cluster.created_at);
     listed_hosts(&app, &permit, looks, move |hosts| {
         let one = |(id, stored): (String, _)| {
-            aggregate(hosts.iter().map(|host| &host.record), &id, stored)
+            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.record))
         };
         RoleAggregates { values: all.into_iter().map(one).collect() }
     })
@@ -171,11 +196,9 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Listed, ApiError> {
-    let stored = stored(&app, &id).await?;
-    listed_hosts(&app, &permit, 1, move |hosts| {
-        aggregate(hosts.iter().map(|host| &host.record), &id, stored)
-    })
-    .await
+    let role = Described::new(&id, stored(&app, &id).await?, app.cluster.created_at);
+    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.record));
+    listed_hosts(&app, &permit, 1, make).await
 }
 
 /// Define a role
@@ -186,6 +209,7 @@ pub async fn get(
     request_body = RoleAggregateCreateData,
     responses(
         (status = 201, description = "The role", body = RoleAggregate),
+        (status = 400, description = "roles.too_many", body = FailedReply),
         (status = 409, description = "roles.already_exists", body = FailedReply),
     )
 )]
@@ -234,7 +258,7 @@ pub async fn update(
     exists(&app, &id).await?;
     let value = serde_json::to_value(RoleDefinition { id: id.clone(), ..request })
         .map_err(|_| ApiError::Internal)?;
-    let expected = (Expect::Either, version.get()?);
+    let expected = (Expect::Either, stored_version(&id, &version)?);
     documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
@@ -277,114 +301,9 @@ pub async fn delete(
         let message = format!("the role {id} is one that hosts have, or can always have");
         return Err(ApiError::contract(StatusCode::BAD_REQUEST, "roles.in_use", message));
     }
-    let version = VersionParameter::new(given.version).get()?;
+    let version = stored_version(&id, &VersionParameter::new(given.version))?;
     documents::delete(&app, &permit.origin, (KIND, &id), version)
         .await
         .map_err(|error| from_document(&id, error))?;
     Ok(Json(EmptyResponse {}))
-}
-
-/// Gives the role to hosts, or takes it, as `blessings` says; of those that it does not name too,
-/// if they are `all`.
-async fn bless(
-    app: &App,
-    origin: &Origin,
-    id: &str,
-    blessings: &Blessings,
-    all: bool,
-) -> Result<(), ApiError> {
-    let wanted = &blessings.runner_ids_to_blessing;
-    let mut changes: Vec<(RunnerId, bool)> = Vec::new();
-    for (runner, blessing) in wanted {
-        let host = the_runner(app, runner)?;
-        changes.push((host.runner_id.clone(), blessing.value));
-    }
-    if all {
-        let hosts = app.registry.hosts();
-        let others = hosts.iter().filter(|host| !wanted.contains_key(host.runner_id.as_str()));
-        changes.extend(others.map(|host| (host.runner_id.clone(), false)));
-    }
-    for (runner, blessed) in changes {
-        let Some(host) = app.member(runner.as_str(), None) else { continue };
-        if has(&host, id) == blessed {
-            continue;
-        }
-        let names = host.roles.iter().map(|role| role.name().to_owned());
-        let mut names: Vec<String> =
-            names.chain(host.other_roles.iter().cloned()).filter(|name| name != id).collect();
-        if blessed {
-            names.push(id.to_owned());
-        }
-        let wanted = WantedRoles::from_names(names.iter().map(String::as_str))?;
-        set_roles(app, origin, &runner, wanted).await?;
-    }
-    Ok(())
-}
-
-async fn check_version(app: &App, id: &str, version: &VersionParameter) -> Result<(), ApiError> {
-    let current = stored(app, id).await?.map_or(0, |stored| stored.version);
-    match version.get()? {
-        Some(version) if version != current => {
-            Err(from_document(id, DocumentError::Conflict(current)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Give a role to exactly these hosts
-#[utoipa::path(
-    put,
-    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}/blessings",
-    operation_id = "set-blueprinter-blessings",
-    params(
-        ("blueprinter_role_id" = String, Path, description = "The role's name"),
-        VersionParameter,
-    ),
-    request_body = Blessings,
-    responses(
-        (status = 200, description = "The role", body = RoleAggregate),
-        (status = 404, description = "roles.not_found, runners.runner_not_found", body = FailedReply),
-        (status = 409, description = "roles.version_conflict", body = FailedReply),
-    )
-)]
-pub async fn set_blessings(
-    permit: Permit<ChangeHosts>,
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Query(version): Query<VersionParameter>,
-    Body(request): Body<Blessings>,
-) -> Result<Json<RoleAggregate>, ApiError> {
-    check_version(&app, &id, &version).await?;
-    bless(&app, &permit.origin, &id, &request, true).await?;
-    find(&app, &id).await.map(Json)
-}
-
-/// Give a role to a host, or take it
-#[utoipa::path(
-    put,
-    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}/blessings/{runner_id}",
-    operation_id = "add-blueprinter-blessing",
-    params(
-        ("blueprinter_role_id" = String, Path, description = "The role's name"),
-        ("runner_id" = String, Path, description = "The host's runner id"),
-        VersionParameter,
-    ),
-    request_body = Blessing,
-    responses(
-        (status = 200, description = "The role", body = RoleAggregate),
-        (status = 404, description = "roles.not_found, runners.runner_not_found", body = FailedReply),
-        (status = 409, description = "roles.version_conflict", body = FailedReply),
-    )
-)]
-pub async fn set_blessing(
-    permit: Permit<ChangeHosts>,
-    State(app): State<Arc<App>>,
-    Path((id, runner)): Path<(String, String)>,
-    Query(version): Query<VersionParameter>,
-    Body(request): Body<Blessing>,
-) -> Result<Json<RoleAggregate>, ApiError> {
-    check_version(&app, &id, &version).await?;
-    let one = Blessings { runner_ids_to_blessing: BTreeMap::from([(runner, request)]) };
-    bless(&app, &permit.origin, &id, &one, false).await?;
-    find(&app, &id).await.map(Json)
 }

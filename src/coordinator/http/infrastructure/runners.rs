@@ -165,7 +165,7 @@ pub async fn set_runner_roles(
 ) -> Result<Json<RunnerRolesInfo>, ApiError> {
     let runner = runner_id(&id)?;
     let Body(request) = body.map_err(|error| {
-        error.naming_body(|message| ApiError::RolesNotSet(message, Code::RolesUnknown))
+        error.naming_body(|message, _| ApiError::RolesNotSet(message, Code::RolesUnknown))
     })?;
     let names = request.roles.iter().map(|role| role.role_name.as_str());
     set_roles(&app, &permit.origin, &runner, WantedRoles::from_names(names)?).await?;

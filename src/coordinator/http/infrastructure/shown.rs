@@ -7,7 +7,7 @@ use crate::{
         records::HostRecord,
         search::{Document, Fields, Value},
     },
-    model::{Failure, Role},
+    model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
     wire::{
         allocators::{
@@ -178,12 +178,15 @@ fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
 impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
         let HostNow { record: host, state, problem } = self.0;
+        let tags = host.tags();
+        let like_a_field = tags.keys().any(|name| is_like_a_field(name));
+        let problems = problem.iter().copied().chain(like_a_field.then_some(Code::PreflightTags));
         let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
         let names = host.roles.iter().map(|known| role(known.name()));
         RunnerInfo {
             runner_id: host.runner_id.to_string(),
             zone: host.facts.zone.to_string(),
-            tags: host.tags(),
+            tags,
             build_info: build_info(host),
             host_ip: host.facts.host_ip.to_string(),
             public_hostname: public_hostname(host),
@@ -203,10 +206,10 @@ impl RunnerView<'_> {
             lost_at: state.lost_at.map(Timestamp::rfc3339),
             passages: Vec::new(),
             clones: state.rivals.iter().map(clone_shown).collect(),
-            problems: problem
-                .iter()
-                .map(|code| problem_shown(&Failure::new(*code, code.cause())))
-                .chain(state.role_failures().map(|failure| problem_shown(&failure)))
+            problems: problems
+                .map(|code| Failure::new(code, code.cause()))
+                .chain(state.role_failures())
+                .map(|failure| problem_shown(&failure))
                 .collect(),
         }
     }

@@ -101,7 +101,8 @@ pub async fn create(
     State(app): State<Arc<App>>,
     body: Result<Body<CreateApiKeyRequest>, ApiError>,
 ) -> Result<(StatusCode, Json<ApiKeyResponse>), ApiError> {
-    let Body(request) = body.map_err(|error| error.naming_body(ApiError::InvalidApiKey))?;
+    let Body(request) =
+        body.map_err(|error| error.naming_body(|message, _| ApiError::InvalidApiKey(message)))?;
     let expires_at = match request.expiration.as_deref() {
         None | Some("") => None,
         Some(text) => {
