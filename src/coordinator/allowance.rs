@@ -80,6 +80,14 @@ impl<K: Eq + Hash> Allowance<K> {
         self.rate.take(&mut left).err()
     }
 
+    /// Whether `key` has used nothing lately.
+    pub fn is_whole(&self, key: &K) -> bool {
+        let mut left = self.left.lock().expect("no panic while held");
+        let Some(left) = left.get(key) else { return true };
+        self.rate.refill(left);
+        left.left >= self.rate.at_once
+    }
+
     fn of<T>(&self, key: K, take: impl FnOnce(Rate, &mut Left) -> T) -> T {
         let mut left = self.left.lock().expect("no panic while held");
         take(self.rate, left.get_or_insert(key, || self.rate.all()))

@@ -9,6 +9,7 @@
 
 mod allowance;
 mod app;
+mod blame;
 mod bootstrap;
 mod change;
 mod cluster;

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 /// Where requests come from, as far as it can be told apart: an IPv4 address, or the /64 of an
@@ -8,7 +8,19 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(IpAddr);
 
+/// The neighbours of a source: an IPv4 /24, or an IPv6 /56, which is what one site is given
+/// (RFC 6177).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
 impl Source {
+    pub fn network(self) -> Network {
+        Network(match self.0 {
+            IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0xff).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 72).into(),
+        })
+    }
+
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -37,5 +49,13 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
         assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+    }
+    #[test]
+    fn neighbours_are_those_of_an_ipv4_24_and_of_an_ipv6_56() {
+        let of = |text: &str| Source::of(text.parse().expect("an address")).network();
+        assert_eq!(of("10.0.0.1"), of("10.0.0.254"));
+        assert_ne!(of("10.0.0.1"), of("10.0.1.1"));
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:ff::1"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:100::1"));
     }
 }

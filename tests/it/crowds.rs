@@ -61,6 +61,41 @@ fn a_member_has_a_handful_of_connections_however_many_it_opens() {
     assert!(cluster.is_connected(&other.address));
 }
 
+fn enrolment(token: &str, number: usize) -> String {
+    let body = json!({
+        "protocol": 1, "runner_id": format!("crowd-{number}"), "roles": [], "token": token,
+        "facts_hash": "x",
+        "facts": {
+            "host_ip": "10.0.0.1", "hostname": "h", "cpus": 1, "memory_bytes": 1,
+            "memory_source": "physical", "capacity_flag_mb": null, "storage_bytes": 1,
+            "zone": "z", "version": "0",
+        },
+    });
+    request("POST /agent/v1/enrol", "Content-Type: application/json\r\n", &body.to_string())
+}
+
+#[test]
+fn hosts_that_enrol_and_keep_no_session_have_the_room_of_strangers() {
+    let cluster = Cluster::start();
+    let other = cluster.joined(2, "allocator");
+    let token = cluster.token("");
+    let before = open_files(&cluster.first);
+    let held: Vec<_> = (0..400)
+        .map(|number| {
+            let key = PrivateKey::generate().unwrap();
+            let mut stream = Caller::new(&cluster, Some(&key)).connect(12343);
+            let head = ask(&mut *stream, &enrolment(&token, number)).unwrap();
+            assert!(head.starts_with("http/1.1 200"), "{head}");
+            stream
+        })
+        .collect();
+    let now = || open_files(&cluster.first);
+    assert!(within(Duration::from_secs(2), || now() <= before + 260), "{} from {before}", now());
+    cluster.joined(3, "allocator");
+    assert!(cluster.is_connected(&other.address));
+    drop(held);
+}
+
 #[test]
 fn a_user_has_a_bounded_number_of_connections_from_one_address() {
     let cluster = Cluster::start();

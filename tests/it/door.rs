@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{Caller, Cluster, Reply, answer, request, within};
+use crate::support::{Caller, Cluster, Raw, Reply, answer, request, within};
 
 #[test]
 fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() {
@@ -53,13 +53,19 @@ fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() 
     drop(idle);
 }
 
-/// Somebody at `address` who tries one password after another over so many connections.
+/// Somebody who tries one password after another over so many connections.
 struct Guesser(Child);
 
 impl Guesser {
     fn start(cluster: &Cluster, address: &str, connections: usize) -> Self {
-        let file = cluster.first.state.with_extension(format!("guesses-{address}"));
+        Self::start_at(cluster, &[address.to_owned()], connections, "429 ")
+    }
+
+    /// From several addresses; when this returns, one has had this `answer`.
+    fn start_at(cluster: &Cluster, addresses: &[String], connections: usize, answer: &str) -> Self {
+        let file = cluster.first.state.with_extension(format!("guesses-{}", addresses[0]));
         let guess = |number: usize| {
+            let address = &addresses[number % addresses.len()];
             format!(
                 "url = {}\ninsecure\nsilent\noutput = /dev/null\ninterface = {address}\n\
                  user = \"admin:guess-{number}\"\nwrite-out = \"%{{http_code}} \"\n",
@@ -70,10 +76,10 @@ impl Guesser {
         std::fs::write(&file, guesses.join("next\n")).unwrap();
         let mut curl = Command::new("curl");
         curl.args(["--parallel", "--parallel-max", &connections.to_string(), "--config"]);
-        let answers = file.with_extension(format!("answers-{address}"));
+        let answers = file.with_extension(format!("answers-{}", addresses[0]));
         curl.arg(file).stdout(File::create(&answers).unwrap()).stderr(Stdio::null());
         let child = curl.spawn().unwrap();
-        let guesses = || std::fs::read_to_string(&answers).unwrap().contains("429 ");
+        let guesses = || std::fs::read_to_string(&answers).unwrap().contains(answer);
         assert!(within(Duration::from_secs(20), guesses), "nobody guesses");
         Self(child)
     }
@@ -96,6 +102,24 @@ fn an_admin_logs_in_at_the_first_try_while_somebody_guesses_over_300_connections
     let mut guesser = Guesser::start(&cluster, "127.0.0.9", 300);
     cluster.login();
     assert!(guesser.goes_on());
+}
+
+#[test]
+fn whoever_comes_for_the_first_time_gets_in_within_seconds_while_600_addresses_guess() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    let addresses: Vec<String> =
+        (0..600).map(|number| format!("127.{}.{}.1", 2 + number / 200, number % 200)).collect();
+    let mut guessers: Vec<Guesser> =
+        addresses.chunks(300).map(|part| Guesser::start_at(&cluster, part, 300, "401 ")).collect();
+    // Whoever is turned away comes again after a second, as Retry-After asks for.
+    let patient = ["-sk", "-o", "/dev/null", "--fail", "--retry", "3", "--retry-delay", "1"];
+    let started = Instant::now();
+    let mut curl = Command::new("curl");
+    curl.args(patient).args(["--interface", "127.9.1.1", "-u", &admin, &cluster.url("/user")]);
+    assert!(curl.status().unwrap().success());
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(guessers.iter_mut().all(Guesser::goes_on));
 }
 
 #[test]
@@ -144,11 +168,8 @@ fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
     cluster.api("GET", "/platform/infrastructure/runners", None).expect(200);
 }
 
-#[test]
-fn refusals_that_a_stranger_causes_at_will_are_all_counted_and_few_are_logged() {
-    let cluster = Cluster::start();
-    let key = ece_agent::tls::PrivateKey::generate().unwrap();
-    let mut stream = Caller::new(&cluster, Some(&key)).connect(12343);
+/// What a stranger with an invented token sends.
+fn bad_enrolment() -> String {
     let enrol = json!({
         "protocol": 1, "runner_id": "a", "roles": [], "token": "x", "facts_hash": "",
         "facts": {
@@ -158,15 +179,56 @@ fn refusals_that_a_stranger_causes_at_will_are_all_counted_and_few_are_logged() 
         },
     });
     let json = "Content-Type: application/json\r\n";
-    let text = request("POST /agent/v1/enrol", json, &enrol.to_string());
-    for _ in 0..300 {
-        stream.write_all(text.as_bytes()).unwrap();
-        stream.flush().unwrap();
-        let (head, _) = answer(&mut *stream).unwrap();
-        assert!(head.starts_with("http/1.1 403"), "{head}");
+    request("POST /agent/v1/enrol", json, &enrol.to_string())
+}
+
+fn ask(stream: &mut dyn Raw, text: &str) -> std::io::Result<String> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()?;
+    answer(stream).map(|(head, _)| head)
+}
+
+fn stranger(cluster: &Cluster) -> Caller {
+    Caller::new(cluster, Some(&ece_agent::tls::PrivateKey::generate().unwrap()))
+}
+
+#[test]
+fn refusals_that_a_stranger_causes_at_will_are_all_counted_and_few_are_logged() {
+    let cluster = Cluster::start();
+    let text = bad_enrolment();
+    for _ in 0..20 {
+        let mut stream = stranger(&cluster).connect(12343);
+        for _ in 0..15 {
+            let head = ask(&mut *stream, &text).unwrap();
+            assert!(head.starts_with("http/1.1 403"), "{head}");
+        }
     }
     let metrics = Reply::to(&[&format!("http://{}:12346/metrics", cluster.first.address)]).body;
     assert!(metrics.contains("ece_agent_joins_total{outcome=\"token.invalid\"} 300"), "{metrics}");
     let lines = cluster.first.log().matches("host was not let in").count();
     assert!((5..20).contains(&lines), "{lines} lines");
+}
+
+#[test]
+fn a_key_that_asks_without_end_is_turned_away_and_a_host_at_its_address_joins() {
+    let cluster = Cluster::start();
+    for text in [bad_enrolment(), request("GET /agent/v1/hello", "", "")] {
+        let mut stream = stranger(&cluster).connect(12343);
+        let heads: Vec<String> = (0..100).map_while(|_| ask(&mut *stream, &text).ok()).collect();
+        assert!((20..30).contains(&heads.len()), "{} answers", heads.len());
+        let last = heads.last().unwrap();
+        assert!(last.starts_with("http/1.1 429") && last.contains("retry-after: 1"), "{last}");
+        assert!(last.contains("connection: close"), "{last}");
+    }
+    // More than is refused to one address.
+    let text = bad_enrolment();
+    let refused = (0..40).flat_map(|_| {
+        let mut stream = stranger(&cluster).connect(12343);
+        let text = text.clone();
+        std::iter::from_fn(move || ask(&mut *stream, &text).ok())
+    });
+    let refused = refused.filter(|head| head.starts_with("http/1.1 403")).count();
+    assert!((500..700).contains(&refused), "{refused} refused");
+    // Over loopback all of them have one address.
+    cluster.joined(3, "allocator");
 }

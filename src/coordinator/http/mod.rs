@@ -11,6 +11,7 @@ mod extract;
 mod host_error;
 mod hosts;
 mod infrastructure;
+mod knocks;
 mod limits;
 mod listed;
 mod not_served;

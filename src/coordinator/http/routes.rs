@@ -29,6 +29,7 @@ use super::{
         allocator_config, allocators, blessings, coordinators, proxies, proxy_groups, roles,
         runners, shown::REGION,
     },
+    knocks::{Knocks, within_knocks},
     limits::{Limits, within_limits},
     platform, stack,
     users::{accounts, changes, keys, role_assignments, sessions},
@@ -234,7 +235,11 @@ pub fn hosts_router(app: Arc<App>) -> Service {
         .route(LEAVE_PATH, post(hosts::leave_cluster))
         .route(HELLO_PATH, get(hosts::hello))
         .fallback(no_such_path)
-        .method_not_allowed_fallback(method_not_allowed);
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(
+            (app.clone(), Arc::<Knocks>::default()),
+            within_knocks,
+        ));
     finish(router, app)
 }
 

@@ -4,6 +4,7 @@
 mod failures;
 mod hashing;
 mod remembered;
+mod ring;
 mod turns;
 
 use std::{

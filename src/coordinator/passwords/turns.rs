@@ -4,15 +4,26 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
-use super::failures::Failures;
-use crate::coordinator::{generations::Generations, records::Actor, source::Source};
+use super::{failures::Failures, ring::Ring};
+use crate::coordinator::{blame::Blame, generations::Generations, records::Actor, source::Source};
 
-/// Parties that may wait at a time; as many again of those that have been right before.
-pub(super) const MOST_PARTIES: usize = 1024;
+/// Parties that may wait for one slot: a second's work. As many again of those that have been right
+/// before.
+pub(super) const MOST_PARTIES: usize = 32;
+
+/// Parties that may wait because they guess; twice as many with those that have been right before.
+const MOST_RESTING: usize = 256;
+
+/// How long until a wrong password counts half against an address and its network.
+const BLAME_HALVED_IN: Duration = Duration::from_secs(60);
+
+/// Addresses that have something against them and are remembered.
+const MOST_BLAMED: usize = 20_000;
 
 /// Names of users that may be tried from one address at a time.
 const MOST_NAMES: usize = 8;
@@ -51,10 +62,13 @@ pub(super) struct Turns {
 struct State {
     running: usize,
     lines: HashMap<Party, Line>,
-    /// Parties with a line that can go on, in the order of their turns.
-    right_before: VecDeque<Party>,
-    others: VecDeque<Party>,
+    /// Parties with a line that can go on.
+    right_before: Ring,
+    others: Ring,
     others_next: bool,
+    /// Parties with a line that waits for the party's wait to be over.
+    resting: usize,
+    blame: Blame,
     right: Generations<Party, ()>,
     failures: Failures,
 }
@@ -79,16 +93,19 @@ impl Turns {
         let state = State {
             running: 0,
             lines: HashMap::new(),
-            right_before: VecDeque::new(),
-            others: VecDeque::new(),
+            right_before: Ring::new(MOST_PARTIES * slots),
+            others: Ring::new(MOST_PARTIES * slots),
             others_next: false,
+            resting: 0,
+            blame: Blame::new(BLAME_HALVED_IN, MOST_BLAMED),
             right: Generations::new(MOST_RIGHT),
             failures: Failures::new(),
         };
         Arc::new(Self { slots, names: RandomState::new(), state: Mutex::new(state) })
     }
 
-    /// Queues up. Whoever drops what this gives has left the queue.
+    /// Queues up. Whoever drops what this gives has left the queue; where there is no place, or
+    /// somebody with less against them needs it, no turn comes.
     pub fn queue(
         self: &Arc<Self>,
         party: Party,
@@ -99,13 +116,12 @@ impl Turns {
         let wake = {
             let mut state = self.lock();
             if let Some(line) = state.lines.get_mut(&party) {
-                line.add(name, waiting)?;
-                None
-            } else {
-                let preferred = state.was_right(&party);
-                if state.lines.len() >= if preferred { 2 * MOST_PARTIES } else { MOST_PARTIES } {
+                if line.add(name, waiting).is_err() {
+                    state.blame_for(&party);
                     return Err(Busy);
                 }
+                None
+            } else {
                 let mut line = Line::default();
                 line.add(name, waiting)?;
                 state.lines.insert(party.clone(), line);
@@ -134,7 +150,7 @@ impl Turns {
                 Some(true) => {
                     state.right.get_or_insert(party.clone(), || ());
                 }
-                Some(false) => state.failures.failed(party.clone()),
+                Some(false) => state.failed(&party),
                 None => {}
             }
             state.line_up(party.clone())
@@ -150,7 +166,11 @@ impl Turns {
         let turns = self.clone();
         runtime.spawn(async move {
             tokio::time::sleep_until(at).await;
-            let again = turns.lock().line_up(party.clone());
+            let again = {
+                let mut state = turns.lock();
+                state.resting -= 1;
+                state.line_up(party.clone())
+            };
             turns.wake(party, again);
             turns.give();
         });
@@ -166,20 +186,59 @@ impl State {
         matches!(party, Party::Known(_)) || self.right.get(party).is_some()
     }
 
-    /// Puts a party at the end of its ring, or says until when it has to wait.
+    fn failed(&mut self, party: &Party) {
+        self.failures.failed(party.clone());
+        self.blame_for(party);
+    }
+
+    /// Whoever comes again at once goes after those who come for the first time.
+    fn turned_away(&mut self, party: &Party) {
+        self.lines.remove(party);
+        self.blame_for(party);
+    }
+
+    fn blame_for(&mut self, party: &Party) {
+        if let Party::Address(source) = party {
+            self.blame.add(*source);
+        }
+    }
+
+    /// Puts a party into its ring, or says until when it has to wait. Of too many, those with most
+    /// against them lose their line.
     fn line_up(&mut self, party: Party) -> Option<Instant> {
         let line = self.lines.get_mut(&party)?;
-        line.forget_who_left();
-        if line.names.is_empty() {
+        if !line.somebody_waits() {
             self.lines.remove(&party);
             return None;
         }
+        let was_right = self.was_right(&party);
         if let Some(until) = self.failures.wait_until(&party) {
+            if self.resting >= if was_right { 2 * MOST_RESTING } else { MOST_RESTING } {
+                self.turned_away(&party);
+                return None;
+            }
+            self.resting += 1;
             return Some(until);
         }
-        match self.was_right(&party) {
-            true => self.right_before.push_back(party),
-            false => self.others.push_back(party),
+        let against = match &party {
+            Party::Address(source) => self.blame.of(*source),
+            Party::Known(_) => 0,
+        };
+        let (ring, lines) = match was_right {
+            true => (&mut self.right_before, &mut self.lines),
+            false => (&mut self.others, &mut self.lines),
+        };
+        if ring.is_full() {
+            ring.retain(|party| {
+                let waits = lines.get_mut(party).is_some_and(Line::somebody_waits);
+                if !waits {
+                    lines.remove(party);
+                }
+                waits
+            });
+        }
+        if let Some(last) = ring.push(against, party) {
+            self.turned_away(&last);
         }
         None
     }
@@ -195,7 +254,7 @@ impl State {
                 true => (&mut self.others, &mut self.right_before),
                 false => (&mut self.right_before, &mut self.others),
             };
-            let party = first.pop_front().or_else(|| second.pop_front())?;
+            let party = first.pop().or_else(|| second.pop())?;
             let Some(line) = self.lines.get_mut(&party) else { continue };
             let Some(waiting) = line.next() else {
                 self.lines.remove(&party);
@@ -218,6 +277,11 @@ impl Line {
             Some(_) | None => return Err(Busy),
         }
         Ok(())
+    }
+
+    fn somebody_waits(&mut self) -> bool {
+        self.forget_who_left();
+        !self.names.is_empty()
     }
 
     fn forget_who_left(&mut self) {
