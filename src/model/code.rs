@@ -305,7 +305,7 @@ codes! {
         "swapoff -a, and remove the swap lines from /etc/fstab."
     PreflightTags "preflight.tags" Preflight
         "A tag is named like a field that exporters make a label of (connected, healthy, ip, maintenance, zone): a scrape that has both is refused, or shows the one in the place of the other."
-        "Give the tag another name: --allocator-tags and --proxy-tags of 'ece-agent install'; labels of an allocator with 'ece-agent host label'."
+        "Give the tag another name: --allocator-tags and --proxy-tags of 'ece-agent install'; the labels of an allocator with 'ece-agent host label ID NAME- OTHER=VALUE'."
     PreflightUser "preflight.user" Preflight
         "The command does not run as root, so it makes no service: the daemon runs as this user, and not after a reboot."
         "Repeat the command with sudo."
