@@ -351,11 +351,11 @@ codes! {
         "Use names of lower-case letters, digits and '-', at most 64 characters each."
 
     ApiUnauthenticated "api.unauthenticated" Refused
-        "The coordinator does not accept this user and password."
-        "Check --user and the file given with --password-file; on the first host leave both out. 'ece-agent login HOST' makes an API key in the place of one that is over."
+        "The coordinator does not accept this user and password, or the user is disabled."
+        "Check --user and the file given with --password-file; on the first host leave both out. An admin sees with 'ece-agent user list' who is disabled. 'ece-agent login HOST' makes an API key in the place of one that is over."
     ApiForbidden "api.forbidden" Refused
-        "This user may not do that."
-        "Use the admin user."
+        "No role that this user has allows that."
+        "Use the admin user, or let an admin give the user a role: 'ece-agent user update NAME --roles ROLES'; 'ece-agent whoami' says who asks, with which roles."
     ApiRefused "api.refused" Refused
         "The coordinator refused the request; the message has its code and reason."
         "Correct the request as the message says."

@@ -191,8 +191,17 @@ fn users_are_made_changed_and_deleted_by_the_command_line() {
         assert_eq!(reply.status, status, "{reply:?}");
     };
     gets("first-password", 200);
+    let as_bob = |arguments: &[&str]| {
+        let mut command = agent(arguments);
+        command.args(["--user", "bob", "--password-file"]).arg(&file);
+        Finished::of(command.arg("--state-dir").arg(&cluster.first.state))
+    };
+    as_bob(&["host", "list"]).expect(0);
+    let forbidden = as_bob(&["token", "list"]).refused(14, "api.forbidden");
+    assert!(forbidden.stderr.contains("ece-agent user update"), "{forbidden:?}");
     call(&["disable", "bob"]).expect(0);
     gets("first-password", 401);
+    as_bob(&["host", "list"]).refused(14, "api.unauthenticated");
     let listed = call(&["list"]).expect(0).stdout;
     let bob = listed.lines().find(|line| line.starts_with("bob")).unwrap();
     assert!(bob.contains("disabled") && bob.contains("Bob B"), "{listed}");
@@ -201,6 +210,8 @@ fn users_are_made_changed_and_deleted_by_the_command_line() {
     call(&["update", "bob", "--roles", "", "--new-password-file", &second]).expect(0);
     gets("first-password", 401);
     gets("second-password", 200);
+    let whoami = as_bob(&["whoami"]).expect(0).stdout;
+    assert!(whoami.contains("bob") && whoami.contains("roles        none"), "{whoami}");
     let shown = call(&["show", "bob"]).expect(0).stdout;
     assert!(shown.contains("roles      none") && shown.contains("by user admin"), "{shown}");
     assert_eq!(call(&["show", "bob", "--json"]).json()["security"]["roles"], json!([]));

@@ -236,7 +236,8 @@ pub fn whoami(arguments: WhoamiArguments, output: Output) -> Result<Exit, Failur
         return Ok(Exit::Success);
     }
     output.line(&format!("user         {name}"));
-    output.line(&format!("roles        {}", roles.join(",")));
+    let roles = if roles.is_empty() { "none".to_owned() } else { roles.join(",") };
+    output.line(&format!("roles        {roles}"));
     output.line(&format!("coordinator  {}", access.address));
     for pin in &access.pins {
         output.line(&format!("CA           {pin}"));
