@@ -26,11 +26,17 @@ use crate::{
     },
 };
 
-fn opened(app: &App, user: &UserRecord) -> Json<TokenResponse> {
-    Json(TokenResponse {
-        token: app.sessions.open(user).expose().to_owned(),
+/// A new session; `None` if the user was shut out meanwhile: it must not wait for their return.
+fn opened(app: &App, user: &UserRecord) -> Option<Json<TokenResponse>> {
+    let text = app.sessions.open(user);
+    if user_of_session(app, &text).is_none() {
+        app.sessions.close(text.expose());
+        return None;
+    }
+    Some(Json(TokenResponse {
+        token: text.expose().to_owned(),
         session_expiration_time: app.clock.now().plus(LIFETIME).rfc3339(),
-    })
+    }))
 }
 
 /// Say how users can log in
@@ -83,7 +89,7 @@ pub async fn login(
     let from = Source::of(connection.address());
     let user = check_password(&app, &request.username, &request.password.0, from).await?;
     connection.admission.belongs_to_user(&user.name);
-    Ok(opened(&app, &user))
+    opened(&app, &user).ok_or(ApiError::Unauthenticated)
 }
 
 /// A bearer token that is good; without one the answer is not that of other operations.
@@ -112,10 +118,13 @@ impl FromRequestParts<Arc<App>> for Refreshing {
         (status = 401, description = "root.unauthorized", body = FailedReply),
     )
 )]
-pub async fn refresh(State(app): State<Arc<App>>, refreshing: Refreshing) -> Json<TokenResponse> {
+pub async fn refresh(
+    State(app): State<Arc<App>>,
+    refreshing: Refreshing,
+) -> Result<Json<TokenResponse>, ApiError> {
     let renewed = opened(&app, &refreshing.user);
     app.sessions.close(refreshing.text.expose());
-    renewed
+    renewed.ok_or(ApiError::NoSession)
 }
 
 /// End the session that the request came with
@@ -133,4 +142,28 @@ pub async fn logout(
         app.sessions.close(text.expose());
     }
     Json(EmptyResponse {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::{
+        records::create,
+        services::users::{UserEdit, update_user},
+        testing::TestCluster,
+    };
+
+    #[tokio::test]
+    async fn who_is_disabled_while_they_log_in_has_no_session_when_they_are_back() {
+        let cluster = TestCluster::start().await;
+        let app = &cluster.app;
+        let bob = UserRecord::new("bob", [], "hash");
+        let made = app.store.commit(vec![create(UserRecord::path("bob"), &bob)]).await;
+        app.registry.caught_up(made.expect("committed")).await;
+        assert!(opened(app, &bob).is_some());
+        let disabled = UserEdit { enabled: Some(false), ..Default::default() };
+        update_user(app, &cluster.origin(), "bob", &disabled).await.expect("disabled");
+        assert!(opened(app, &bob).is_none());
+        assert_eq!(app.sessions.count(), 0);
+    }
 }
