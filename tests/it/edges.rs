@@ -2,10 +2,10 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::Read,
     os::unix::fs::symlink,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -92,26 +92,33 @@ fn a_pipe_in_the_place_of_a_file_holds_no_installation_up() {
     }
 }
 
+/// A process that listens there.
+fn listener(address: &str, port: u16) -> Child {
+    let script = format!(
+        "import socket, sys\ns = socket.socket()\ns.bind(('{address}', {port}))\ns.listen()\nprint('up', flush=True)\nsys.stdin.read()"
+    );
+    let mut command = Command::new("python3");
+    command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    process
+}
+
 #[test]
 fn a_taken_port_is_named_with_the_process_that_has_this_very_address() {
     let cluster = Cluster::prepare();
     let own = &cluster.first.address;
     let other = cluster.host(99).address.clone();
-    // Somebody else's port of another address, which is in nobody's way.
-    let script = format!(
-        "import socket, sys\ns = socket.socket()\ns.bind(('{other}', 12343))\ns.listen()\nprint('up', flush=True)\nsys.stdin.read()"
-    );
-    let mut bystander = Command::new("python3");
-    bystander.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut bystander = bystander.spawn().unwrap();
-    let mut up = [0; 3];
-    std::io::Read::read_exact(bystander.stdout.as_mut().unwrap(), &mut up).unwrap();
-    let _taken = TcpListener::bind((own.as_str(), 12343)).unwrap();
+    // The one that is found first has the port of another address, and is in nobody's way.
+    let mut bystander = listener(&other, 12343);
+    let mut holder = listener(own, 12343);
     let told = Finished::of(&mut cluster.first.install_command(&["--force"]));
+    for process in [&mut bystander, &mut holder] {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
     let told = told.refused(11, "preflight.port_in_use").stderr;
-    bystander.kill().unwrap();
-    bystander.wait().unwrap();
-    assert!(told.contains(&format!("(process {})", std::process::id())), "{told}");
+    assert!(told.contains(&format!("(process {})", holder.id())), "{told}");
     assert!(!told.contains(&format!("(process {})", bystander.id())), "{told}");
 }
 

@@ -111,7 +111,8 @@ fn the_systems_own_directories_are_no_place_for_instances() {
     let through = link.join("ece");
     let state = dir.path().join("state");
     let refused = |place: &Path| {
-        let mut install = agent(["install", "--force", "--no-wait", "--state-dir"]);
+        // Were it not refused, nothing would be made there all the same.
+        let mut install = agent(["install", "--force", "--dry-run", "--state-dir"]);
         install.arg(&state).arg("--host-storage-path").arg(place);
         Finished::of(&mut install).refused(3, "storage.path_refused");
     };
@@ -121,7 +122,10 @@ fn the_systems_own_directories_are_no_place_for_instances() {
     refused(&through);
     refused(&dir.path().join("missing/../../../etc/ece"));
     refused(&state);
-    assert!(!Path::new("/etc/ece").exists() && !state.exists());
+    let mut install = agent(["install", "--force", "--no-wait", "--state-dir"]);
+    install.arg(&state).arg("--host-storage-path").arg(&state);
+    Finished::of(&mut install).refused(3, "storage.path_refused");
+    assert!(!state.exists());
 }
 
 #[test]
