@@ -1,11 +1,13 @@
 //! How fast hosts come back after they were lost: as fast as this machine is seen to take them, with
 //! room left for everybody else.
 
+mod queue;
+
 use std::{
     io,
     pin::pin,
     sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,6 +15,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
+use self::queue::Queue;
+use super::source::Source;
 use crate::rt::{Shutdown, thread_cpu_time};
 
 /// What a handshake is taken to cost before there was one: 1,000 hosts a second on two cores.
@@ -43,8 +47,12 @@ const LATE: Duration = Duration::from_millis(100);
 /// How long it counts as late after that.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
-/// Whoever would have to wait longer for a handshake is turned away; hosts come again by themselves.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// How often turns are given while somebody waits.
+const GIVE: Duration = Duration::from_millis(10);
+
+/// Connections that may wait for a turn: fewer than strangers there may be at one address, of whom
+/// else the oldest would have to go. Whoever is turned away comes again by itself.
+const MOST_WAITING: usize = 200;
 
 pub struct Pace {
     cores: f64,
@@ -56,7 +64,24 @@ pub struct Pace {
 
 struct Turns {
     late_until: Instant,
-    next: Instant,
+    queue: Queue,
+    /// Turns that can be given now, and since when.
+    ready: f64,
+    at: Instant,
+}
+
+/// A handshake under way, from where; it counts against that place unless it shows a host.
+struct UnderWay<'a> {
+    pace: &'a Pace,
+    from: Source,
+    used: Duration,
+    shows: Shows,
+}
+
+enum Shows {
+    Nothing,
+    Stranger,
+    Host,
 }
 
 impl Pace {
@@ -71,7 +96,12 @@ impl Pace {
             cores: cores as f64,
             cpu,
             cost: AtomicU64::new(ASSUMED.as_nanos() as u64),
-            turns: Mutex::new(Turns { late_until: now, next: now }),
+            turns: Mutex::new(Turns {
+                late_until: now,
+                queue: Queue::new(MOST_WAITING),
+                ready: 0.0,
+                at: now,
+            }),
         }
     }
 
@@ -86,21 +116,25 @@ impl Pace {
         Duration::from_secs_f64(hosts as f64 / (SHARE * self.rate()))
     }
 
-    /// A handshake, whose cost counts if it succeeds.
+    /// A handshake, whose cost counts if it succeeds; `is_host` says whether it shows one.
     pub async fn handshake<T>(
         &self,
+        from: Source,
         handshake: impl Future<Output = io::Result<T>>,
+        is_host: impl FnOnce(&T) -> bool,
     ) -> io::Result<T> {
         let mut handshake = pin!(handshake);
-        let mut used = Duration::ZERO;
+        let mut under_way =
+            UnderWay { pace: self, from, used: Duration::ZERO, shows: Shows::Nothing };
         let done = std::future::poll_fn(|context| {
             let before = (self.cpu)();
             let polled = handshake.as_mut().poll(context);
-            used += (self.cpu)().saturating_sub(before);
+            under_way.used += (self.cpu)().saturating_sub(before);
             polled
         })
         .await?;
-        let used = used.clamp(LEAST, MOST).as_nanos() as f64;
+        under_way.shows = if is_host(&done) { Shows::Host } else { Shows::Stranger };
+        let used = under_way.used.clamp(LEAST, MOST).as_nanos() as f64;
         // Of two at once one may be lost: it is an average.
         let cost = self.cost.load(Ordering::Relaxed) as f64;
         let over = if used < cost { AVERAGED } else { AVERAGED_IF_DEARER };
@@ -108,32 +142,45 @@ impl Pace {
         Ok(done)
     }
 
-    /// Waits until a handshake may begin: at once, unless the machine is late with what it has to
-    /// do. An error if that would take too long.
-    pub async fn turn(&self) -> io::Result<()> {
-        let wait = {
-            let mut turns = self.turns.lock().expect("no panic while held");
-            let now = Instant::now();
-            if now >= turns.late_until {
+    /// Waits until a handshake with somebody there may begin: at once, unless the machine is late
+    /// with what it has to do. An error if too many wait.
+    pub async fn turn(&self, from: Source) -> io::Result<()> {
+        let turn = {
+            let mut turns = self.turns();
+            if Instant::now() >= turns.late_until && turns.queue.is_empty() {
                 return Ok(());
             }
-            let turn = turns.next.max(now);
-            if turn - now > LONGEST_WAIT {
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, "too many handshakes"));
-            }
-            turns.next = turn + Duration::from_secs_f64(1.0 / (SHARE_WHEN_LATE * self.rate()));
-            turn - now
+            turns.queue.add(from)
         };
-        sleep(wait).await;
-        Ok(())
+        turn.await.map_err(|_| io::Error::new(io::ErrorKind::WouldBlock, "too many handshakes"))
     }
 
-    /// Watches how late the runtime is with what it has to do.
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().expect("no panic while held")
+    }
+
+    /// Gives the turns that are due; whether somebody goes on waiting.
+    fn give(&self) -> bool {
+        let mut turns = self.turns();
+        let now = Instant::now();
+        let share = if now < turns.late_until { SHARE_WHEN_LATE } else { 1.0 };
+        let rate = share * self.rate();
+        let since = now.duration_since(turns.at).min(LOOK);
+        turns.ready = (turns.ready + since.as_secs_f64() * rate).min(LOOK.as_secs_f64() * rate);
+        turns.at = now;
+        while turns.ready >= 1.0 && turns.queue.give() {
+            turns.ready -= 1.0;
+        }
+        !turns.queue.is_empty()
+    }
+
+    /// Watches how late the runtime is with what it has to do, and gives turns.
     pub async fn watch(&self, shutdown: Shutdown) {
         loop {
-            let due = Instant::now() + LOOK;
+            let pause = if self.give() { GIVE } else { LOOK };
+            let due = Instant::now() + pause;
             tokio::select! {
-                () = sleep(LOOK) => {}
+                () = sleep(pause) => {}
                 () = shutdown.wait() => return,
             }
             self.saw(due.elapsed());
@@ -142,22 +189,40 @@ impl Pace {
 
     fn saw(&self, late: Duration) {
         if late >= LATE {
-            let mut turns = self.turns.lock().expect("no panic while held");
-            turns.late_until = Instant::now() + REMEMBERED;
+            self.turns().late_until = Instant::now() + REMEMBERED;
         }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.pace.turns();
+        match self.shows {
+            Shows::Host => return,
+            Shows::Stranger => {}
+            // It has cost nothing: the turn is somebody else's.
+            Shows::Nothing if self.used < LEAST => turns.ready += 1.0,
+            Shows::Nothing => {}
+        }
+        turns.queue.blame(self.from);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, sync::Arc};
 
-    use tokio::time::timeout;
+    use tokio::{task::JoinSet, time::timeout};
 
     use super::*;
+    use crate::rt::ShutdownTrigger;
 
     thread_local! {
         static CPU: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    fn here() -> Source {
+        Source::of([10, 0, 0, 1].into())
     }
 
     fn pace() -> Pace {
@@ -173,7 +238,7 @@ mod tests {
                 CPU.set(CPU.get() + each / 2);
                 if succeed { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
             };
-            let _ = pace.handshake(one).await;
+            let _ = pace.handshake(here(), one, |()| true).await;
         }
     }
 
@@ -198,20 +263,23 @@ mod tests {
         pace.saw(LATE - Duration::from_millis(1));
         let start = Instant::now();
         for _ in 0..10_000 {
-            pace.turn().await.expect("a turn");
+            pace.turn(here()).await.expect("a turn");
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn when_the_machine_is_late_handshakes_take_turns_and_those_too_many_are_turned_away() {
-        let pace = pace();
+        let pace = Arc::new(pace());
+        let (_stop, shutdown) = ShutdownTrigger::new();
+        let watching = pace.clone();
+        tokio::spawn(async move { watching.watch(shutdown).await });
+        tokio::task::yield_now().await;
         pace.saw(LATE);
-        let (mut turns, mut turned_away) = (tokio::task::JoinSet::new(), 0);
-        let pace = std::sync::Arc::new(pace);
+        let (mut turns, mut turned_away) = (JoinSet::new(), 0);
         for _ in 0..2_000 {
             let pace = pace.clone();
-            turns.spawn(async move { pace.turn().await.map(|()| Instant::now()) });
+            turns.spawn(async move { pace.turn(here()).await.map(|()| Instant::now()) });
         }
         let start = Instant::now();
         let mut latest = start;
@@ -221,10 +289,43 @@ mod tests {
                 Err(_) => turned_away += 1,
             }
         }
-        // 300 a second, for three seconds.
-        assert!((1_090..=1_100).contains(&turned_away), "{turned_away}");
-        assert!(latest - start <= LONGEST_WAIT + Duration::from_millis(10));
-        let later = timeout(Duration::ZERO, pace.turn()).await;
+        assert_eq!(turned_away, 2_000 - MOST_WAITING);
+        // 300 a second.
+        let took = (latest - start).as_millis();
+        assert!((600..750).contains(&took), "{took} ms");
+        tokio::time::advance(REMEMBERED).await;
+        let later = timeout(Duration::ZERO, pace.turn(here())).await;
         later.expect("at once: it is not late any more").expect("a turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_shows_no_host_waits_for_those_who_do_and_a_turn_not_used_is_given_back() {
+        let (pace, there) = (pace(), Source::of([10, 9, 9, 9].into()));
+        for is_host in [true, false] {
+            let from = if is_host { here() } else { there };
+            let one = async {
+                CPU.set(CPU.get() + Duration::from_millis(1));
+                Ok(())
+            };
+            pace.handshake(from, one, |()| is_host).await.expect("done");
+        }
+        pace.saw(LATE);
+        let mut stranger = pin!(pace.turn(there));
+        let mut host = pin!(pace.turn(here()));
+        tokio::select! {
+            biased;
+            _ = &mut stranger => panic!("nobody has a turn"),
+            _ = &mut host => panic!("nobody has a turn"),
+            () = std::future::ready(()) => {}
+        }
+        let gone = async { Err::<(), _>(io::ErrorKind::UnexpectedEof.into()) };
+        pace.handshake(there, gone, |()| true).await.expect_err("gone");
+        pace.give();
+        let first = tokio::select! {
+            biased;
+            _ = &mut stranger => "stranger",
+            _ = &mut host => "host",
+        };
+        assert_eq!(first, "host");
     }
 }

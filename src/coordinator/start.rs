@@ -23,7 +23,7 @@ use super::{
     records::{Actor, ClusterRecord, decode},
     registry::Registry,
     seal::{MasterKey, SealError},
-    server::{API_PORT, Audience, Bounds, Door, Listeners, Port, serve_port},
+    server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
     services::{
         api_keys::forget_keys_that_are_over,
         audit::{MOST, forget_old_audit},
@@ -146,6 +146,7 @@ impl CoordinatorConfig {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_pace(pace.clone(), shutdown.clone()));
         let store = self.store.clone();
+        let comers = Arc::new(Comers { pace: pace.clone(), registry: registry.clone() });
         tasks.spawn(async move { registry.follow(&store, watch).await });
         tasks.spawn(owners.follow(transitions));
         tasks.spawn(sweep(app.clone(), shutdown.clone()));
@@ -176,9 +177,9 @@ impl CoordinatorConfig {
         ];
         let open_files = most_open_files();
         for (listener, tls, service, audience) in ports.into_iter().chain(metrics) {
-            let pace = matches!(audience, Audience::Hosts).then(|| pace.clone());
+            let hosts = matches!(audience, Audience::Hosts).then(|| comers.clone());
             let door = Arc::new(Door::new(Bounds::of(audience, open_files)));
-            let port = Port { listener, tls, service, door, liveness: liveness.clone(), pace };
+            let port = Port { listener, tls, service, door, liveness: liveness.clone(), hosts };
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 serve_port(port, shutdown).await;

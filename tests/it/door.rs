@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -54,7 +55,10 @@ fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() 
 }
 
 /// Somebody who tries one password after another over so many connections.
-struct Guesser(Child);
+struct Guesser {
+    child: Child,
+    answers: PathBuf,
+}
 
 impl Guesser {
     fn start(cluster: &Cluster, address: &str, connections: usize) -> Self {
@@ -81,18 +85,23 @@ impl Guesser {
         let child = curl.spawn().unwrap();
         let guesses = || std::fs::read_to_string(&answers).unwrap().contains(answer);
         assert!(within(Duration::from_secs(20), guesses), "nobody guesses");
-        Self(child)
+        Self { child, answers }
+    }
+
+    /// Passwords of theirs that were checked so far.
+    fn checked(&self) -> usize {
+        std::fs::read_to_string(&self.answers).unwrap().matches("401 ").count()
     }
 
     fn goes_on(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.child.try_wait().unwrap().is_none()
     }
 }
 
 impl Drop for Guesser {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -105,20 +114,23 @@ fn an_admin_logs_in_at_the_first_try_while_somebody_guesses_over_300_connections
 }
 
 #[test]
-fn whoever_comes_for_the_first_time_gets_in_within_seconds_while_600_addresses_guess() {
+fn whoever_comes_for_the_first_time_gets_in_before_most_of_600_addresses_that_guess() {
     let cluster = Cluster::start();
     let admin = cluster.admin();
     let addresses: Vec<String> =
         (0..600).map(|number| format!("127.{}.{}.1", 2 + number / 200, number % 200)).collect();
     let mut guessers: Vec<Guesser> =
         addresses.chunks(300).map(|part| Guesser::start_at(&cluster, part, 300, "401 ")).collect();
+    let checked = || guessers.iter().map(Guesser::checked).sum::<usize>();
+    let before = checked();
     // Whoever is turned away comes again after a second, as Retry-After asks for.
-    let patient = ["-sk", "-o", "/dev/null", "--fail", "--retry", "3", "--retry-delay", "1"];
-    let started = Instant::now();
+    let patient = ["-sk", "-o", "/dev/null", "--fail", "--retry", "20", "--retry-delay", "1"];
     let mut curl = Command::new("curl");
     curl.args(patient).args(["--interface", "127.9.1.1", "-u", &admin, &cluster.url("/user")]);
     assert!(curl.status().unwrap().success());
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    // However slow the machine is.
+    let meanwhile = checked() - before;
+    assert!(meanwhile < 200, "{meanwhile} guesses were checked first");
     assert!(guessers.iter_mut().all(Guesser::goes_on));
 }
 

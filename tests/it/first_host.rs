@@ -30,13 +30,26 @@ fn it_leaves_the_secrets_file_that_automation_reads() {
     }
 }
 
-#[test]
-fn its_log_ends_with_the_line_that_automation_waits_for() {
-    let cluster = Cluster::start();
+/// Whether the log of setting up ends with the line of success.
+fn log_has_ended(cluster: &Cluster) -> bool {
     let log = cluster.first.storage.join("logs/bootstrap-logs/bootstrap.log");
-    let last = || fs::read_to_string(&log).unwrap().lines().last().unwrap_or_default().to_owned();
+    let text = fs::read_to_string(log).unwrap();
     let end = "[no.found.util.LogApplicationExit$] Application is exiting {}";
-    assert!(within(Duration::from_secs(10), || last().contains(end)), "{}", last());
+    text.lines().last().is_some_and(|last| last.contains(end))
+}
+
+#[test]
+fn when_the_command_ends_its_log_ends_with_the_line_that_automation_waits_for() {
+    let cluster = Cluster::prepare();
+    Finished::of(&mut cluster.first.install_command(&["--force"])).expect(0);
+    assert!(log_has_ended(&cluster));
+    cluster.first.stop_background();
+}
+
+#[test]
+fn in_the_foreground_the_line_that_automation_waits_for_comes_when_the_host_is_connected() {
+    let cluster = Cluster::start();
+    assert!(within(Duration::from_secs(10), || log_has_ended(&cluster)));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use axum::{
 
 use super::{context::SharedContext, error::ApiError};
 use crate::{
-    coordinator::{allowance::Allowance, app::App, records::KeyRecord, source::Source},
+    coordinator::{allowance::Allowance, app::App, source::Source},
     model::KeyId,
     wire::hosts::SESSION_PATH,
 };
@@ -88,7 +88,7 @@ pub async fn within_knocks(
 }
 
 fn is_member(app: &App, key: &KeyId) -> bool {
-    matches!(app.registry.view().key(key).as_deref(), Some(KeyRecord::Host { .. }))
+    app.registry.view().key(key).is_some_and(|record| record.is_of_a_host())
 }
 
 fn turned_away() -> Response {

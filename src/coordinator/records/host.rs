@@ -117,6 +117,13 @@ pub enum KeyRecord {
     },
 }
 
+impl KeyRecord {
+    /// Whether it is the key of a host that is a member.
+    pub fn is_of_a_host(&self) -> bool {
+        matches!(self, Self::Host { .. })
+    }
+}
+
 impl Stored for KeyRecord {
     const SCHEMA: u32 = 1;
 }

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 pub use bounds::{Audience, Bounds};
 pub use door::{Admission, Door};
-pub use serve::{Port, serve_port};
+pub use serve::{Comers, Port, serve_port};
 
 pub const API_PORT: u16 = 12443;
 pub const REDIRECT_PORT: u16 = 12400;

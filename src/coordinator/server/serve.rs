@@ -32,7 +32,10 @@ use crate::{
         liveness::Liveness,
         pace::Pace,
         quiet::Quiet,
+        registry::Registry,
+        source::Source,
     },
+    model::KeyId,
     rt::{Shutdown, notice_dead_peers},
     tls::fingerprint_of_certificate,
 };
@@ -58,8 +61,40 @@ pub struct Port {
     pub service: Service,
     pub door: Arc<Door>,
     pub liveness: Arc<Liveness>,
-    /// How fast hosts may come; `None` for a port that is not theirs.
-    pub pace: Option<Arc<Pace>>,
+    /// `None` for a port that is not for hosts.
+    pub hosts: Option<Arc<Comers>>,
+}
+
+/// Hosts that come: how fast they may, and who is one.
+pub struct Comers {
+    pub pace: Arc<Pace>,
+    pub registry: Arc<Registry>,
+}
+
+impl Comers {
+    async fn handshake(
+        &self,
+        tls: TlsAcceptor,
+        stream: Patience<TcpStream>,
+        peer: SocketAddr,
+    ) -> io::Result<TlsStream<Patience<TcpStream>>> {
+        // Whoever says nothing takes nobody's turn.
+        stream.get_ref().readable().await?;
+        let from = Source::of(peer.ip());
+        self.pace.turn(from).await?;
+        self.pace.handshake(from, tls.accept(stream), |stream| self.is_host(stream)).await
+    }
+
+    fn is_host(&self, stream: &TlsStream<Patience<TcpStream>>) -> bool {
+        let view = self.registry.view();
+        key_of(stream).and_then(|key| view.key(&key)).is_some_and(|record| record.is_of_a_host())
+    }
+}
+
+/// The key that the peer has proven to have.
+fn key_of(stream: &TlsStream<Patience<TcpStream>>) -> Option<KeyId> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    fingerprint_of_certificate(certificate).ok()
 }
 
 /// Serves until `shutdown`, then lets requests that are under way end.
@@ -131,12 +166,10 @@ async fn connection(
     let Some(tls) = port.tls.clone() else {
         return Box::pin(requests(stream, port.service.clone(), context(None), shutdown)).await;
     };
-    let Some(stream) = Box::pin(handshake(tls, stream, peer, port.pace.clone())).await else {
+    let Some(stream) = Box::pin(handshake(tls, stream, peer, port.hosts.clone())).await else {
         return;
     };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let key = certificate.and_then(|leaf| fingerprint_of_certificate(leaf).ok());
-    let context = context(key);
+    let context = context(key_of(&stream));
     let _closed = OnClose { context: context.clone(), liveness: port.liveness.clone() };
     Box::pin(requests(stream, port.service.clone(), context, shutdown)).await;
 }
@@ -145,14 +178,14 @@ async fn handshake(
     tls: Arc<ServerConfig>,
     stream: Patience<TcpStream>,
     peer: SocketAddr,
-    pace: Option<Arc<Pace>>,
+    hosts: Option<Arc<Comers>>,
 ) -> Option<Box<TlsStream<Patience<TcpStream>>>> {
     let accepted = async {
-        let Some(pace) = pace else { return TlsAcceptor::from(tls).accept(stream).await };
-        // Whoever says nothing takes nobody's turn.
-        stream.get_ref().readable().await?;
-        pace.turn().await?;
-        pace.handshake(TlsAcceptor::from(tls).accept(stream)).await
+        let tls = TlsAcceptor::from(tls);
+        match hosts {
+            None => tls.accept(stream).await,
+            Some(hosts) => hosts.handshake(tls, stream, peer).await,
+        }
     };
     match timeout(HANDSHAKE_TIMEOUT, accepted).await {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
