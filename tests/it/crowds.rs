@@ -76,21 +76,23 @@ fn enrolment(token: &str, number: usize) -> String {
 
 #[test]
 fn hosts_that_enrol_and_keep_no_session_have_the_room_of_strangers() {
-    let cluster = Cluster::start();
+    // Of which 20 are for the strangers at one address, and 120 for hosts.
+    let cluster = with_open_files(256);
     let other = cluster.joined(2, "allocator");
     let token = cluster.token("");
     let before = open_files(&cluster.first);
-    let held: Vec<_> = (0..400)
+    let mut most = 0;
+    let held: Vec<_> = (0..60)
         .map(|number| {
             let key = PrivateKey::generate().unwrap();
             let mut stream = Caller::new(&cluster, Some(&key)).connect(12343);
             let head = ask(&mut *stream, &enrolment(&token, number)).unwrap();
             assert!(head.starts_with("http/1.1 200"), "{head}");
+            most = most.max(open_files(&cluster.first));
             stream
         })
         .collect();
-    let now = || open_files(&cluster.first);
-    assert!(within(Duration::from_secs(2), || now() <= before + 260), "{} from {before}", now());
+    assert!(most <= before + 30, "{most} open files, and {before} before");
     cluster.joined(3, "allocator");
     assert!(cluster.is_connected(&other.address));
     drop(held);
@@ -118,15 +120,21 @@ fn a_user_has_a_bounded_number_of_connections_from_one_address() {
     cluster.api("GET", "/platform", None).expect(200);
 }
 
-#[test]
-fn with_few_descriptors_the_coordinator_keeps_those_that_it_needs() {
-    const LIMIT: usize = 256;
+/// A cluster whose coordinator may have so many open files.
+fn with_open_files(limit: usize) -> Cluster {
     let mut cluster = Cluster::prepare();
     let install = cluster.first.install_command(&["--foreground"]);
     let mut limited = Command::new("prlimit");
-    limited.arg(format!("--nofile={LIMIT}:{LIMIT}")).arg(install.get_program());
+    limited.arg(format!("--nofile={limit}:{limit}")).arg(install.get_program());
     cluster.first.spawn(limited.args(install.get_args()));
     cluster.first.wait_connected();
+    cluster
+}
+
+#[test]
+fn with_few_descriptors_the_coordinator_keeps_those_that_it_needs() {
+    const LIMIT: usize = 256;
+    let cluster = with_open_files(LIMIT);
     let caller = Caller::new(&cluster, Some(&PrivateKey::generate().unwrap()));
     let credentials = STANDARD.encode(cluster.readonly());
     let headers = format!("Authorization: Basic {credentials}\r\n");
