@@ -345,7 +345,7 @@ codes! {
         "'ece-agent status' on the host says which role, and why; the daemon tries it again by itself, and 'ece-agent install' repairs what it has made."
     RolesNotHere "roles.not_here" General
         "The host was given a role that it cannot run: it is not the cluster's first host, or its version is older than the role."
-        "Take the role from the host ('ece-agent host roles ID …'), or install the version of ece-agent that the coordinator runs."
+        "Take the role from the host ('ece-agent host roles ID ROLES'), or install the version of ece-agent that the coordinator runs."
     RolesUnknown "roles.unknown" Refused
         "What was given as the name of a role cannot be one."
         "Use names of lower-case letters, digits and '-', at most 64 characters each."

@@ -89,7 +89,7 @@ fn the_service_works_below_directories_that_only_their_owner_may_pass() {
     // Whoever is shut out hears by which directory.
     second.run("useradd -m other").expect(0);
     let as_other = |verb: &str| {
-        let flags = "--foreground --host-storage-path /mnt/data/elastic/other";
+        let flags = "--foreground --state-dir /home/other/state --host-storage-path /mnt/data/elastic/other";
         second.run(&format!("su other -c '{PROVIDED}/ece-agent {verb} {flags}'"))
     };
     let told = as_other("check").expect(11).stdout;
