@@ -53,14 +53,6 @@ impl HostSettings {
     }
 }
 
-impl InstallArguments {
-    /// Fills what is not given from these settings.
-    pub fn over_settings(self, settings: &HostSettings) -> Self {
-        let below = toml::from_str(&settings.as_config_file()).expect("it reads what it writes");
-        self.over(below)
-    }
-}
-
 /// A config file that says what was given, where that differs; `None` if the file is written in a
 /// way that only a person can change.
 pub fn edited(text: &str, differences: &[Difference]) -> Option<String> {
@@ -98,6 +90,14 @@ pub fn edited(text: &str, differences: &[Difference]) -> Option<String> {
         said.is_some_and(|(_, value)| value.as_ref() == Some(&it.given))
     };
     differences.iter().all(is_there).then_some(text)
+}
+
+impl InstallArguments {
+    /// Fills what is not given from these settings.
+    pub fn over_settings(self, settings: &HostSettings) -> Self {
+        let below = toml::from_str(&settings.as_config_file()).expect("it reads what it writes");
+        self.over(below)
+    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,17 @@
 //! sees.
 
 use std::{
-    io::Read,
+    ffi::OsStr,
+    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
-    cli::UserArguments,
-    host::service::{service_user, spawn_as},
+    cli::{UserArguments, service_child::ServiceChild},
+    host::{service::service_user, tree::Owner},
     model::{Code, Exit, Failure},
     preflight::{self, Denied, Severity},
 };
@@ -18,8 +20,8 @@ use crate::{
 /// What the child is called with.
 pub const PROBE_VERB: &str = "probe-storage";
 
-/// How much the child may say, in bytes.
-const MAX_SAID: u64 = 64 << 10;
+/// How long the child may take.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// What a process does that root has started as the service user.
 pub fn probe_as_child(user: &UserArguments, instances: &Path) -> Result<Exit, Failure> {
@@ -37,7 +39,6 @@ pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) ->
         return installed.then_some(Denied { failure, severity });
     }
     let user = service_user().ok().flatten()?;
-    let program = std::env::current_exe().ok()?;
     let arguments = [
         PROBE_VERB.as_ref(),
         "--json".as_ref(),
@@ -46,31 +47,25 @@ pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) ->
         "--instances".as_ref(),
         instances.as_os_str(),
     ];
-    let failed = |error: std::io::Error| Denied {
-        failure: Failure::new(Code::Internal, format!("the child that looks: {error}")),
-        severity,
+    let failure = match probe(user, &arguments) {
+        Ok(failed) => failed?.with_fix(repair(&instances)),
+        Err(error) => Failure::new(Code::ServiceFailed, format!("the child that looks: {error}")),
     };
-    let mut child = match spawn_as(user, &program, &arguments) {
-        Ok(child) => child,
-        Err(error) => return Some(failed(error)),
-    };
-    let mut said = String::new();
-    let out = child.stdout.take().map(|out| out.take(MAX_SAID).read_to_string(&mut said));
-    match (out, child.wait()) {
-        (_, Ok(status)) if status.success() => None,
-        (_, Err(error)) | (Some(Err(error)), _) => Some(failed(error)),
-        (_, Ok(_)) => {
-            let event: Value = said
-                .lines()
-                .last()
-                .map(|line| serde_json::from_str(line).unwrap_or_default())
-                .unwrap_or_default();
-            let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            let failure =
-                Failure::from_wire(&text("code"), text("message"), Some(repair(&instances)));
-            Some(Denied { failure, severity })
+    Some(Denied { failure, severity })
+}
+
+/// What the child has met, if it has.
+fn probe(user: Owner, arguments: &[&OsStr]) -> io::Result<Option<Failure>> {
+    let child = ServiceChild::start(user, arguments, Default::default(), LONGEST)?;
+    let mut failure = None;
+    while let Some(line) = child.next_line()? {
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let (Some(code), Some(message)) = (event["code"].as_str(), event["message"].as_str()) {
+            failure = Some(Failure::from_wire(code, message, None));
         }
     }
+    child.end()?;
+    Ok(failure)
 }
 
 fn repair(instances: &Path) -> String {

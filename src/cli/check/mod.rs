@@ -49,12 +49,11 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
             run_to_end(found)
         }
     };
-    let as_service = runs_as_service(&options.state_dir);
+    let service = runs_as_service(&options.state_dir);
     let storage = &options.settings.storage_path;
-    let denied = as_service
-        .then(|| denied_to_service(storage, identity.is_some(), Severity::Error))
-        .flatten();
-    let refused = may_have(storage, &options.state_dir, as_service).err();
+    let refused = may_have(storage, &options.state_dir, service).err();
+    let denied =
+        service.then(|| denied_to_service(storage, identity.is_some(), Severity::Error)).flatten();
     let mut outcomes: Vec<Outcome> = refused.iter().map(Outcome::stopped_by).collect();
     outcomes.extend(preflight::check(&preflight::Context {
         machine: &LinuxMachine,
@@ -62,7 +61,7 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         roles: &options.roles,
         bind: options.settings.host_ip.and_then(only_address),
         relaxed: options.relaxed,
-        as_service,
+        as_service: service,
         look_only: true,
         denied,
         installed: identity.map(|identity| identity.runner_id),

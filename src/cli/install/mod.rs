@@ -64,7 +64,6 @@ enum Daemon {
 
 pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
     let whole = arguments.clone().with_config_file(Path::new(CONFIG_FILE));
-    let whole = whole.map(renewal::with_settings_kept);
     let log = log_of(whole.as_ref().unwrap_or(&arguments));
     let whole = whole.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()));
     let ended = log.renew().and_then(|()| install_logged(whole?, &log, output));
@@ -108,8 +107,9 @@ fn install_logged(
     log: &BootstrapLog,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let options =
-        arguments.build(own_state_dir()).map_err(|mistakes| Mistake::failure(&mistakes))?;
+    let options = renewal::with_settings_kept(arguments)
+        .build(own_state_dir())
+        .map_err(|mistakes| Mistake::failure(&mistakes))?;
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     agent::{Identity, Progress, Status, Step},
+    cli::storage,
     config::Difference,
     host::service::systemctl,
     model::Failure,
@@ -24,7 +25,9 @@ impl Installation<'_> {
         let options = &self.options;
         let user = step(progress, Step::User, place_user)?;
         let had_instances = options.settings.instances_dir().exists();
-        step(progress, Step::Directories, || place_directories(options, user, false, None))?;
+        let claim = storage::look(options)?;
+        let place = || place_directories(options, user, false, claim.as_ref());
+        step(progress, Step::Directories, place)?;
         let config_changed = self.place_config(identity, differences, progress)?;
         let unit_changed = place_unit(&options.settings, progress)?;
         let is_well = status.roles.values().all(|health| health.healthy);

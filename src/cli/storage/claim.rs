@@ -12,6 +12,7 @@ use crate::{
     config::StateDir,
     host::{open_dir::OpenDir, tree::Owner},
     model::{Code, Failure, printable::escaped},
+    preflight::unusable,
     rt::files,
 };
 
@@ -108,10 +109,7 @@ impl Claim {
             let dir = OpenDir::open(&self.storage)?.ok_or(io::ErrorKind::NotFound)?;
             dir.replace_file(NAME, &content, Owner::of_this_process())
         });
-        written.map_err(|error| {
-            let message = format!("{}: {error}", self.storage.display());
-            Failure::new(Code::StateNotWritable, message)
-        })
+        written.map_err(|error| unusable(&self.storage, &error))
     }
 
     /// Whether a directory in the host storage path, or itself, was made for this installation.

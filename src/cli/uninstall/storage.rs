@@ -70,8 +70,10 @@ impl Storage<'_> {
         const PLACE: &str = "bootstrap-logs";
         match logs.dir(PLACE) {
             Ok(Some(dir)) => {
-                let shown = self.shown("logs/bootstrap-logs/bootstrap.log");
-                account.note(shown, dir.remove_file("bootstrap.log"));
+                for name in ["bootstrap.log", "bootstrap.log.1"] {
+                    let shown = self.shown(&format!("logs/bootstrap-logs/{name}"));
+                    account.note(shown, dir.remove_file(name));
+                }
             }
             Ok(None) => {}
             Err(error) => account.note(self.shown("logs/bootstrap-logs"), Err(error)),
