@@ -8,6 +8,7 @@ mod install;
 mod journal;
 mod key;
 mod progress;
+mod return_window;
 mod session;
 mod status;
 mod supervisor;

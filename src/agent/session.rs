@@ -6,6 +6,7 @@ use super::{
     desired::{load_desired, save_desired},
     facts::{HostIp, gather_facts},
     identity::{Identity, save_identity},
+    return_window::ReturnWindow,
     status::{AgentState, Problem, StatusBoard},
     supervisor::Supervisor,
 };
@@ -64,7 +65,7 @@ struct Memory {
     facts_read: Instant,
     send_facts: bool,
     hold: Duration,
-    return_window: Duration,
+    return_window: ReturnWindow,
     backoff: Backoff,
     current: usize,
     notices: Vec<Notice>,
@@ -82,7 +83,7 @@ impl Session {
             desired,
             send_facts: false,
             hold: ASSUMED_HOLD,
-            return_window: Duration::ZERO,
+            return_window: ReturnWindow::default(),
             backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
             current: 0,
             notices: Vec::new(),
@@ -137,7 +138,7 @@ impl Session {
     fn take(&mut self, memory: &mut Memory, reply: SessionReply, took: Duration) -> Duration {
         memory.backoff.reset();
         memory.hold = Duration::from_millis(reply.hold_ms);
-        memory.return_window = Duration::from_millis(reply.return_window_ms);
+        memory.return_window = ReturnWindow::is(Duration::from_millis(reply.return_window_ms));
         let news = reply.desired != memory.desired || reply.send_facts != memory.send_facts;
         memory.send_facts = reply.send_facts;
         if reply.desired != memory.desired {
@@ -186,7 +187,7 @@ impl Session {
         memory.current = (memory.current + 1) % self.coordinators.len();
         let pause = memory.backoff.next(random_fraction());
         // Each time, not only the first: those who failed would else all come at once.
-        pause + memory.return_window.mul_f64(random_fraction())
+        pause + memory.return_window.pause(Instant::now(), random_fraction())
     }
 
     fn apply(&mut self, desired: &DesiredState) {

@@ -34,7 +34,7 @@ use super::{
     wait::{not_in_time, running, until_connected},
 };
 use crate::{
-    agent::{AgentState, Progress, Status, Step, load_identity, prepare_state_dir},
+    agent::{AgentState, Identity, Progress, Status, Step, load_identity, prepare_state_dir},
     config::{InstallArguments, InstallOptions, Mistake, StateDir},
     daemon::StateLock,
     host::{LinuxMachine, Machine, process::spawn_background},
@@ -205,7 +205,7 @@ impl Installation<'_> {
         claim.as_ref().map_or(Ok(()), Claim::write)?;
         self.log.begin()?;
         let progress = self.log.beside(reporter);
-        if let Some(identity) = load_identity(state)?.filter(|_| !self.options.new_identity) {
+        if let Some(identity) = self.identity_that_stays()? {
             let differences = self.drift(&identity, None, &progress);
             if !differences.is_empty() {
                 progress.started(Step::Config);
@@ -304,6 +304,14 @@ impl Installation<'_> {
         self.log.success();
         reporter.end();
         self.closing().connected(status, installed);
+    }
+
+    /// Who this host is already. What a new identity replaces may be damaged.
+    fn identity_that_stays(&self) -> Result<Option<Identity>, Failure> {
+        match self.options.new_identity {
+            true => Ok(None),
+            false => Ok(load_identity(&self.options.state_dir)?),
+        }
     }
 
     fn closing(&self) -> Closing<'_> {

@@ -109,7 +109,7 @@ impl Installation<'_> {
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
         let is_fresh = is_empty(self.options.state_dir.path());
-        let before = load_identity(&self.options.state_dir)?.filter(|_| !self.options.new_identity);
+        let before = self.identity_that_stays()?;
         let place = || place_directories(&self.options, user, is_fresh, claim.as_ref());
         step(reporter, Step::Directories, place)?;
         self.log.begin()?;
