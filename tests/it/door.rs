@@ -127,7 +127,7 @@ fn whoever_comes_for_the_first_time_gets_in_before_most_of_600_addresses_that_gu
     let patient = ["-sk", "-o", "/dev/null", "--fail", "--retry", "20", "--retry-delay", "1"];
     let mut curl = Command::new("curl");
     curl.args(patient).args(["--interface", "127.9.1.1", "-u", &admin, &cluster.url("/user")]);
-    assert!(curl.status().unwrap().success());
+    assert_eq!(curl.status().unwrap().code(), Some(0));
     // However slow the machine is.
     let meanwhile = checked() - before;
     assert!(meanwhile < 200, "{meanwhile} guesses were checked first");

@@ -83,6 +83,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
             Some(Known(user)) => user.clone(),
             None => match Credentials::of(&parts.headers) {
                 Some(Credentials::Basic(name, password)) => {
+                    let _queued = connection.admission.queue();
                     check_password(app, &name, &password, Source::of(connection.address())).await?
                 }
                 Some(Credentials::Bearer(_) | Credentials::ApiKey(_)) | None => {

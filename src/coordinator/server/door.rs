@@ -28,6 +28,9 @@ pub struct Admission {
 /// A request over a connection, until its answer has been given.
 pub struct UnderWay(Arc<Place>);
 
+/// A request that waits for its turn, until it has had it.
+pub struct Queued(Arc<Place>);
+
 impl Door {
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, places: Mutex::default() }
@@ -56,6 +59,12 @@ impl Admission {
     pub fn request(&self) -> UnderWay {
         self.place.busy.store(true, Ordering::Relaxed);
         UnderWay(self.place.clone())
+    }
+
+    /// Marks the connection as one whose request waits for its turn.
+    pub fn queue(&self) -> Queued {
+        self.place.queued.store(true, Ordering::Relaxed);
+        Queued(self.place.clone())
     }
 
     pub fn belongs_to_key(&self, key: KeyId) {
@@ -101,6 +110,12 @@ impl Drop for Admission {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.queued.store(false, Ordering::Relaxed);
     }
 }
 
@@ -173,6 +188,19 @@ mod tests {
             }
         }
         assert!(!is_evicted(&patient).await);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_who_waits_for_a_turn_stays_while_others_come_and_go() {
+        let door = door();
+        let told_to_wait = door.admit(address(100));
+        let queued = told_to_wait.queue();
+        let others: Vec<Admission> = (0..30).map(|number| door.admit(address(number))).collect();
+        assert!(!is_evicted(&told_to_wait).await);
+        drop(queued);
+        let _more: Vec<Admission> = (30..40).map(|number| door.admit(address(number))).collect();
+        assert!(is_evicted(&told_to_wait).await);
+        drop(others);
     }
 
     #[tokio::test]

@@ -45,6 +45,8 @@ pub struct Place {
     owner: Mutex<Option<Owner>>,
     /// A request is under way.
     pub busy: AtomicBool,
+    /// It is the coordinator that lets a request wait, for a turn among few.
+    pub queued: AtomicBool,
     pub evicted: Notify,
 }
 
@@ -110,6 +112,7 @@ impl Place {
             address,
             owner: Mutex::new(None),
             busy: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             evicted: Notify::new(),
         }
     }
@@ -179,7 +182,7 @@ impl Places {
     }
 
     /// Of all strangers one of the oldest goes: that of the source which has most of them, so that
-    /// those who are few get the time to say who they are.
+    /// those who are few get the time to say who they are. Whoever was told to wait may do so.
     fn first_of(&self, group: &Group, places: &[Arc<Place>]) -> Option<Arc<Place>> {
         const OLDEST: usize = 16;
         if *group != Group::Strangers {
@@ -189,8 +192,13 @@ impl Places {
             let source = Group::StrangersAt(Source::of(place.address));
             self.groups.get(&source).map_or(0, Vec::len)
         };
+        let not_queued = |place: &&Arc<Place>| !place.queued.load(Ordering::Relaxed);
+        let mut oldest: Vec<_> = places.iter().filter(not_queued).take(OLDEST).collect();
+        if oldest.is_empty() {
+            oldest = places.iter().take(OLDEST).collect();
+        }
         // Of several the last is taken, which is the oldest.
-        places.iter().take(OLDEST).rev().max_by_key(of_source).cloned()
+        oldest.into_iter().rev().max_by_key(of_source).cloned()
     }
 
     /// The first to go of whoever has most connections, if anybody has several.

@@ -87,7 +87,9 @@ pub async fn login(
     Body(request): Body<LoginRequest>,
 ) -> Result<Json<TokenResponse>, ApiError> {
     let from = Source::of(connection.address());
+    let queued = connection.admission.queue();
     let user = check_password(&app, &request.username, &request.password.0, from).await?;
+    drop(queued);
     connection.admission.belongs_to_user(&user.name);
     opened(&app, &user).ok_or(ApiError::Unauthenticated)
 }
