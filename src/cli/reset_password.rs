@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     agent::{StatusClient, StatusError},
-    coordinator::{ADMIN, generate_password},
+    cluster::{passwords, records::ADMIN},
     model::{Code, Exit, Failure, Secret},
 };
 
@@ -62,7 +62,7 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     let password = match (arguments.pwd, &arguments.password_file) {
         (Some(text), _) => Secret::new(text),
         (None, Some(file)) => read_password(file)?,
-        (None, None) => generate_password(),
+        (None, None) => passwords::generate(),
     };
     let storage = match arguments.host_storage_path {
         Some(storage) => Some(storage),

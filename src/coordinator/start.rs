@@ -9,32 +9,33 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
-use super::{
-    allowance::Allowance,
-    app::App,
-    change::Origin,
-    cluster::{Cluster, ClusterError},
-    http::{api_router, hosts_router, redirect_router},
-    liveness::Liveness,
-    metrics::{count_samples, metrics_router},
-    owners::Owners,
-    pace::Pace,
-    passwords::Passwords,
-    records::{Actor, ClusterRecord, decode},
-    registry::Registry,
-    seal::{MasterKey, SealError},
-    server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
-    services::{
-        api_keys::forget_keys_that_are_over,
-        audit::{MOST, forget_old_audit},
-        comments::forget_comments_on_nothing,
-        users::set_password,
-    },
-};
+use super::metrics_page::metrics_router;
 use crate::{
+    api::{api_router, redirect_router},
+    cluster::{
+        app::App,
+        change::Origin,
+        counters::count_samples,
+        liveness::Liveness,
+        operations::{
+            api_keys::forget_keys_that_are_over,
+            audit::{MOST, forget_old_audit},
+            comments::forget_comments_on_nothing,
+            users::set_password,
+        },
+        owners::Owners,
+        passwords::Passwords,
+        records::{Actor, ClusterRecord, decode},
+        registry::Registry,
+        seal::{MasterKey, SealError},
+        secrets::{Cluster, ClusterError},
+    },
     host::process::most_open_files,
+    hosts::hosts_router,
+    limits::{allowance::Allowance, pace::Pace},
     model::{CoordinatorAddress, RunnerId, Secret},
     rt::{Clock, Shutdown, files},
+    server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
     store::{SharedStore, StoreError},
     tls::{CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config},
 };
@@ -122,12 +123,12 @@ impl CoordinatorConfig {
                 .await?;
         let registry = Arc::new(Registry::load(&self.store, liveness.clone()).await?);
         let own_address = self.addresses.first().cloned().ok_or(StartError::NoCluster)?;
-        let pace = Arc::new(Pace::new());
+        let pace = Arc::new(Pace::default());
         let app = Arc::new(App {
             store: self.store.clone(),
             registry: registry.clone(),
             liveness: liveness.clone(),
-            passwords: Passwords::new(),
+            passwords: Passwords::default(),
             sessions: Default::default(),
             own_changes: Default::default(),
             lists: Default::default(),
@@ -146,7 +147,9 @@ impl CoordinatorConfig {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_pace(pace.clone(), shutdown.clone()));
         let store = self.store.clone();
-        let comers = Arc::new(Comers { pace: pace.clone(), registry: registry.clone() });
+        let known = registry.clone();
+        let is_host = move |key: &_| known.view().key(key).is_some_and(|it| it.is_of_a_host());
+        let comers = Arc::new(Comers { pace: pace.clone(), is_host: Box::new(is_host) });
         tasks.spawn(async move { registry.follow(&store, watch).await });
         tasks.spawn(owners.follow(transitions));
         tasks.spawn(sweep(app.clone(), shutdown.clone()));
@@ -179,7 +182,7 @@ impl CoordinatorConfig {
         for (listener, tls, service, audience) in ports.into_iter().chain(metrics) {
             let hosts = matches!(audience, Audience::Hosts).then(|| comers.clone());
             let door = Arc::new(Door::new(Bounds::of(audience, open_files)));
-            let port = Port { listener, tls, service, door, liveness: liveness.clone(), hosts };
+            let port = Port { listener, tls, service, door, hosts };
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 serve_port(port, shutdown).await;

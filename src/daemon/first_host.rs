@@ -1,13 +1,16 @@
 use std::{io, net::IpAddr, path::PathBuf};
 
+use super::local_coordinator::{addresses, open_store, store_failure};
 use crate::{
     agent::{
         HostIp, Identity, Journal, Phase, Progress, Step, gather_facts, load_or_make_key,
         not_writable, prepare_state_dir, proxies_in_environment, run_checks, save_identity,
     },
+    cluster::{
+        bootstrap::{self, BootstrapError, FirstHost},
+        seal::{MasterKey, SealError},
+    },
     config::{FirstHostOptions, HostSettings, StateDir, only_address},
-    coordinator::{BootstrapError, FirstHost, MasterKey, SealError, bootstrap},
-    daemon::local_coordinator::{addresses, open_store, store_failure},
     host::Machine,
     model::{Code, Failure, RunnerId},
     preflight,
@@ -82,7 +85,8 @@ impl FirstHostStart<'_> {
             secrets_file: secrets_file.clone(),
         };
         let store = open_store(self.state)?;
-        let cluster = bootstrap(&*store, &master, &host, now).await.map_err(bootstrap_failure)?;
+        let cluster =
+            bootstrap::bootstrap(&*store, &master, &host, now).await.map_err(bootstrap_failure)?;
         let identity = Identity::new(
             runner_id,
             cluster.cluster_id.clone(),

@@ -8,12 +8,14 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     agent::{Identity, InProcess, LocalAdministration, RoleService, not_writable},
+    cluster::seal::SealError,
     config::{HostSettings, StateDir, only_address},
-    coordinator::{CoordinatorConfig, Listeners, LocalAccess, METRICS_PORT, SealError, StartError},
+    coordinator::{CoordinatorConfig, LocalAccess, METRICS_PORT, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
     preflight::taken_port,
     rt::{Clock, ShutdownTrigger},
+    server::Listeners,
     store::{SharedStore, SqliteStore, StoreError},
     wire::hosts::SecretText,
 };

@@ -23,6 +23,7 @@ pub use pin_verifier::{PinVerifier, TrustError};
 
 use std::sync::Arc;
 
+pub use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig, crypto::CryptoProvider, version::TLS13};
 
 const HTTP_1_1: &[u8] = b"http/1.1";

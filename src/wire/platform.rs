@@ -3,6 +3,9 @@ use utoipa::ToSchema;
 
 use super::coordinators::{ConstructorOverview, CoordinatorsSummary};
 
+/// The one region that there is.
+pub const REGION: &str = "ece-region";
+
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PlatformInfo {
     pub version: String,

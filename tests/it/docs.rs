@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::Path};
 
-use ece_agent::{coordinator::openapi, model::Code};
+use ece_agent::{api::openapi, model::Code};
 
 fn path(file: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)

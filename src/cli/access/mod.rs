@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     client::{ApiClient, ApiCredentials, ClientError, HttpVerb},
+    cluster::records::ADMIN,
     config::{InstallArguments, StateDir, read_standard_input},
-    coordinator::{ADMIN, API_PORT},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, printable::cut},
     rt::{files, reexec},
+    server::API_PORT,
     tls::{PinVerifier, fingerprint_of_pem},
 };
 

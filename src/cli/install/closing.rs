@@ -12,7 +12,7 @@ use crate::{
         secrets_file::SecretsFile, shell_word,
     },
     config::{InstallOptions, Purpose},
-    coordinator::API_PORT,
+    server::API_PORT,
     token::UnverifiedToken,
 };
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     client::{ApiClient, ApiCredentials, HttpVerb, shown_ca},
-    coordinator::ADMIN,
+    cluster::records::ADMIN,
     model::{Code, CoordinatorAddress, Exit, Failure, Fingerprint, Secret},
     rt::terminal::ask_unseen,
     tls::PinVerifier,

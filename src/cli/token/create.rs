@@ -8,9 +8,9 @@ use crate::{
         output::Output,
         shell_word,
     },
-    coordinator::API_PORT,
     model::{CoordinatorAddress, Failure, HOSTS_PORT, RoleSet, Secret},
     rt::Timestamp,
+    server::API_PORT,
     token::{Claims, UnverifiedToken},
     wire::{downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
 };

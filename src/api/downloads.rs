@@ -1,0 +1,131 @@
+//! How the program gets onto a new machine: this coordinator's own binary, and a script that
+//! fetches and installs it. Nothing here is secret, so nobody has to say who they are; whoever
+//! fetches it pins this coordinator's key.
+
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    sync::{Arc, Weak},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    cluster::app::App,
+    http::error::ApiError,
+    limits::quiet::Quiet,
+    model::{CoordinatorAddress, Fingerprint},
+    server::API_PORT,
+    wire::downloads::DownloadInfo,
+};
+
+const JOIN_SCRIPT: &str = include_str!("../../scripts/join.sh");
+const INSTALLER_SCRIPT: &str = include_str!("../../scripts/elastic-cloud-enterprise.sh");
+
+/// What runs now, also after the file was replaced.
+const OWN_BINARY: &str = "/proc/self/exe";
+
+static CHECKSUM: OnceCell<String> = OnceCell::const_new();
+
+/// In memory as long as somebody downloads it, and once however many do.
+static BINARY: Mutex<Weak<Vec<u8>>> = Mutex::const_new(Weak::new());
+
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+async fn read_binary() -> Result<Bytes, ApiError> {
+    let mut kept = BINARY.lock().await;
+    if let Some(binary) = kept.upgrade() {
+        return Ok(Bytes::from_owner(Shared(binary)));
+    }
+    let read = tokio::task::spawn_blocking(|| fs::read(OWN_BINARY)).await;
+    let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let binary = Arc::new(read.map_err(|error| {
+        static SAID: Quiet = Quiet::new();
+        if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+            tracing::error!(%error, left_out, "this program's own file cannot be read");
+        }
+        ApiError::Internal
+    })?);
+    *kept = Arc::downgrade(&binary);
+    Ok(Bytes::from_owner(Shared(binary)))
+}
+
+async fn checksum() -> Result<&'static str, ApiError> {
+    let computed = CHECKSUM.get_or_try_init(|| async {
+        Ok::<_, ApiError>(hex::encode(digest(&SHA256, &read_binary().await?)))
+    });
+    computed.await.map(String::as_str)
+}
+
+/// As curl's `--pinnedpubkey` takes it.
+fn curl_pin(key: Fingerprint) -> String {
+    format!("sha256//{}", STANDARD.encode(key.as_bytes()))
+}
+
+fn platform() -> String {
+    format!("Linux-{}", std::env::consts::ARCH)
+}
+
+/// The coordinator by the name that the client used, or by its own.
+fn named(app: &App, headers: &HeaderMap) -> Result<CoordinatorAddress, ApiError> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let given = host.and_then(|host| host.parse::<CoordinatorAddress>().ok());
+    given.or_else(|| app.addresses.first().cloned()).ok_or(ApiError::Internal)
+}
+
+pub async fn info(State(app): State<Arc<App>>) -> Result<Json<DownloadInfo>, ApiError> {
+    Ok(Json(DownloadInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: platform(),
+        sha256: checksum().await?.to_owned(),
+        public_key_pin: curl_pin(app.key),
+    }))
+}
+
+pub async fn binary() -> Result<Response, ApiError> {
+    let content = read_binary().await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
+}
+
+pub async fn checksum_file() -> Result<Response, ApiError> {
+    let line = format!("{}  ece-agent\n", checksum().await?);
+    Ok(([(header::CONTENT_TYPE, "text/plain")], line).into_response())
+}
+
+pub async fn join_script(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let coordinator = named(&app, &headers)?;
+    let url = coordinator.with_port(API_PORT).base_url();
+    let script = JOIN_SCRIPT
+        .replace("@URL@", &url)
+        .replace("@PIN@", &curl_pin(app.key))
+        .replace("@SHA256@", checksum().await?)
+        .replace("@PLATFORM@", &platform())
+        .replace("@COORDINATOR@", coordinator.host());
+    Ok(shell_script(script))
+}
+
+pub async fn installer_script() -> Response {
+    shell_script(INSTALLER_SCRIPT.to_owned())
+}
+
+fn shell_script(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/x-shellscript")], text).into_response()
+}

@@ -1,0 +1,138 @@
+//! Which hosts are blessed with a role.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, extract::State};
+
+use super::{
+    roles::{find, from_document, has, stored, stored_version},
+    runners::the_runner,
+};
+use crate::{
+    api::{
+        auth::{ChangeHosts, Permit},
+        version::VersionParameter,
+    },
+    cluster::{
+        app::App,
+        change::Origin,
+        operations::{
+            documents::DocumentError,
+            roles::{WantedRoles, set_roles},
+        },
+    },
+    http::{
+        error::ApiError,
+        extract::{Body, Path, Query},
+    },
+    model::RunnerId,
+    wire::{
+        FailedReply,
+        roles::{Blessing, Blessings, RoleAggregate},
+    },
+};
+
+/// Gives the role to hosts, or takes it, as `blessings` says; of those that it does not name too,
+/// if they are `all`.
+pub(super) async fn bless(
+    app: &App,
+    origin: &Origin,
+    id: &str,
+    blessings: &Blessings,
+    all: bool,
+) -> Result<(), ApiError> {
+    let wanted = &blessings.runner_ids_to_blessing;
+    let mut changes: Vec<(RunnerId, bool)> = Vec::new();
+    for (runner, blessing) in wanted {
+        let host = the_runner(app, runner)?;
+        changes.push((host.runner_id.clone(), blessing.value));
+    }
+    if all {
+        let hosts = app.registry.hosts();
+        let others = hosts.iter().filter(|host| !wanted.contains_key(host.runner_id.as_str()));
+        changes.extend(others.map(|host| (host.runner_id.clone(), false)));
+    }
+    for (runner, blessed) in changes {
+        let Some(host) = app.member(runner.as_str(), None) else { continue };
+        if has(&host, id) == blessed {
+            continue;
+        }
+        let names = host.roles.iter().map(|role| role.name().to_owned());
+        let mut names: Vec<String> =
+            names.chain(host.other_roles.iter().cloned()).filter(|name| name != id).collect();
+        if blessed {
+            names.push(id.to_owned());
+        }
+        let wanted = WantedRoles::from_names(names.iter().map(String::as_str))?;
+        set_roles(app, origin, &runner, wanted).await?;
+    }
+    Ok(())
+}
+
+async fn check_version(app: &App, id: &str, version: &VersionParameter) -> Result<(), ApiError> {
+    let current = stored(app, id).await?.map_or(0, |stored| stored.version);
+    match stored_version(id, version)? {
+        Some(version) if version != current => {
+            Err(from_document(id, DocumentError::Conflict(current)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Give a role to exactly these hosts
+#[utoipa::path(
+    put,
+    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}/blessings",
+    operation_id = "set-blueprinter-blessings",
+    params(
+        ("blueprinter_role_id" = String, Path, description = "The role's name"),
+        VersionParameter,
+    ),
+    request_body = Blessings,
+    responses(
+        (status = 200, description = "The role", body = RoleAggregate),
+        (status = 404, description = "roles.not_found, runners.runner_not_found", body = FailedReply),
+        (status = 409, description = "roles.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn set_blessings(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(version): Query<VersionParameter>,
+    Body(request): Body<Blessings>,
+) -> Result<Json<RoleAggregate>, ApiError> {
+    check_version(&app, &id, &version).await?;
+    bless(&app, &permit.origin, &id, &request, true).await?;
+    find(&app, &id).await.map(Json)
+}
+
+/// Give a role to a host, or take it
+#[utoipa::path(
+    put,
+    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}/blessings/{runner_id}",
+    operation_id = "add-blueprinter-blessing",
+    params(
+        ("blueprinter_role_id" = String, Path, description = "The role's name"),
+        ("runner_id" = String, Path, description = "The host's runner id"),
+        VersionParameter,
+    ),
+    request_body = Blessing,
+    responses(
+        (status = 200, description = "The role", body = RoleAggregate),
+        (status = 404, description = "roles.not_found, runners.runner_not_found", body = FailedReply),
+        (status = 409, description = "roles.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn set_blessing(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path((id, runner)): Path<(String, String)>,
+    Query(version): Query<VersionParameter>,
+    Body(request): Body<Blessing>,
+) -> Result<Json<RoleAggregate>, ApiError> {
+    check_version(&app, &id, &version).await?;
+    let one = Blessings { runner_ids_to_blessing: BTreeMap::from([(runner, request)]) };
+    bless(&app, &permit.origin, &id, &one, false).await?;
+    find(&app, &id).await.map(Json)
+}

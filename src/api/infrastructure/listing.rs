@@ -1,0 +1,147 @@
+//! Which part of a list is asked for.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{
+    api::{
+        auth::{Permission, Permit},
+        listed::{Listed, of_hosts},
+    },
+    cluster::app::{App, HostNow},
+    http::{error::ApiError, extract::OptionalBody},
+    search::{
+        BadQuery, Document, Effort, Fields, Order, Query, SearchRequest, page, query_from_json,
+        query_from_text,
+    },
+};
+use axum::http::StatusCode;
+
+pub struct Listing {
+    pub query: Query,
+    pub order: Order,
+    pub page: Page,
+    /// The operation's code for what cannot be asked for; `None` for a parameter.
+    code: Option<&'static str>,
+}
+
+/// The search has asked for too much.
+#[derive(Debug)]
+pub struct TooMuch;
+
+#[derive(Clone, Copy)]
+pub struct Page {
+    pub from: usize,
+    pub size: usize,
+}
+
+/// What it takes to show a host, in values that are looked at.
+const SHOWN: usize = 10;
+
+impl Listing {
+    /// Values of each host that are looked at; many where it cannot be told how long they are.
+    pub fn looks(&self) -> usize {
+        const MANY: usize = 10_000;
+        let of_query = if self.query.is_simple() { self.query.clauses() } else { MANY };
+        of_query + self.order.keys() + SHOWN
+    }
+
+    /// The page of those of `all` that are found.
+    pub fn found<D: Document>(&self, all: impl Iterator<Item = D>) -> Result<Vec<D>, TooMuch> {
+        let effort = Effort::default();
+        let found = all.filter(|it| self.query.matches(it, &effort)).collect();
+        match effort.is_used_up() {
+            true => Err(TooMuch),
+            false => Ok(page(found, &self.order, self.page.from, self.page.size)),
+        }
+    }
+
+    pub fn too_much(&self) -> ApiError {
+        let reason = "it compares too much; ask for single fields, and with fewer wildcards";
+        match self.code {
+            Some(code) => ApiError::contract(StatusCode::BAD_REQUEST, code, reason),
+            None => ApiError::InvalidParameter { name: "q", reason: reason.into() },
+        }
+    }
+
+    /// As parameters of a `GET` say it; an empty one says nothing. People write them: what is not
+    /// among `fields` is a slip.
+    pub fn from_parameters(
+        fields: &Fields,
+        q: Option<&str>,
+        sort: Option<&str>,
+        from: Option<&str>,
+        size: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        let bad = |name| {
+            move |error: BadQuery| ApiError::InvalidParameter { name, reason: error.to_string() }
+        };
+        let number = |name, text: Option<&str>, default| match text {
+            None | Some("") => Ok(default),
+            // The contract has both in 32 bits.
+            Some(text) => {
+                text.parse::<i32>().ok().and_then(|number| usize::try_from(number).ok()).ok_or_else(
+                    || ApiError::InvalidParameter {
+                        name,
+                        reason: "it is not a whole number from 0 to 2147483647".into(),
+                    },
+                )
+            }
+        };
+        Ok(Self {
+            query: query_from_text(q.unwrap_or_default(), false)
+                .and_then(|query| query.of_known_fields(fields))
+                .map_err(bad("q"))?,
+            order: Order::from_text(sort.unwrap_or_default()).map_err(bad("sort"))?,
+            page: Page { from: number("from", from, 0)?, size: number("size", size, usize::MAX)? },
+            code: None,
+        })
+    }
+
+    /// As the body of a search says it; what cannot be read fails with `code`.
+    pub fn from_body(
+        code: &'static str,
+        body: Result<OptionalBody<SearchRequest>, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let failed = |message: String| ApiError::contract(StatusCode::BAD_REQUEST, code, message);
+        let OptionalBody(request) =
+            body.map_err(|error| error.naming_body(|message, _| failed(message)))?;
+        let bad = |error: BadQuery| failed(error.to_string());
+        let number = |number: Option<i32>, default, name: &str| match number {
+            None => Ok(default),
+            Some(number) => usize::try_from(number)
+                .map_err(|_| failed(format!("{name} is a whole number from 0 on"))),
+        };
+        // Clients in Go leave a zero out, and mean none of their own by it.
+        let size = request.size.filter(|size| *size != 0);
+        Ok(Self {
+            query: match &request.query {
+                Some(query) => query_from_json(query).map_err(bad)?,
+                None => Query::All,
+            },
+            order: Order::from_json(&request.sort.unwrap_or_default()).map_err(bad)?,
+            page: Page {
+                from: number(request.from, 0, "from")?,
+                size: number(size, usize::MAX, "size")?,
+            },
+            code: Some(code),
+        })
+    }
+}
+
+/// The reply that `make` makes of the hosts that are found.
+pub async fn found_hosts<P: Permission, T: Serialize + 'static>(
+    app: &Arc<App>,
+    permit: &Permit<P>,
+    listing: Listing,
+    make: fn(&[HostNow], &Listing) -> Result<T, TooMuch>,
+) -> Result<Listed, ApiError> {
+    let looks = listing.looks();
+    let work = move |hosts: Vec<HostNow>| {
+        let made = make(&hosts, &listing).map_err(|TooMuch| listing.too_much());
+        made.and_then(|made| serde_json::to_vec(&made).map_err(|_| ApiError::Internal))
+    };
+    let json = of_hosts(app, permit, looks, work).await??;
+    Listed::of(app, permit, json)
+}

@@ -1,0 +1,311 @@
+//! Roles as ECE's blueprinter has them: definitions, and the hosts that are blessed with them. A
+//! host that is blessed has the role, and nothing else keeps that.
+
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::blessings::bless;
+use crate::{
+    api::{
+        auth::{ChangeHosts, Permit, ReadHosts},
+        listed::{Listed, listed_hosts},
+        version::VersionParameter,
+    },
+    cluster::{
+        app::{App, HostNow},
+        operations::{
+            documents::{self, DocumentError, Expect, Versioned},
+            roles::WantedRoles,
+        },
+        records::HostRecord,
+    },
+    http::{
+        error::ApiError,
+        extract::{Body, Path, Query},
+    },
+    model::{Role, RoleSet},
+    rt::Timestamp,
+    wire::{
+        EmptyResponse, FailedReply,
+        roles::{
+            Blessing, Blessings, BlessingsWithMeta, Metadata, RoleAggregate,
+            RoleAggregateCreateData, RoleAggregates, RoleDefinition, RoleWithMeta,
+        },
+    },
+};
+
+const KIND: &str = "roles";
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::contract(StatusCode::NOT_FOUND, "roles.not_found", format!("there is no role {id}"))
+}
+
+pub(super) fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
+    let told = error.to_string();
+    match error {
+        DocumentError::NotFound => not_found(id),
+        DocumentError::Exists => ApiError::contract(
+            StatusCode::CONFLICT,
+            "roles.already_exists",
+            format!("there is a role {id}"),
+        ),
+        DocumentError::Conflict(version) => {
+            let version = shown_version(id, version);
+            let message = format!("the role has changed since: its version is {version}");
+            ApiError::contract(StatusCode::CONFLICT, "roles.version_conflict", message)
+        }
+        DocumentError::TooMany => {
+            ApiError::contract(StatusCode::BAD_REQUEST, "roles.too_many", told)
+        }
+        DocumentError::Invalid(never) => match never {},
+        DocumentError::Store(error) => error.into(),
+    }
+}
+
+/// The four roles that this program runs are always there.
+fn built_in(id: &str) -> bool {
+    id.parse::<Role>().is_ok()
+}
+
+fn definition_of(id: &str) -> RoleDefinition {
+    RoleDefinition { id: id.to_owned(), auto_blessed: false, containers: Vec::new() }
+}
+
+pub(super) fn has(host: &HostRecord, id: &str) -> bool {
+    host.roles.iter().any(|role| role.name() == id) || host.other_roles.contains(id)
+}
+
+/// Built-in roles were there before anybody wrote them: that is their first version.
+fn shown_version(id: &str, stored: u64) -> u64 {
+    stored + u64::from(built_in(id))
+}
+
+/// The version of the document, for one that was shown.
+pub(super) fn stored_version(id: &str, given: &VersionParameter) -> Result<Option<u64>, ApiError> {
+    let stored = |shown: u64| shown.checked_sub(u64::from(built_in(id))).unwrap_or(u64::MAX);
+    Ok(given.get()?.map(stored))
+}
+
+/// A role as it is shown, but the hosts that have it.
+struct Described {
+    id: String,
+    definition: RoleDefinition,
+    meta: Metadata,
+}
+
+impl Described {
+    /// A role of which nothing is stored is as old as the cluster.
+    fn new(id: &str, stored: Option<Versioned>, cluster_created_at: Timestamp) -> Self {
+        let (created, modified, version) = match &stored {
+            Some(Versioned { document, version }) => {
+                let created = if built_in(id) { cluster_created_at } else { document.created_at };
+                (created, document.modified_at, *version)
+            }
+            None => (cluster_created_at, cluster_created_at, 0),
+        };
+        let kept = stored.and_then(|it| serde_json::from_value(it.document.value).ok());
+        let meta = Metadata {
+            created_time: created.rfc3339(),
+            modified_time: modified.rfc3339(),
+            version: shown_version(id, version).to_string(),
+        };
+        Self { id: id.to_owned(), definition: kept.unwrap_or_else(|| definition_of(id)), meta }
+    }
+
+    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<HostRecord>>) -> RoleAggregate {
+        let Self { id, definition, meta } = self;
+        let blessing =
+            |host: &Arc<HostRecord>| (host.runner_id.to_string(), Blessing { value: true });
+        let blessings = (!definition.auto_blessed).then(|| BlessingsWithMeta {
+            value: Blessings {
+                runner_ids_to_blessing: hosts.filter(|host| has(host, &id)).map(blessing).collect(),
+            },
+            meta: meta.clone(),
+        });
+        RoleAggregate { id, role: RoleWithMeta { value: definition, meta }, blessings }
+    }
+}
+
+/// The document of a role that there is; a built-in one may have none.
+pub(super) async fn stored(app: &App, id: &str) -> Result<Option<Versioned>, ApiError> {
+    let stored = documents::read(app, KIND, id).await?;
+    if let Some(Versioned { document, .. }) = &stored {
+        let unreadable = |_| ApiError::Unreadable(format!("{KIND}/{id}"));
+        RoleDefinition::deserialize(&document.value).map_err(unreadable)?;
+    }
+    match stored.is_some() || built_in(id) {
+        true => Ok(stored),
+        false => Err(not_found(id)),
+    }
+}
+
+/// Whether there is such a role, whether or not its document can be read.
+async fn exists(app: &App, id: &str) -> Result<(), ApiError> {
+    match stored(app, id).await {
+        Ok(_) | Err(ApiError::Unreadable(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
+    let role = Described::new(id, stored(app, id).await?, app.cluster.created_at);
+    Ok(role.with(app.registry.hosts().iter()))
+}
+
+/// List the roles and who has them
+#[utoipa::path(
+    get,
+    path = "/infrastructure/blueprinter/roles",
+    operation_id = "list-blueprinter-roles",
+    responses((status = 200, description = "All roles", body = RoleAggregates))
+)]
+pub async fn list(
+    permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+) -> Result<Listed, ApiError> {
+    let mut all: BTreeMap<String, Option<Versioned>> =
+        RoleSet::all().iter().map(|role| (role.name().to_owned(), None)).collect();
+    for stored in documents::list(&app, KIND).await? {
+        let id = stored.document.value["id"].as_str().unwrap_or_default().to_owned();
+        all.insert(id, Some(stored));
+    }
+    let (looks, created_at) = (all.len(), app.cluster.created_at);
+    listed_hosts(&app, &permit, looks, move |hosts| {
+        let one = |(id, stored): (String, _)| {
+            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.record))
+        };
+        RoleAggregates { values: all.into_iter().map(one).collect() }
+    })
+    .await
+}
+
+/// Show a role and who has it
+#[utoipa::path(
+    get,
+    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}",
+    operation_id = "get-blueprinter-role",
+    params(("blueprinter_role_id" = String, Path, description = "The role's name")),
+    responses(
+        (status = 200, description = "The role", body = RoleAggregate),
+        (status = 404, description = "roles.not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    permit: Permit<ReadHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Listed, ApiError> {
+    let role = Described::new(&id, stored(&app, &id).await?, app.cluster.created_at);
+    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.record));
+    listed_hosts(&app, &permit, 1, make).await
+}
+
+/// Define a role
+#[utoipa::path(
+    post,
+    path = "/infrastructure/blueprinter/roles",
+    operation_id = "create-blueprinter-role",
+    request_body = RoleAggregateCreateData,
+    responses(
+        (status = 201, description = "The role", body = RoleAggregate),
+        (status = 400, description = "roles.too_many", body = FailedReply),
+        (status = 409, description = "roles.already_exists", body = FailedReply),
+    )
+)]
+pub async fn create(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Body(request): Body<RoleAggregateCreateData>,
+) -> Result<(StatusCode, Json<RoleAggregate>), ApiError> {
+    let id = request.role.id.clone();
+    WantedRoles::from_names([id.as_str()])?;
+    if built_in(&id) {
+        return Err(from_document(&id, DocumentError::Exists));
+    }
+    let value = serde_json::to_value(&request.role).map_err(|_| ApiError::Internal)?;
+    let expected = (Expect::Missing, None);
+    documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
+        .await
+        .map_err(|error| from_document(&id, error))?;
+    bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), false).await?;
+    Ok((StatusCode::CREATED, Json(find(&app, &id).await?)))
+}
+
+/// Define a role anew
+#[utoipa::path(
+    put,
+    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}",
+    operation_id = "update-blueprinter-role",
+    params(
+        ("blueprinter_role_id" = String, Path, description = "The role's name"),
+        VersionParameter,
+    ),
+    request_body = RoleDefinition,
+    responses(
+        (status = 200, description = "The role", body = RoleAggregate),
+        (status = 404, description = "roles.not_found", body = FailedReply),
+        (status = 409, description = "roles.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn update(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(version): Query<VersionParameter>,
+    Body(request): Body<RoleDefinition>,
+) -> Result<Json<RoleAggregate>, ApiError> {
+    exists(&app, &id).await?;
+    let value = serde_json::to_value(RoleDefinition { id: id.clone(), ..request })
+        .map_err(|_| ApiError::Internal)?;
+    let expected = (Expect::Either, stored_version(&id, &version)?);
+    documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
+        .await
+        .map_err(|error| from_document(&id, error))?;
+    find(&app, &id).await.map(Json)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct DeleteParameters {
+    /// The version that is to be deleted; another one is a 409.
+    version: Option<String>,
+    /// Also if hosts have it.
+    skip_validations: Option<bool>,
+}
+
+/// Delete the definition of a role
+#[utoipa::path(
+    delete,
+    path = "/infrastructure/blueprinter/roles/{blueprinter_role_id}",
+    operation_id = "delete-blueprinter-role",
+    params(
+        ("blueprinter_role_id" = String, Path, description = "The role's name"),
+        DeleteParameters,
+    ),
+    responses(
+        (status = 200, description = "It is gone", body = EmptyResponse),
+        (status = 400, description = "roles.in_use", body = FailedReply),
+        (status = 404, description = "roles.not_found", body = FailedReply),
+        (status = 409, description = "roles.version_conflict", body = FailedReply),
+    )
+)]
+pub async fn delete(
+    permit: Permit<ChangeHosts>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(given): Query<DeleteParameters>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    exists(&app, &id).await?;
+    let in_use = app.registry.hosts().iter().any(|host| has(host, &id));
+    if built_in(&id) || (in_use && given.skip_validations != Some(true)) {
+        let message = format!("the role {id} is one that hosts have, or can always have");
+        return Err(ApiError::contract(StatusCode::BAD_REQUEST, "roles.in_use", message));
+    }
+    let version = stored_version(&id, &VersionParameter::new(given.version))?;
+    documents::delete(&app, &permit.origin, (KIND, &id), version)
+        .await
+        .map_err(|error| from_document(&id, error))?;
+    Ok(Json(EmptyResponse {}))
+}

@@ -1,0 +1,258 @@
+//! Hosts as the API shows them, and as they are searched.
+
+use crate::{
+    cluster::{app::HostNow, liveness::Rival, records::HostRecord},
+    model::{Code, Failure, Role, is_like_a_field},
+    rt::Timestamp,
+    search::{Document, Fields, Value},
+    wire::{
+        allocators::{
+            AllocatorCapacity, AllocatorCapacityMemory, AllocatorCapacityStorage,
+            AllocatorHealthStatus, AllocatorInfo, AllocatorSettings, BuildInfo, MetadataItem,
+        },
+        platform::REGION,
+        runners::{JoinedWith, RunnerClone, RunnerInfo, RunnerProblem, RunnerRoleInfo},
+    },
+};
+
+/// What a query of people may name of an allocator.
+pub const ALLOCATOR_FIELDS: Fields = Fields {
+    names: &[
+        "allocator_id",
+        "build_info.version",
+        "capacity.available_cpus",
+        "capacity.memory.total",
+        "capacity.memory.used",
+        "capacity.storage.total",
+        "host_ip",
+        "metadata",
+        "metadata.key",
+        "metadata.value",
+        "public_hostname",
+        "region",
+        "settings.capacity",
+        "status.connected",
+        "status.healthy",
+        "status.maintenance_mode",
+        "status.maintenance_mode_timestamp",
+        "zone",
+        "zone_id",
+    ],
+    // Nothing runs here yet; who asks for it has made no slip.
+    open: &["instances", "metadata", "tags"],
+};
+
+/// The same of a runner.
+pub const RUNNER_FIELDS: Fields = Fields {
+    names: &[
+        "build_info.version",
+        "connected",
+        "healthy",
+        "host_ip",
+        "maintenance_mode",
+        "public_hostname",
+        "region",
+        "roles",
+        "roles.role_name",
+        "runner_id",
+        "zone",
+        "zone_id",
+    ],
+    open: &["containers", "metadata", "tags"],
+};
+
+/// A host as an allocator.
+pub struct AllocatorView<'a>(pub &'a HostNow);
+
+/// A host as a runner.
+pub struct RunnerView<'a>(pub &'a HostNow);
+
+/// As the contract counts: in 32 bits.
+pub fn int32(number: impl TryInto<i32>) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
+}
+
+pub fn metadata(host: &HostRecord) -> Vec<MetadataItem> {
+    let item =
+        |(key, value): (&String, &String)| MetadataItem { key: key.clone(), value: value.clone() };
+    host.metadata().iter().map(item).collect()
+}
+
+pub fn settings(host: &HostRecord) -> AllocatorSettings {
+    let given = host.allocator.capacity_mb.or(host.facts.capacity_flag_mb);
+    AllocatorSettings { capacity: given.map(int32) }
+}
+
+impl AllocatorView<'_> {
+    pub fn info(&self) -> AllocatorInfo {
+        let HostNow { record: host, state, .. } = self.0;
+        let (capacity_mb, source) = host.capacity_mb();
+        let since = host.allocator.maintenance_since;
+        AllocatorInfo {
+            allocator_id: host.runner_id.to_string(),
+            zone_id: host.facts.zone.to_string(),
+            host_ip: host.facts.host_ip.to_string(),
+            public_hostname: public_hostname(host),
+            capacity: AllocatorCapacity {
+                memory: AllocatorCapacityMemory { total: int32(capacity_mb), used: 0, source },
+                storage: AllocatorCapacityStorage {
+                    total: i64::try_from(host.facts.storage_bytes >> 20).unwrap_or(i64::MAX),
+                },
+                available_cpus: int32(host.facts.cpus),
+            },
+            settings: settings(host),
+            instances: Vec::new(),
+            metadata: metadata(host),
+            status: AllocatorHealthStatus {
+                connected: state.connected,
+                healthy: state.is_healthy(Some(Role::Allocator)),
+                maintenance_mode: since.is_some(),
+                maintenance_mode_timestamp: since.map(Timestamp::rfc3339),
+            },
+            build_info: build_info(host),
+            features: Vec::new(),
+            external_links: Vec::new(),
+            region: REGION.to_owned(),
+        }
+    }
+}
+
+impl Document for AllocatorView<'_> {
+    fn values(&self, field: &str) -> Vec<Value<'_>> {
+        let HostNow { record: host, state, .. } = self.0;
+        let one = |value| vec![value];
+        match field {
+            "allocator_id" => one(Value::text(host.runner_id.as_str())),
+            "status.healthy" => one(Value::Flag(state.is_healthy(Some(Role::Allocator)))),
+            "status.connected" => one(Value::Flag(state.connected)),
+            "status.maintenance_mode" => {
+                one(Value::Flag(host.allocator.maintenance_since.is_some()))
+            }
+            "status.maintenance_mode_timestamp" => {
+                host.allocator.maintenance_since.iter().map(|at| text(at.rfc3339())).collect()
+            }
+            "capacity.memory.total" => one(Value::Number(host.capacity_mb().0 as f64)),
+            "capacity.memory.used" => one(Value::Number(0.0)),
+            "capacity.storage.total" => one(Value::Number((host.facts.storage_bytes >> 20) as f64)),
+            "capacity.available_cpus" => one(Value::Number(host.facts.cpus.into())),
+            "settings.capacity" => {
+                settings(host).capacity.iter().map(|mb| Value::Number((*mb).into())).collect()
+            }
+            "metadata" | "metadata.key" => {
+                host.metadata().keys().map(|it| Value::text(it)).collect()
+            }
+            "metadata.value" => host.metadata().values().map(|it| Value::text(it)).collect(),
+            // What runs here: nothing does, and there is nothing to find.
+            field => shared_values(host, field),
+        }
+    }
+
+    fn text_fields(&self) -> &'static [&'static str] {
+        &["allocator_id", "zone_id", "host_ip", "public_hostname", "metadata.key", "metadata.value"]
+    }
+}
+
+fn text(text: String) -> Value<'static> {
+    Value::Text(text.into())
+}
+
+/// Fields that all kinds of hosts have.
+fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
+    match field {
+        "zone_id" | "zone" => vec![Value::text(host.facts.zone.as_str())],
+        "host_ip" | "public_hostname" => vec![text(host.facts.host_ip.to_string())],
+        "region" => vec![Value::text(REGION)],
+        "build_info.version" => vec![Value::text(&host.facts.version)],
+        _ => match field.strip_prefix("metadata.").or_else(|| field.strip_prefix("tags.")) {
+            Some(key) => host.metadata().get(key).iter().map(|it| Value::text(it)).collect(),
+            None => Vec::new(),
+        },
+    }
+}
+
+impl RunnerView<'_> {
+    pub fn info(&self) -> RunnerInfo {
+        let HostNow { record: host, state, problem } = self.0;
+        let tags = host.tags();
+        let like_a_field = tags.keys().any(|name| is_like_a_field(name));
+        let problems = problem.iter().copied().chain(like_a_field.then_some(Code::PreflightTags));
+        let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
+        let names = host.roles.iter().map(|known| role(known.name()));
+        RunnerInfo {
+            runner_id: host.runner_id.to_string(),
+            zone: host.facts.zone.to_string(),
+            tags,
+            build_info: build_info(host),
+            host_ip: host.facts.host_ip.to_string(),
+            public_hostname: public_hostname(host),
+            containers: Vec::new(),
+            roles: names.chain(host.other_roles.iter().map(|name| role(name))).collect(),
+            connected: state.connected,
+            healthy: state.is_healthy(None),
+            region: REGION.to_owned(),
+            joined: JoinedWith {
+                at: host.joined.at.rfc3339(),
+                token_id: host.joined.token.map(|token| token.to_string()),
+                source_address: host.joined.source_address,
+                overridden_checks: host.joined.overridden.clone(),
+            },
+            boot_id: state.boot_id.map(|id| id.to_string()),
+            maintenance_mode: host.allocator.maintenance_since.is_some(),
+            lost_at: state.lost_at.map(Timestamp::rfc3339),
+            passages: Vec::new(),
+            clones: state.rivals.iter().map(clone_shown).collect(),
+            problems: problems
+                .map(|code| Failure::new(code, code.cause()))
+                .chain(state.role_failures())
+                .map(|failure| problem_shown(&failure))
+                .collect(),
+        }
+    }
+}
+
+fn problem_shown(failure: &Failure) -> RunnerProblem {
+    let (code, fix) = (failure.code().to_owned(), failure.fix.to_string());
+    RunnerProblem { code, message: failure.message.clone(), fix }
+}
+
+fn clone_shown(rival: &Rival) -> RunnerClone {
+    RunnerClone {
+        address: rival.address,
+        boot_id: rival.boot_id.map(|id| id.to_string()),
+        seen_at: rival.seen_at.rfc3339(),
+    }
+}
+
+impl Document for RunnerView<'_> {
+    fn values(&self, field: &str) -> Vec<Value<'_>> {
+        let HostNow { record: host, state, .. } = self.0;
+        match field {
+            "runner_id" => vec![Value::text(host.runner_id.as_str())],
+            "connected" => vec![Value::Flag(state.connected)],
+            "healthy" => vec![Value::Flag(state.is_healthy(None))],
+            "maintenance_mode" => {
+                vec![Value::Flag(host.allocator.maintenance_since.is_some())]
+            }
+            "roles" | "roles.role_name" => host
+                .roles
+                .iter()
+                .map(|role| Value::text(role.name()))
+                .chain(host.other_roles.iter().map(|name| Value::text(name)))
+                .collect(),
+            field => shared_values(host, field),
+        }
+    }
+
+    fn text_fields(&self) -> &'static [&'static str] {
+        &["runner_id", "zone", "host_ip", "public_hostname", "roles.role_name"]
+    }
+}
+
+/// The address, as ECE shows it for a host that was given no public name.
+pub fn public_hostname(host: &HostRecord) -> String {
+    host.facts.host_ip.to_string()
+}
+
+pub fn build_info(host: &HostRecord) -> BuildInfo {
+    BuildInfo { commit_hash: String::new(), version: host.facts.version.clone() }
+}

@@ -1,0 +1,199 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{
+    api::auth::{ManageUsers, OwnAccount, Permission, Permit, ReadUsers},
+    cluster::{
+        app::App,
+        operations::users::{NewUser, UserError, create_user, delete_user},
+        records::{ADMIN, Hand, UserRecord, UserRole},
+    },
+    http::{
+        error::ApiError,
+        extract::{Body, Path, Query},
+    },
+    wire::{
+        EmptyResponse, FailedReply,
+        users::{User, UserChange, UserList, UserMetadata, UserSecurity, UserSecurityRealm},
+    },
+};
+
+impl From<UserError> for ApiError {
+    fn from(error: UserError) -> Self {
+        let message = error.to_string();
+        let refused = |code| Self::UserNotChanged { code, message: message.clone() };
+        match error {
+            UserError::NotFound(name) => Self::NoSuchUser(name),
+            UserError::Conflict(_) => {
+                Self::contract(StatusCode::CONFLICT, "user.user_name.conflict", message)
+            }
+            UserError::Name => refused("user.user_name.invalid"),
+            UserError::TooMany => refused("user.too_many"),
+            UserError::PasswordLength | UserError::Text(_) => refused("user.restricted_field"),
+            UserError::Busy => Self::Busy,
+            UserError::Store(error) => error.into(),
+        }
+    }
+}
+
+pub(super) fn shown(user: &UserRecord) -> User {
+    let full_name = match (user.is_built_in(), user.name.as_str()) {
+        (true, ADMIN) => "Administrator",
+        (true, _) => "Viewer",
+        (false, _) => &user.full_name,
+    };
+    let hand = |hand: &Option<Hand>| match hand {
+        Some(Hand { by, at }) => (Some(by.clone()), Some(at.rfc3339())),
+        None => (None, None),
+    };
+    let ((created_by, created_at), (updated_by, updated_at)) =
+        (hand(&user.made), hand(&user.changed));
+    User {
+        user_name: user.name.clone(),
+        full_name: full_name.into(),
+        email: user.email.clone(),
+        builtin: user.is_built_in(),
+        metadata: UserMetadata { created_by, created_at, updated_by, updated_at },
+        security: UserSecurity {
+            enabled: user.enabled,
+            roles: user.roles.iter().map(|role| role.name().into()).collect(),
+            permissions: Vec::new(),
+            security_realm: UserSecurityRealm { id: "native".into(), kind: "native".into() },
+        },
+    }
+}
+
+/// Roles by their names.
+pub(super) fn roles<'a>(
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<BTreeSet<UserRole>, ApiError> {
+    let parsed = names.into_iter().map(|name| name.parse());
+    parsed.collect::<Result<_, _>>().map_err(|error: crate::cluster::records::UnknownUserRole| {
+        ApiError::UserNotChanged { code: "user.roles.invalid", message: error.to_string() }
+    })
+}
+
+/// Show who asks
+#[utoipa::path(
+    get,
+    path = "/user",
+    operation_id = "get-current-user",
+    responses((status = 200, description = "The user", body = User))
+)]
+pub async fn current(permit: Permit<OwnAccount>) -> Json<User> {
+    Json(shown(&permit.user))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct ListParameters {
+    /// Also those who are disabled.
+    include_disabled: Option<bool>,
+}
+
+/// List the users
+#[utoipa::path(
+    get,
+    path = "/users",
+    operation_id = "get-users",
+    params(ListParameters),
+    responses((status = 200, description = "The users", body = UserList))
+)]
+pub async fn list(
+    _permit: Permit<ReadUsers>,
+    State(app): State<Arc<App>>,
+    Query(given): Query<ListParameters>,
+) -> Json<UserList> {
+    let all = given.include_disabled == Some(true);
+    let users = app.registry.users();
+    let users = users.iter().filter(|user| all || user.enabled);
+    Json(UserList { users: users.map(|user| shown(user)).collect() })
+}
+
+/// Show a user
+#[utoipa::path(
+    get,
+    path = "/users/{user_name}",
+    operation_id = "get-user",
+    params(("user_name" = String, Path, description = "The user's name")),
+    responses(
+        (status = 200, description = "The user", body = User),
+        (status = 404, description = "user.not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    permit: Permit<OwnAccount>,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<User>, ApiError> {
+    if permit.user.name != name && !ReadUsers::allows(&permit.user) {
+        return Err(ApiError::Forbidden);
+    }
+    let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
+    Ok(Json(shown(&user)))
+}
+
+/// Make a user
+#[utoipa::path(
+    post,
+    path = "/users",
+    operation_id = "create-user",
+    request_body = UserChange,
+    responses(
+        (status = 200, description = "The user", body = User),
+        (status = 400, description = "user.user_name.invalid, user.roles.invalid, user.restricted_field, user.too_many", body = FailedReply),
+        (status = 409, description = "user.user_name.conflict", body = FailedReply),
+    )
+)]
+pub async fn create(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Body(given): Body<UserChange>,
+) -> Result<Json<User>, ApiError> {
+    let security = given.security.unwrap_or_default();
+    let password = security.password.ok_or_else(|| ApiError::UserNotChanged {
+        code: "user.restricted_field",
+        message: "a new user has a password (security.password)".into(),
+    })?;
+    let new = NewUser {
+        name: given.user_name.unwrap_or_default(),
+        full_name: given.full_name.unwrap_or_default(),
+        email: given.email.unwrap_or_default(),
+        roles: roles(security.roles.iter().flatten())?,
+        enabled: security.enabled.unwrap_or(true),
+        password: password.0,
+    };
+    Ok(Json(shown(&create_user(&app, &permit.origin, new).await?)))
+}
+
+/// Delete a user
+#[utoipa::path(
+    delete,
+    path = "/users/{user_name}",
+    operation_id = "delete-user",
+    params(("user_name" = String, Path, description = "The user's name")),
+    responses(
+        (status = 200, description = "The user does not get in any more, with whatever they have", body = EmptyResponse),
+        (status = 400, description = "user.cannot_modify, user.restricted_deletion", body = FailedReply),
+        (status = 404, description = "user.not_found", body = FailedReply),
+    )
+)]
+pub async fn delete(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
+    let refused = |code, message: String| Err(ApiError::UserNotChanged { code, message });
+    if user.is_built_in() {
+        let message = format!("the user {} came with the cluster and stays with it", user.name);
+        return refused("user.cannot_modify", message);
+    }
+    if user.name == permit.user.name {
+        return refused("user.restricted_deletion", "nobody deletes themselves".into());
+    }
+    delete_user(&app, &permit.origin, &user.name).await?;
+    Ok(Json(EmptyResponse {}))
+}

@@ -1,0 +1,310 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State, http::StatusCode};
+
+use crate::{
+    api::{
+        auth::{ManageUsers, OwnAccount, Permit},
+        listed::{Listed, listed},
+    },
+    cluster::{
+        app::App,
+        operations::api_keys::{ApiKeyError, create_key, delete_key, keys_of},
+        records::ApiKeyRecord,
+    },
+    http::{
+        error::ApiError,
+        extract::{Body, Path},
+    },
+    rt::Timestamp,
+    wire::{
+        EmptyResponse, FailedReply,
+        users::{
+            ApiKeyResponse, ApiKeysResponse, CreateApiKeyRequest, DeleteApiKeysRequest,
+            DeleteUsersApiKeysRequest,
+        },
+    },
+};
+
+impl From<ApiKeyError> for ApiError {
+    fn from(error: ApiKeyError) -> Self {
+        match error {
+            ApiKeyError::Invalid(message) => Self::InvalidApiKey(message.into()),
+            ApiKeyError::NotFound => Self::NoSuchApiKey,
+            ApiKeyError::TooManyChanges(wait) => Self::TooManyChanges(wait),
+            ApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn shown(record: &ApiKeyRecord) -> ApiKeyResponse {
+    ApiKeyResponse {
+        id: record.id.clone(),
+        user_id: record.user.clone(),
+        description: record.description.clone(),
+        key: None,
+        creation_date: record.created_at.rfc3339(),
+        expiration_date: record.expires_at.map(Timestamp::rfc3339),
+    }
+}
+
+fn keys(app: &App, user: &str) -> ApiKeysResponse {
+    ApiKeysResponse { keys: keys_of(app, user).iter().map(|key| shown(key)).collect() }
+}
+
+fn key(app: &App, user: &str, id: &str) -> Result<Json<ApiKeyResponse>, ApiError> {
+    let key = app.registry.view().api_key(id).filter(|key| key.user == user);
+    key.map(|key| Json(shown(&key))).ok_or(ApiError::NoSuchApiKey)
+}
+
+/// `30m`, `1d`…
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).filter(|millis| *millis > 0).map(Duration::from_millis)
+}
+
+/// List one's own API keys
+#[utoipa::path(
+    get,
+    path = "/users/auth/keys",
+    operation_id = "get-api-keys",
+    responses((status = 200, description = "Without the keys' texts", body = ApiKeysResponse))
+)]
+pub async fn list(
+    permit: Permit<OwnAccount>,
+    State(app): State<Arc<App>>,
+) -> Json<ApiKeysResponse> {
+    Json(keys(&app, &permit.user.name))
+}
+
+/// Make an API key
+#[utoipa::path(
+    post,
+    path = "/users/auth/keys",
+    operation_id = "create-api-key",
+    request_body = CreateApiKeyRequest,
+    responses(
+        (status = 201, description = "The key; its text is not shown again", body = ApiKeyResponse),
+        (status = 400, description = "api_keys.invalid_input", body = FailedReply),
+    )
+)]
+pub async fn create(
+    permit: Permit<OwnAccount>,
+    State(app): State<Arc<App>>,
+    body: Result<Body<CreateApiKeyRequest>, ApiError>,
+) -> Result<(StatusCode, Json<ApiKeyResponse>), ApiError> {
+    let Body(request) =
+        body.map_err(|error| error.naming_body(|message, _| ApiError::InvalidApiKey(message)))?;
+    let expires_at = match request.expiration.as_deref() {
+        None | Some("") => None,
+        Some(text) => {
+            let duration = duration(text).ok_or_else(|| {
+                ApiError::InvalidApiKey(
+                    "an expiration is a number and one of ms, s, m, h and d".into(),
+                )
+            })?;
+            Some(app.clock.now().plus(duration))
+        }
+    };
+    let (user, description) = (&permit.user, request.description.trim());
+    let made = create_key(&app, &permit.origin, user, description, expires_at).await?;
+    let key = Some(made.text.expose().to_owned());
+    Ok((StatusCode::CREATED, Json(ApiKeyResponse { key, ..shown(&made.record) })))
+}
+
+/// Delete some of one's own API keys
+#[utoipa::path(
+    delete,
+    path = "/users/auth/keys",
+    operation_id = "delete-api-keys",
+    request_body = DeleteApiKeysRequest,
+    responses((status = 200, description = "They are good no more", body = EmptyResponse))
+)]
+pub async fn delete_some(
+    permit: Permit<OwnAccount>,
+    State(app): State<Arc<App>>,
+    Body(request): Body<DeleteApiKeysRequest>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    for id in &request.keys {
+        delete_key(&app, &permit.origin, &permit.user.name, id).await?;
+    }
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Show one of one's own API keys
+#[utoipa::path(
+    get,
+    path = "/users/auth/keys/{api_key_id}",
+    operation_id = "get-api-key",
+    params(("api_key_id" = String, Path, description = "The key's id")),
+    responses(
+        (status = 200, description = "Without the key's text", body = ApiKeyResponse),
+        (status = 404, description = "api_keys.key_not_found", body = FailedReply),
+    )
+)]
+pub async fn get(
+    permit: Permit<OwnAccount>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<ApiKeyResponse>, ApiError> {
+    key(&app, &permit.user.name, &id)
+}
+
+/// Delete one of one's own API keys
+#[utoipa::path(
+    delete,
+    path = "/users/auth/keys/{api_key_id}",
+    operation_id = "delete-api-key",
+    params(("api_key_id" = String, Path, description = "The key's id")),
+    responses(
+        (status = 200, description = "It is good no more", body = EmptyResponse),
+        (status = 404, description = "api_keys.key_not_found", body = FailedReply),
+    )
+)]
+pub async fn delete(
+    permit: Permit<OwnAccount>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    delete_key(&app, &permit.origin, &permit.user.name, &id).await?;
+    Ok(Json(EmptyResponse {}))
+}
+
+/// List the API keys of all users
+#[utoipa::path(
+    get,
+    path = "/users/auth/keys/_all",
+    operation_id = "get-users-api-keys",
+    responses((status = 200, description = "Without the keys' texts", body = ApiKeysResponse))
+)]
+pub async fn list_all(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+) -> Result<Listed, ApiError> {
+    let keys = app.registry.api_keys();
+    let count = keys.len();
+    let make = move || ApiKeysResponse { keys: keys.iter().map(|key| shown(key)).collect() };
+    listed(&app, &permit, count, make).await
+}
+
+/// Delete API keys of any users
+#[utoipa::path(
+    delete,
+    path = "/users/auth/keys/_all",
+    operation_id = "delete-users-api-keys",
+    request_body = DeleteUsersApiKeysRequest,
+    responses((status = 200, description = "They are good no more", body = EmptyResponse))
+)]
+pub async fn delete_some_of_all(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Body(request): Body<DeleteUsersApiKeysRequest>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    for key in &request.user_api_keys {
+        delete_key(&app, &permit.origin, &key.user_id, &key.api_key_id).await?;
+    }
+    Ok(Json(EmptyResponse {}))
+}
+
+fn known(app: &App, user: &str) -> Result<(), ApiError> {
+    let found = app.registry.view().user(user);
+    found.map(|_| ()).ok_or_else(|| ApiError::NoSuchUserOfKeys(user.to_owned()))
+}
+
+/// List the API keys of a user
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}/auth/keys",
+    operation_id = "get-user-api-keys",
+    params(("user_id" = String, Path, description = "The user's name")),
+    responses(
+        (status = 200, description = "Without the keys' texts", body = ApiKeysResponse),
+        (status = 404, description = "api_keys.user_not_found", body = FailedReply),
+    )
+)]
+pub async fn list_of_user(
+    _permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Path(user): Path<String>,
+) -> Result<Json<ApiKeysResponse>, ApiError> {
+    known(&app, &user)?;
+    Ok(Json(keys(&app, &user)))
+}
+
+/// Delete all API keys of a user
+#[utoipa::path(
+    delete,
+    path = "/users/{user_id}/auth/keys",
+    operation_id = "delete-user-api-keys",
+    params(("user_id" = String, Path, description = "The user's name")),
+    responses(
+        (status = 200, description = "They are good no more", body = EmptyResponse),
+        (status = 404, description = "api_keys.user_not_found", body = FailedReply),
+    )
+)]
+pub async fn delete_of_user(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Path(user): Path<String>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    known(&app, &user)?;
+    for key in keys_of(&app, &user) {
+        delete_key(&app, &permit.origin, &user, &key.id).await?;
+    }
+    Ok(Json(EmptyResponse {}))
+}
+
+/// Show an API key of a user
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}/auth/keys/{api_key_id}",
+    operation_id = "get-user-api-key",
+    params(
+        ("user_id" = String, Path, description = "The user's name"),
+        ("api_key_id" = String, Path, description = "The key's id"),
+    ),
+    responses(
+        (status = 200, description = "Without the key's text", body = ApiKeyResponse),
+        (status = 404, description = "api_keys.key_not_found", body = FailedReply),
+    )
+)]
+pub async fn get_of_user(
+    _permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<ApiKeyResponse>, ApiError> {
+    key(&app, &user, &id)
+}
+
+/// Delete an API key of a user
+#[utoipa::path(
+    delete,
+    path = "/users/{user_id}/auth/keys/{api_key_id}",
+    operation_id = "delete-user-api-key",
+    params(
+        ("user_id" = String, Path, description = "The user's name"),
+        ("api_key_id" = String, Path, description = "The key's id"),
+    ),
+    responses(
+        (status = 200, description = "It is good no more", body = EmptyResponse),
+        (status = 404, description = "api_keys.key_not_found", body = FailedReply),
+    )
+)]
+pub async fn delete_one_of_user(
+    permit: Permit<ManageUsers>,
+    State(app): State<Arc<App>>,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<EmptyResponse>, ApiError> {
+    delete_key(&app, &permit.origin, &user, &id).await?;
+    Ok(Json(EmptyResponse {}))
+}

@@ -1,0 +1,367 @@
+//! Setting up the first host. Killed anywhere and run again, it finishes the same cluster.
+//!
+//! Everything that is drawn at random is written to a plan first. Then the operator's secrets
+//! file, then one transaction that makes the cluster, and then the plan is removed.
+
+mod secrets;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    change::{Change, Origin},
+    operations::tokens::{NewToken, TokenOptions, mint},
+    passwords,
+    records::{
+        ADMIN, Actor, ClusterRecord, HostRecord, Joined, KeyRecord, READONLY, TokenRecord,
+        UserRecord, UserRole, create, decode,
+    },
+    seal::{MasterKey, SealError},
+    secrets::{Cluster, ClusterError, seal_authority, seal_signing_key},
+};
+use crate::{
+    model::{CoordinatorAddress, Fingerprint, KeyId, Role, RoleSet, RunnerId, Secret},
+    rt::{Timestamp, files},
+    store::{CommitError, Room, Store, StoreError},
+    tls::{CertificateDer, ClusterAuthority, KeyError, PrivateKey},
+    token::SigningKey,
+    wire::hosts::{Facts, SecretText},
+};
+
+const FIRST_SIGNING_KEY: &str = "bootstrap-initial";
+const MAX_FILE: u64 = 1 << 20;
+
+/// The host that a cluster begins with.
+pub struct FirstHost {
+    pub runner_id: RunnerId,
+    pub key: KeyId,
+    pub roles: RoleSet,
+    pub facts: Facts,
+    /// Where other hosts will reach it.
+    pub addresses: Vec<CoordinatorAddress>,
+    /// The coordinator's own directory.
+    pub dir: PathBuf,
+    /// Where the operator finds the secrets.
+    pub secrets_file: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{0} has the secrets of another cluster")]
+    SecretsOfAnother(PathBuf),
+    #[error("{0} is damaged; as the cluster is not made yet, it can be removed")]
+    DamagedPlan(PathBuf),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was drawn at random, in the order of its making.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    cluster_id: String,
+    created_at: Timestamp,
+    authority_certificate: String,
+    authority_key: SecretText,
+    signing_key: SecretText,
+    admin_password: SecretText,
+    readonly_password: SecretText,
+    tokens: Vec<PlannedToken>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlannedToken {
+    text: SecretText,
+    record: TokenRecord,
+}
+
+/// A cluster that is there.
+#[derive(Debug, Clone)]
+pub struct Bootstrapped {
+    pub cluster_id: String,
+    pub pins: Vec<Fingerprint>,
+    /// The CA that signs for coordinators, as PEM.
+    pub ca_certificate: String,
+    pub made_now: bool,
+}
+
+/// Makes the cluster, unless it is there already.
+pub async fn bootstrap(
+    store: &dyn Store,
+    master: &MasterKey,
+    host: &FirstHost,
+    now: Timestamp,
+) -> Result<Bootstrapped, BootstrapError> {
+    let plan_file = host.dir.join("bootstrap.json");
+    if let Some(cluster) = existing(store, master, false).await? {
+        remove(&plan_file)?;
+        return Ok(cluster);
+    }
+    let plan = match read_plan(&plan_file)? {
+        Some(plan) => plan,
+        None => {
+            secrets::must_not_be_there(&host.secrets_file)?;
+            let plan = draw(master, host, now)?;
+            write(&plan_file, &Zeroizing::new(to_line(&plan)))?;
+            plan
+        }
+    };
+    secrets::write(&host.secrets_file, &plan)?;
+    commit(store, master, host, &plan, now).await?;
+    remove(&plan_file)?;
+    let made = existing(store, master, true).await?;
+    Ok(made.ok_or_else(|| StoreError::Failed("the cluster it has just made is gone".into()))?)
+}
+
+async fn existing(
+    store: &dyn Store,
+    master: &MasterKey,
+    made_now: bool,
+) -> Result<Option<Bootstrapped>, BootstrapError> {
+    let Some(record) = store.get(&ClusterRecord::path()).await? else { return Ok(None) };
+    let (Cluster { id, pins, ca_certificate, .. }, _) = Cluster::open(&decode(&record)?, master)?;
+    Ok(Some(Bootstrapped { cluster_id: id, pins, ca_certificate, made_now }))
+}
+
+fn draw(master: &MasterKey, host: &FirstHost, now: Timestamp) -> Result<Plan, BootstrapError> {
+    let cluster_id = Uuid::new_v4().to_string();
+    let (certificate, authority_key) = ClusterAuthority::generate(&cluster_id, now)?;
+    let signing_key = SigningKey::generate(FIRST_SIGNING_KEY);
+    let record =
+        cluster_record(master, &cluster_id, now, &certificate, &authority_key, &signing_key);
+    let (cluster, _) = Cluster::open(&record, master)?;
+    let token = |roles: &[Role], description: &str| {
+        let options = TokenOptions {
+            roles: roles.iter().copied().collect(),
+            validity: None,
+            max_uses: None,
+            description: Some(description.to_owned()),
+            allow_replace: false,
+        };
+        let maker = (Actor::Bootstrap, host.facts.host_ip);
+        let NewToken { text, record } = mint(&cluster, &host.addresses, options, maker, now)
+            .expect("the cluster has just got a signing key");
+        PlannedToken { text: SecretText(text), record }
+    };
+    let tokens = vec![
+        token(&[], "made with the first host: no roles"),
+        token(&[Role::Allocator], "made with the first host: allocator"),
+        token(
+            &[Role::Coordinator, Role::Proxy, Role::Director],
+            "made with the first host: emergency, all roles but allocator",
+        ),
+    ];
+    Ok(Plan {
+        authority_certificate: STANDARD.encode(&certificate),
+        authority_key: SecretText(authority_key.to_pem()),
+        signing_key: SecretText(Secret::new(hex::encode(signing_key.bytes()))),
+        admin_password: SecretText(passwords::generate()),
+        readonly_password: SecretText(passwords::generate()),
+        tokens,
+        cluster_id,
+        created_at: now,
+    })
+}
+
+fn cluster_record(
+    master: &MasterKey,
+    cluster_id: &str,
+    created_at: Timestamp,
+    certificate: &CertificateDer<'_>,
+    authority_key: &PrivateKey,
+    signing_key: &SigningKey,
+) -> ClusterRecord {
+    ClusterRecord {
+        cluster_id: cluster_id.to_owned(),
+        created_at,
+        authorities: vec![seal_authority(master, certificate, authority_key)],
+        signing_keys: vec![seal_signing_key(master, signing_key)],
+    }
+}
+
+async fn commit(
+    store: &dyn Store,
+    master: &MasterKey,
+    host: &FirstHost,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<(), BootstrapError> {
+    let damaged = || BootstrapError::DamagedPlan(host.dir.join("bootstrap.json"));
+    let certificate = STANDARD.decode(&plan.authority_certificate).map_err(|_| damaged())?;
+    let authority_key =
+        PrivateKey::from_pem(plan.authority_key.0.expose()).map_err(|_| damaged())?;
+    let key = hex::decode(plan.signing_key.0.expose()).map_err(|_| damaged())?;
+    let signing_key = SigningKey::from_bytes(FIRST_SIGNING_KEY, Zeroizing::new(key));
+    let cluster = cluster_record(
+        master,
+        &plan.cluster_id,
+        plan.created_at,
+        &CertificateDer::from(certificate),
+        &authority_key,
+        &signing_key,
+    );
+    let record = HostRecord {
+        runner_id: host.runner_id.clone(),
+        key: host.key,
+        roles: host.roles.clone(),
+        other_roles: Default::default(),
+        desired_revision: 1,
+        facts: host.facts.clone(),
+        facts_hash: host.facts.hash(),
+        joined: Joined {
+            at: now,
+            roles: host.roles.clone(),
+            token: None,
+            source_address: host.facts.host_ip,
+            overridden: Vec::new(),
+            replaced: None,
+        },
+        allocator: Default::default(),
+    };
+    let user = |name: &str, role, password: &SecretText| {
+        UserRecord::new(name, [role], passwords::hash(&password.0))
+    };
+    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let mut ops = vec![
+        create(ClusterRecord::path(), &cluster),
+        create(HostRecord::path(&host.runner_id), &record),
+        create(KeyRecord::path(&host.key), &key),
+        create(
+            UserRecord::path(ADMIN),
+            &user(ADMIN, UserRole::PlatformAdmin, &plan.admin_password),
+        ),
+        create(
+            UserRecord::path(READONLY),
+            &user(READONLY, UserRole::PlatformViewer, &plan.readonly_password),
+        ),
+    ];
+    ops.extend(
+        plan.tokens.iter().map(|token| create(TokenRecord::path(token.record.id), &token.record)),
+    );
+    let change = Change {
+        ops,
+        action: "cluster.create",
+        room: Room::Ordinary,
+        subject: plan.cluster_id.clone(),
+        before: json!(null),
+        after: json!({
+            "first_host": host.runner_id,
+            "roles": host.roles,
+            "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
+        }),
+    };
+    let origin =
+        Origin { actor: Actor::Bootstrap, address: host.facts.host_ip, request_id: Uuid::new_v4() };
+    change.commit(store, &origin, now).await.map_err(|error| match error {
+        CommitError::Store(error) => error,
+        CommitError::Conflict { path, .. } => StoreError::Failed(format!("{path} is taken")),
+    })?;
+    Ok(())
+}
+
+fn read_plan(file: &Path) -> Result<Option<Plan>, BootstrapError> {
+    let content = files::read_kept(file, MAX_FILE)
+        .map_err(|source| BootstrapError::File { path: file.to_owned(), source })?;
+    let Some(content) = content.map(Zeroizing::new) else { return Ok(None) };
+    serde_json::from_slice(&content)
+        .map(Some)
+        .map_err(|_| BootstrapError::DamagedPlan(file.to_owned()))
+}
+
+fn to_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("plain data");
+    line.push(b'\n');
+    line
+}
+
+fn write(file: &Path, content: &[u8]) -> Result<(), BootstrapError> {
+    files::write_private(file, content)
+        .map_err(|source| BootstrapError::File { path: file.to_owned(), source })
+}
+
+fn remove(file: &Path) -> Result<(), BootstrapError> {
+    files::remove(file).map_err(|source| BootstrapError::File { path: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster::testing::first_host,
+        store::{LeaseId, MemoryStore, Op, PageFrom, Record, StorePath, Watch},
+    };
+
+    /// Fails every commit, as a disk does that has just gone.
+    struct Broken;
+
+    #[async_trait::async_trait]
+    impl Store for Broken {
+        async fn get(&self, _path: &StorePath) -> Result<Option<Record>, StoreError> {
+            Ok(None)
+        }
+        async fn list(&self, _prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn page(
+            &self,
+            _prefix: &StorePath,
+            _from: PageFrom<'_>,
+            _limit: usize,
+        ) -> Result<Vec<Record>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn commit_within(&self, _room: Room, _ops: Vec<Op>) -> Result<u64, CommitError> {
+            Err(StoreError::Full.into())
+        }
+        fn watch(&self) -> Watch {
+            unreachable!("a bootstrap watches nothing")
+        }
+        async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+            Err(StoreError::Full)
+        }
+        async fn close_lease(&self, _lease: LeaseId) -> Result<(), StoreError> {
+            Err(StoreError::Full)
+        }
+        async fn failed(&self) -> StoreError {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_operator_may_have_read_stays_true_when_it_is_run_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let host = first_host(&dir);
+        let master = MasterKey::load_or_create(&dir.path().join("master.key")).expect("a key");
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        bootstrap(&Broken, &master, &host, now).await.expect_err("the disk is full");
+        let secrets = std::fs::read(&host.secrets_file).expect("written before the commit");
+
+        std::fs::write(&host.secrets_file, "another's").expect("written");
+        let store = MemoryStore::new();
+        let refused = bootstrap(&store, &master, &host, now).await.expect_err("another's");
+        assert!(matches!(refused, BootstrapError::SecretsOfAnother(_)), "{refused}");
+        std::fs::write(&host.secrets_file, &secrets).expect("written");
+        let made = bootstrap(&store, &master, &host, now).await.expect("made");
+        assert!(made.made_now);
+        assert_eq!(std::fs::read(&host.secrets_file).expect("there"), secrets);
+        assert!(!dir.path().join("bootstrap.json").exists(), "the plan holds secrets");
+        let again = bootstrap(&store, &master, &host, now).await.expect("found");
+        assert!(!again.made_now);
+        assert_eq!(again.cluster_id, made.cluster_id);
+    }
+}

@@ -1,0 +1,140 @@
+use std::{net::IpAddr, time::Instant};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{
+    counters::committed,
+    records::{self, Actor, AuditRecord},
+};
+use crate::{
+    rt::Timestamp,
+    store::{CommitError, Op, Room, Store},
+};
+
+/// Who asks for something, from where, in which request.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub actor: Actor,
+    pub address: IpAddr,
+    pub request_id: Uuid,
+}
+
+/// A change to the cluster. It cannot be committed without its audit record.
+pub struct Change {
+    pub ops: Vec<Op>,
+    /// What is done, as `subject.verb`.
+    pub action: &'static str,
+    pub subject: String,
+    pub before: Value,
+    pub after: Value,
+    /// What makes room or takes access away goes through on a full disk too.
+    pub room: Room,
+}
+
+/// A change that is on disk.
+pub struct CommittedChange {
+    pub revision: u64,
+    /// Bytes that its audit record has added.
+    pub audited: usize,
+}
+
+impl Change {
+    /// Commits the change and the record of it in one transaction.
+    pub async fn commit(
+        mut self,
+        store: &dyn Store,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<CommittedChange, CommitError> {
+        let (before, after) = difference(self.before, self.after);
+        let most = match origin.actor {
+            Actor::Host(_) => MOST_BYTES_OF_A_HOST,
+            Actor::User(_) | Actor::Bootstrap | Actor::Local => MOST_BYTES,
+        };
+        let record = AuditRecord {
+            at: now,
+            actor: origin.actor.clone(),
+            source_address: origin.address,
+            request_id: origin.request_id,
+            action: self.action.to_owned(),
+            subject: self.subject,
+            before: bounded(before, most),
+            after: bounded(after, most),
+        };
+        let audit = records::create(record.path(Uuid::now_v7()), &record);
+        let audited = audit.size();
+        self.ops.push(audit);
+        let started = Instant::now();
+        let revision = store.commit_within(self.room, self.ops).await?;
+        committed(started.elapsed());
+        tracing::info!(
+            action = self.action,
+            subject = record.subject,
+            actor = %record.actor,
+            from = %record.source_address,
+            request_id = %record.request_id,
+            "changed"
+        );
+        Ok(CommittedChange { revision, audited })
+    }
+}
+
+/// What differs of two values: of objects the members that are not the same in both.
+fn difference(before: Value, after: Value) -> (Value, Value) {
+    let (mut before, mut after) = match (before, after) {
+        (Value::Object(before), Value::Object(after)) => (before, after),
+        others => return others,
+    };
+    let mut reduced = (Map::new(), Map::new());
+    for (name, old) in std::mem::take(&mut before) {
+        let Some(new) = after.remove(&name) else {
+            reduced.0.insert(name, old);
+            continue;
+        };
+        if old != new {
+            let (old, new) = difference(old, new);
+            reduced.0.insert(name.clone(), old);
+            reduced.1.insert(name, new);
+        }
+    }
+    reduced.1.append(&mut after);
+    (Value::Object(reduced.0), Value::Object(reduced.1))
+}
+
+/// Bytes of JSON that one side of an audit record has at most.
+const MOST_BYTES: usize = 16 * 1024;
+
+/// The same of what a host has caused.
+const MOST_BYTES_OF_A_HOST: usize = 1024;
+
+/// The value; of one that is too large, the names of its members and how large it is.
+fn bounded(value: Value, most: usize) -> Value {
+    let bytes = value.to_string().len();
+    if bytes <= most {
+        return value;
+    }
+    let names = value.as_object().into_iter().flat_map(|it| it.keys().take(16));
+    json!({ "left_out_bytes": bytes, "members": names.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_kept_and_not_more_than_fits() {
+        let before = json!({ "a": 1, "b": { "x": 1, "y": 2 }, "gone": true });
+        let after = json!({ "a": 1, "b": { "x": 1, "y": 3 }, "new": [1] });
+        assert_eq!(
+            difference(before, after),
+            (json!({ "b": { "y": 2 }, "gone": true }), json!({ "b": { "y": 3 }, "new": [1] }))
+        );
+        assert_eq!(difference(json!(null), json!({ "a": 1 })), (json!(null), json!({ "a": 1 })));
+        let long = json!({ "text": "x".repeat(MOST_BYTES) });
+        assert_eq!(
+            bounded(long, MOST_BYTES),
+            json!({ "left_out_bytes": MOST_BYTES + 11, "members": ["text"] })
+        );
+    }
+}

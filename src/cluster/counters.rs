@@ -1,0 +1,64 @@
+//! What is counted where it happens, for Prometheus.
+
+use std::{sync::OnceLock, time::Duration};
+
+use metrics::{counter, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+const JOINS: &str = "ece_agent_joins_total";
+const REQUESTS: &str = "ece_agent_http_request_seconds";
+const COMMITS: &str = "ece_agent_store_commit_seconds";
+
+/// Seconds: from what a lookup takes to what nobody waits for.
+const BUCKETS: [f64; 12] =
+    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0];
+
+/// The one place of this process in which is counted.
+fn recorder() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&BUCKETS)
+            .expect("there are buckets")
+            .build_recorder();
+        let handle = recorder.handle();
+        // Whoever has set another one counts there.
+        let _ = metrics::set_global_recorder(recorder);
+        metrics::describe_counter!(JOINS, "Requests to join, by what they came to");
+        metrics::describe_histogram!(REQUESTS, "Answered requests of the API");
+        metrics::describe_histogram!(COMMITS, "Commits, with the sync that they waited for");
+        handle
+    })
+}
+
+/// A host has asked to join: `ok`, or the code of the refusal.
+pub fn joined(outcome: &str) {
+    recorder();
+    counter!(JOINS, "outcome" => outcome.to_owned()).increment(1);
+}
+
+/// The API has answered a request.
+pub fn answered(method: &str, status: u16, took: Duration) {
+    recorder();
+    // Methods come from outside; only the known ones may become labels.
+    let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|it| *it == method);
+    let (method, status) = (method.unwrap_or("other"), status.to_string());
+    histogram!(REQUESTS, "method" => method, "status" => status).record(took.as_secs_f64());
+}
+
+/// The store has acknowledged a commit.
+pub fn committed(took: Duration) {
+    recorder();
+    histogram!(COMMITS).record(took.as_secs_f64());
+}
+
+/// Samples take up memory until they are counted, whether or not somebody asks for them.
+pub fn count_samples() {
+    recorder().run_upkeep();
+}
+
+/// All of it in Prometheus' text format.
+pub fn counted() -> String {
+    count_samples();
+    recorder().render()
+}

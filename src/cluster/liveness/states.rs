@@ -1,0 +1,83 @@
+//! What is known of many hosts, taken out at once: whoever looks at all of them holds no lock.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Liveness, Presence, Rival};
+use crate::{
+    cluster::records::HostRecord,
+    model::{Failure, Role},
+    rt::Timestamp,
+    wire::hosts::RoleHealth,
+};
+
+/// Hosts that are looked up before others get the lock.
+const AT_A_TIME: usize = 256;
+
+/// What is known of a host at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct HostState {
+    pub connected: bool,
+    /// Since when it is not, if it has been.
+    pub lost_at: Option<Timestamp>,
+    unhealthy: Vec<(Role, RoleHealth)>,
+    /// What the kernel of the host's machine calls its boot.
+    pub boot_id: Option<Uuid>,
+    /// Other machines with the host's key.
+    pub rivals: Vec<Rival>,
+}
+
+impl HostState {
+    /// What the host said of its roles. One that has not said anything yet is taken for well.
+    pub fn is_healthy(&self, role: Option<Role>) -> bool {
+        self.connected
+            && match role {
+                Some(role) => !self.unhealthy.iter().any(|(unhealthy, _)| *unhealthy == role),
+                None => self.unhealthy.is_empty(),
+            }
+    }
+
+    /// What is wrong with its roles, as the host says it.
+    pub fn role_failures(&self) -> impl Iterator<Item = Failure> {
+        self.unhealthy.iter().filter_map(|(role, health)| health.failure(*role))
+    }
+}
+
+impl Presence {
+    fn state(&mut self, now: Timestamp) -> HostState {
+        let unhealthy = self.health.iter().filter(|(_, health)| !health.healthy);
+        HostState {
+            connected: true,
+            lost_at: None,
+            unhealthy: unhealthy.map(|(role, health)| (*role, health.clone())).collect(),
+            boot_id: self.source.and_then(|source| source.boot_id),
+            rivals: self.rivals.as_mut().map(|it| it.known(now).to_vec()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Liveness {
+    pub fn state(&self, host: &HostRecord, now: Timestamp) -> HostState {
+        let state = self.lock().get_mut(&host.runner_id).map(|it| it.state(now));
+        state.unwrap_or_else(|| self.state_of_lost(host))
+    }
+
+    fn state_of_lost(&self, host: &HostRecord) -> HostState {
+        let lost_at = self.passages.lost_at(&host.runner_id, host.joined.at);
+        HostState { lost_at, ..HostState::default() }
+    }
+
+    /// The states of these hosts, in the same order.
+    pub fn states(&self, of: &[Arc<HostRecord>], now: Timestamp) -> Vec<HostState> {
+        let mut states = Vec::with_capacity(of.len());
+        for some in of.chunks(AT_A_TIME) {
+            let mut hosts = self.lock();
+            states.extend(some.iter().map(|host| {
+                let state = hosts.get_mut(&host.runner_id).map(|it| it.state(now));
+                state.unwrap_or_else(|| self.state_of_lost(host))
+            }));
+        }
+        states
+    }
+}

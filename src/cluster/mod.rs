@@ -1,0 +1,27 @@
+//! The cluster: who its members are, who may join, what each runs. No HTTP in it.
+//!
+//! - `operations/` does what is asked for, one operation a file, each a commit with preconditions.
+//! - `records/` is what is stored; `registry` is the same in memory, kept current by the watch.
+//! - `change` commits nothing without its audit record.
+//! - `liveness` knows who is connected, and `owners` writes it down for the next start.
+//! - `lists` does what looks at all of them, beside everything else.
+//! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
+
+pub mod app;
+pub mod bootstrap;
+pub mod change;
+pub mod counters;
+pub mod lists;
+pub mod liveness;
+pub mod operations;
+pub mod own_changes;
+pub mod owners;
+mod passages;
+pub mod passwords;
+pub mod records;
+pub mod registry;
+pub mod seal;
+pub mod secrets;
+pub mod sessions;
+#[cfg(test)]
+pub mod testing;

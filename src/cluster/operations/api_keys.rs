@@ -1,0 +1,314 @@
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::json;
+
+use super::{Attempt, carry_out, forget};
+use crate::{
+    cluster::{
+        app::App,
+        change::{Change, Origin},
+        passwords,
+        records::{ApiKeyRecord, UserRecord, create, decode, readable},
+    },
+    model::Secret,
+    rt::Timestamp,
+    store::{Op, Room, SharedStore, StoreError},
+};
+
+const MAX_DESCRIPTION: usize = 1024;
+
+/// Keys of one user that are good.
+const MOST_PER_USER: usize = 100;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiKeyError {
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error("there is no such key")]
+    NotFound,
+    /// This user may change their account again after so long.
+    #[error("too many changes")]
+    TooManyChanges(Duration),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A key just made. Its text is nowhere else.
+pub struct NewApiKey {
+    pub text: Secret,
+    pub record: ApiKeyRecord,
+}
+
+pub async fn create_key(
+    app: &Arc<App>,
+    origin: &Origin,
+    user: &Arc<UserRecord>,
+    description: &str,
+    expires_at: Option<Timestamp>,
+) -> Result<NewApiKey, ApiKeyError> {
+    if description.is_empty() || description.len() > MAX_DESCRIPTION {
+        return Err(ApiKeyError::Invalid("a description has 1 to 1024 bytes"));
+    }
+    if expires_at.is_some_and(|at| at <= app.clock.now()) {
+        return Err(ApiKeyError::Invalid("the expiration is in the past"));
+    }
+    app.own_changes.take(&user.name).map_err(ApiKeyError::TooManyChanges)?;
+    let (app, origin, user) = (app.clone(), origin.clone(), user.clone());
+    let description = description.to_owned();
+    // A commit goes on when whoever asked has gone, and nobody may count before it is seen.
+    let counted = async move { counted_key(&app, &origin, &user, &description, expires_at).await };
+    tokio::spawn(counted).await.map_err(|error| StoreError::Failed(error.to_string()))?
+}
+
+/// Makes a key, if the user may have one more.
+async fn counted_key(
+    app: &App,
+    origin: &Origin,
+    user: &UserRecord,
+    description: &str,
+    expires_at: Option<Timestamp>,
+) -> Result<NewApiKey, ApiKeyError> {
+    let _nobody_else = app.own_changes.making_a_key().await;
+    let now = app.clock.now();
+    let (good, over): (Vec<_>, Vec<_>) =
+        keys_of(app, &user.name).into_iter().partition(|key| is_good(key, user, now));
+    if good.len() >= MOST_PER_USER {
+        return Err(ApiKeyError::Invalid("a user has at most 100 keys"));
+    }
+    if !over.is_empty() {
+        forget_keys_that_are_over(&app.store, now).await?;
+    }
+    let secret = &passwords::generate();
+    carry_out(app, origin, |now| {
+        Box::pin(async move {
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            let text = Secret::new(STANDARD.encode(format!("{id}:{}", secret.expose())));
+            let record = ApiKeyRecord {
+                id: id.clone(),
+                user: user.name.clone(),
+                description: description.to_owned(),
+                secret_digest: ApiKeyRecord::digest(secret.expose()),
+                password_digest: ApiKeyRecord::digest(&user.password_hash),
+                created_at: now,
+                expires_at,
+            };
+            let change = Change {
+                ops: vec![create(ApiKeyRecord::path(&id), &record)],
+                action: "api_key.create",
+                room: Room::Ordinary,
+                subject: id,
+                before: json!(null),
+                after: json!({ "user": user.name, "description": description }),
+            };
+            Ok(Attempt::Commit(change, NewApiKey { text, record }))
+        })
+    })
+    .await
+}
+
+/// From the reply on the key lets nobody in.
+pub async fn delete_key(
+    app: &App,
+    origin: &Origin,
+    user: &str,
+    id: &str,
+) -> Result<(), ApiKeyError> {
+    // What is not known may not even be a name for a record.
+    app.registry.view().api_key(id).ok_or(ApiKeyError::NotFound)?;
+    let path = &ApiKeyRecord::path(id);
+    carry_out(app, origin, |_| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?.ok_or(ApiKeyError::NotFound)?;
+            let key: ApiKeyRecord = decode(&record)?;
+            if key.user != user {
+                return Err(ApiKeyError::NotFound);
+            }
+            let change = Change {
+                ops: vec![Op::Delete { path: path.clone(), version: record.version }],
+                action: "api_key.delete",
+                room: Room::Reserve,
+                subject: id.to_owned(),
+                before: json!({ "user": key.user, "description": key.description }),
+                after: json!(null),
+            };
+            Ok(Attempt::Commit(change, ()))
+        })
+    })
+    .await
+}
+
+pub fn keys_of(app: &App, user: &str) -> Vec<Arc<ApiKeyRecord>> {
+    app.registry.api_keys().into_iter().filter(|key| key.user == user).collect()
+}
+
+/// The user who has this key, if it is still good.
+pub fn user_of_key(app: &App, text: &str) -> Option<Arc<UserRecord>> {
+    let decoded = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let view = app.registry.view();
+    let key = view.api_key(id)?;
+    let user = view.enabled_user(&key.user)?;
+    let good =
+        key.secret_digest == ApiKeyRecord::digest(secret) && is_good(&key, &user, app.clock.now());
+    good.then_some(user)
+}
+
+/// Whether a key can let its user in: it has not expired, and the password is still the same.
+fn is_good(key: &ApiKeyRecord, user: &UserRecord, now: Timestamp) -> bool {
+    key.password_digest == ApiKeyRecord::digest(&user.password_hash)
+        && key.expires_at.is_none_or(|at| now < at)
+}
+
+/// Deletes the keys that let nobody in any more, and never will.
+pub async fn forget_keys_that_are_over(
+    store: &SharedStore,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // The users after the keys: no key can be held against a password older than itself.
+    let keys = store.list(&ApiKeyRecord::root()).await?;
+    let mut users = HashMap::new();
+    for record in store.list(&UserRecord::root()).await? {
+        let user = readable::<UserRecord>(&record)?;
+        users.insert(record.path, user);
+    }
+    let mut ops = Vec::new();
+    for record in keys {
+        let Some(key) = readable::<ApiKeyRecord>(&record)? else { continue };
+        let over = match users.get(&UserRecord::path(&key.user)) {
+            Some(Some(user)) => !is_good(&key, user, now),
+            // Of a user who cannot be read nothing is known.
+            Some(None) => false,
+            None => true,
+        };
+        if over {
+            ops.push(Op::Delete { path: record.path, version: record.version });
+        }
+    }
+    forget(store, &ops).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{operations::users::set_password, testing::TestCluster};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    async fn make(
+        cluster: &TestCluster,
+        user: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<NewApiKey, ApiKeyError> {
+        let user = cluster.app.registry.view().user(user).expect("a user");
+        create_key(&cluster.app, &cluster.origin(), &user, "d", expires_at).await
+    }
+
+    fn held_back<T>(made: &Result<T, ApiKeyError>) -> bool {
+        matches!(made, Err(ApiKeyError::TooManyChanges(_)))
+    }
+
+    async fn stored(cluster: &TestCluster) -> usize {
+        cluster.app.store.list(&ApiKeyRecord::root()).await.expect("listed").len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_who_makes_and_deletes_keys_all_the_time_is_held_back_and_can_still_delete() {
+        let cluster = TestCluster::start().await;
+        let (mut made, mut asked) = (Vec::new(), 0);
+        let refused = loop {
+            asked += 1;
+            assert!(asked < 1000, "nothing holds it back");
+            match make(&cluster, "readonly", None).await {
+                Ok(key) => made.push(key),
+                Err(error) => break error,
+            }
+            if made.len() > 50 {
+                let key = made.remove(0);
+                delete_key(&cluster.app, &cluster.origin(), "readonly", &key.record.id)
+                    .await
+                    .expect("deleted");
+            }
+        };
+        let ApiKeyError::TooManyChanges(wait) = refused else { panic!("{refused}") };
+        assert!(make(&cluster, "admin", None).await.is_ok(), "somebody else");
+        for key in &made {
+            delete_key(&cluster.app, &cluster.origin(), "readonly", &key.record.id)
+                .await
+                .expect("deleted");
+        }
+        assert!(held_back(&make(&cluster, "readonly", None).await));
+        tokio::time::advance(wait).await;
+        assert!(make(&cluster, "readonly", None).await.is_ok());
+        assert!(held_back(&make(&cluster, "readonly", None).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_has_at_most_100_good_keys_however_many_are_asked_for_at_once() {
+        let cluster = TestCluster::start().await;
+        for _ in 0..MOST_PER_USER - 5 {
+            make(&cluster, "readonly", None).await.expect("made");
+        }
+        tokio::time::advance(HOUR).await;
+        let mut asked = tokio::task::JoinSet::new();
+        let user = cluster.app.registry.view().user("readonly").expect("a user");
+        for _ in 0..20 {
+            let (app, origin, user) = (cluster.app.clone(), cluster.origin(), user.clone());
+            asked.spawn(
+                async move { create_key(&app, &origin, &user, "d", None).await.map(|_| ()) },
+            );
+        }
+        let made = asked.join_all().await;
+        assert_eq!(made.iter().filter(|it| it.is_ok()).count(), 5);
+        assert!(made.iter().all(|it| matches!(it, Ok(()) | Err(ApiKeyError::Invalid(_)))));
+        assert_eq!(stored(&cluster).await, MOST_PER_USER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_has_at_most_100_good_keys_whenever_whoever_asked_goes_away() {
+        let cluster = TestCluster::start().await;
+        for _ in 0..MOST_PER_USER - 1 {
+            make(&cluster, "readonly", None).await.expect("made");
+        }
+        tokio::time::advance(HOUR).await;
+        for patience in 0..25 {
+            let left = async {
+                for _ in 0..patience {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                made = make(&cluster, "readonly", None) => assert!(made.is_ok()),
+                () = left => {}
+            }
+            let _ = make(&cluster, "readonly", None).await;
+            assert_eq!(stored(&cluster).await, MOST_PER_USER, "gone after {patience}");
+            let one = keys_of(&cluster.app, "readonly").swap_remove(0);
+            delete_key(&cluster.app, &cluster.origin(), "readonly", &one.id)
+                .await
+                .expect("deleted");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_are_over_do_not_count_and_are_forgotten() {
+        let cluster = TestCluster::start().await;
+        let soon = cluster.app.clock.now().plus(HOUR);
+        for _ in 0..10 {
+            make(&cluster, "readonly", Some(soon)).await.expect("made");
+        }
+        let kept = make(&cluster, "readonly", None).await.expect("made");
+        cluster.advance(HOUR);
+        make(&cluster, "readonly", None).await.expect("made");
+        assert_eq!(stored(&cluster).await, 2);
+        make(&cluster, "admin", None).await.expect("made");
+        let password = Secret::new("another-password");
+        set_password(&cluster.app, &cluster.origin(), "admin", &password).await.expect("set");
+        let now = cluster.app.clock.now();
+        forget_keys_that_are_over(&cluster.app.store, now).await.expect("forgotten");
+        assert_eq!(stored(&cluster).await, 2, "the admin's key went with the password");
+        assert!(user_of_key(&cluster.app, kept.text.expose()).is_some());
+    }
+}

@@ -1,0 +1,74 @@
+use super::*;
+use crate::cluster::{operations::enrolment::enrol, testing::TestCluster};
+
+async fn audited(cluster: &TestCluster, before: Option<AuditPlace>, size: usize) -> AuditStretch {
+    read_audit(&cluster.app, &AuditFilter::default(), before, 0, size).await.expect("read")
+}
+
+#[tokio::test]
+async fn the_audit_is_read_page_by_page_without_gaps_and_a_bad_record_hides_no_other() {
+    let cluster = TestCluster::start().await;
+    for _ in 0..700 {
+        cluster.token("", None, None).await;
+        cluster.advance(Duration::from_millis(700));
+    }
+    let bad = Op::Create {
+        path: AuditRecord::root().child("2027-01-15").child("08").child("0100").child("bad"),
+        value: b"not a record".to_vec(),
+        lease: None,
+    };
+    cluster.app.store.commit(vec![bad]).await.expect("committed");
+    let (mut subjects, mut place) = (Vec::new(), None);
+    loop {
+        let page = audited(&cluster, place, 300).await;
+        subjects.extend(page.records.into_iter().map(|record| (record.at, record.subject)));
+        place = page.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!(subjects.len(), 701, "each change, and the making of the cluster");
+    assert!(subjects.is_sorted_by(|one, other| one.0 >= other.0));
+    subjects.dedup();
+    assert_eq!(subjects.len(), 701);
+}
+
+#[tokio::test]
+async fn of_too_much_audit_the_oldest_goes_and_what_is_too_old_goes_anyway() {
+    let cluster = TestCluster::start().await;
+    for _ in 0..40 {
+        cluster.token("", None, None).await;
+        cluster.advance(Duration::from_secs(1));
+    }
+    let all = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
+    let size = |it: &Record| it.path.as_str().len() + it.value.len();
+    let most = all.iter().rev().take(10).map(size).sum();
+    let most = MostBytes { in_all: most, of_hosts: most };
+    let now = cluster.app.clock.now();
+    forget_old_audit(&cluster.app.store, now, most).await.expect("forgotten");
+    let kept = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
+    assert_eq!(kept, all[all.len() - 10..]);
+    forget_old_audit(&cluster.app.store, now.plus(KEPT), most).await.expect("forgotten");
+    let kept = cluster.app.store.list(&AuditRecord::root()).await.expect("listed");
+    assert!(kept.is_empty());
+}
+
+#[tokio::test]
+async fn hosts_that_cause_much_push_out_nothing_that_people_did() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    for number in 10..40 {
+        cluster.advance(Duration::from_secs(1));
+        let request = cluster.request(number, "", &token);
+        enrol(&cluster.app, cluster.caller(number), request).await.expect("joined");
+    }
+    let store = &cluster.app.store;
+    let most = MostBytes { in_all: 4_000, of_hosts: 1_000 };
+    forget_old_audit(store, cluster.app.clock.now(), most).await.expect("forgotten");
+    let kept = audited(&cluster, None, 100).await.records;
+    let actions: Vec<&str> = kept.iter().map(|record| record.action.as_str()).collect();
+    let people = actions.iter().filter(|action| **action != "host.join").count();
+    assert_eq!(people, 2, "{actions:?}");
+    assert!((1..5).contains(&(actions.len() - people)), "{actions:?}");
+    assert_eq!(kept[0].subject, "10.0.0.39", "the latest");
+}

@@ -1,0 +1,262 @@
+mod refused;
+mod replacement;
+
+use std::net::IpAddr;
+
+use serde_json::json;
+use uuid::Uuid;
+
+pub use self::refused::EnrolError;
+use self::replacement::{Replaced, replace};
+use super::{Attempt, carry_out, roles::roles_of_the_first_host};
+use crate::{
+    cluster::{
+        app::App,
+        change::{Change, Origin},
+        records::{Actor, HostRecord, Joined, KeyRecord, TokenRecord, UseRecord, create, decode},
+    },
+    model::{Code, KeyId, RunnerId, TokenId},
+    rt::Timestamp,
+    store::{Op, Room, StoreError},
+    token::{UnverifiedToken, VerifiedToken},
+    wire::hosts::{EnrolRequest, Facts},
+};
+
+/// Who knocks, as TLS knows them.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    pub key: KeyId,
+    pub address: IpAddr,
+    pub request_id: Uuid,
+}
+
+/// Makes the host that holds `caller.key` a member. Asking again gives the same answer, and
+/// counts once, whatever has become of the token since.
+pub async fn enrol(
+    app: &App,
+    caller: Caller,
+    request: EnrolRequest,
+) -> Result<HostRecord, EnrolError> {
+    let request = &request;
+    let origin = Origin {
+        actor: Actor::Host(request.runner_id.clone()),
+        address: caller.address,
+        request_id: caller.request_id,
+    };
+    carry_out(app, &origin, |now| {
+        Box::pin(async move {
+            if let Some(host) = already_known(app, caller, request).await? {
+                return Ok(Attempt::Settled(host));
+            }
+            match new_member(app, caller, request, now).await {
+                Err(EnrolError::Store(error)) => Err(error.into()),
+                // The same host may have come in while this was decided: it gets the same answer.
+                Err(refused) => match already_known(app, caller, request).await? {
+                    Some(host) => Ok(Attempt::Settled(host)),
+                    None => Err(refused),
+                },
+                decided => decided,
+            }
+        })
+    })
+    .await
+}
+
+/// The host that holds this key, if it is a member and asks for what it asked for then.
+async fn already_known(
+    app: &App,
+    caller: Caller,
+    request: &EnrolRequest,
+) -> Result<Option<HostRecord>, EnrolError> {
+    let Some(registered) = holder_of(app, caller.key).await? else { return Ok(None) };
+    if registered != request.runner_id {
+        let requested = request.runner_id.clone();
+        return Err(EnrolError::KeyInUse { registered, requested });
+    }
+    let record = app.store.get(&HostRecord::path(&registered)).await?;
+    let revision = record.as_ref().map_or(0, |record| record.revision);
+    let host: Option<HostRecord> = record.as_ref().map(decode).transpose()?;
+    let Some(host) = host.filter(|host| host.key == caller.key) else {
+        // Removed or replaced in between; else the two records do not belong together.
+        holder_of(app, caller.key).await?;
+        return Err(StoreError::Failed(format!("{registered} has no record")).into());
+    };
+    // Who asks for none leaves them as they are.
+    if !request.roles.is_empty() && host.roles != request.roles {
+        let (today, requested) = (host.roles, request.roles.clone());
+        return Err(EnrolError::RolesDiffer { today, requested });
+    }
+    // Its session begins with the answer.
+    app.registry.caught_up(revision).await;
+    Ok(Some(host))
+}
+
+/// Whose this key is; an error if that host was removed.
+async fn holder_of(app: &App, key: KeyId) -> Result<Option<RunnerId>, EnrolError> {
+    let record = app.store.get(&KeyRecord::path(&key)).await?;
+    match record.as_ref().map(decode).transpose()? {
+        None => Ok(None),
+        Some(KeyRecord::Host { runner_id }) => Ok(Some(runner_id)),
+        Some(KeyRecord::Removed { runner_id, at }) => Err(EnrolError::Removed { runner_id, at }),
+    }
+}
+
+async fn new_member(
+    app: &App,
+    caller: Caller,
+    request: &EnrolRequest,
+    now: Timestamp,
+) -> Result<Attempt<HostRecord>, EnrolError> {
+    let (token, token_version) = admit(app, request, now).await?;
+    if request.runner_id.is_reserved() {
+        return Err(EnrolError::RunnerIdReserved(request.runner_id.clone()));
+    }
+    app.joins.take(token.id).map_err(|_| EnrolError::TooMany(token.id))?;
+    check_facts(&request.facts, &request.facts_hash)?;
+    let host_path = HostRecord::path(&request.runner_id);
+    let token_op = Op::Check { path: TokenRecord::path(token.id), version: token_version };
+    let used = UseRecord { runner_id: request.runner_id.clone(), key: caller.key, at: now };
+    if let Some(record) = app.store.get(&host_path).await? {
+        let known: HostRecord = decode(&record)?;
+        if request.replace {
+            let before = Replaced { host: known, version: record.version };
+            let host = member(caller, request, &token, now);
+            let ops = vec![token_op, use_of(app, &token, &used).await?];
+            return replace(app, before, host, &token, ops, now).await;
+        }
+        return Err(EnrolError::RunnerIdTaken {
+            runner_id: known.runner_id,
+            known_ip: known.facts.host_ip,
+            known_key: known.key,
+            new_ip: request.facts.host_ip,
+            new_key: caller.key,
+        });
+    }
+    let use_op = use_of(app, &token, &used).await?;
+    let host = member(caller, request, &token, now);
+    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let change = Change {
+        ops: vec![
+            token_op,
+            use_op,
+            create(host_path, &host),
+            create(KeyRecord::path(&caller.key), &key),
+        ],
+        action: "host.join",
+        room: Room::Ordinary,
+        subject: host.runner_id.to_string(),
+        before: json!(null),
+        after: host.in_audit(),
+    };
+    Ok(Attempt::Commit(change, host))
+}
+
+/// The record of a host that comes in with this request.
+fn member(
+    caller: Caller,
+    request: &EnrolRequest,
+    token: &TokenRecord,
+    now: Timestamp,
+) -> HostRecord {
+    HostRecord {
+        runner_id: request.runner_id.clone(),
+        key: caller.key,
+        roles: request.roles.clone(),
+        other_roles: Default::default(),
+        desired_revision: 1,
+        facts: request.facts.clone(),
+        facts_hash: request.facts_hash.clone(),
+        joined: Joined {
+            at: now,
+            roles: request.roles.clone(),
+            token: Some(token.id),
+            source_address: caller.address,
+            overridden: known_codes(&request.overridden),
+            replaced: None,
+        },
+        allocator: Default::default(),
+    }
+}
+
+/// Those of `names` that are codes of this version, each once.
+fn known_codes(names: &[String]) -> Vec<String> {
+    let mut known: Vec<Code> = Vec::new();
+    for code in names.iter().filter_map(|name| Code::from_name(name)) {
+        if !known.contains(&code) {
+            known.push(code);
+        }
+    }
+    known.iter().map(|code| code.name().to_owned()).collect()
+}
+
+/// Whether the token lets this request in, now; its record and the version to hold on to.
+async fn admit(
+    app: &App,
+    request: &EnrolRequest,
+    now: Timestamp,
+) -> Result<(TokenRecord, u64), EnrolError> {
+    // No reason is told before the signature holds.
+    let VerifiedToken { claims, text_digest } = UnverifiedToken::parse(request.token.0.expose())
+        .ok()
+        .and_then(|token| app.cluster.verify(&token).ok())
+        .ok_or(EnrolError::TokenInvalid)?;
+    let stored = app.store.get(&TokenRecord::path(claims.id)).await?;
+    let stored = stored.ok_or(EnrolError::TokenInvalid)?;
+    let token: TokenRecord = decode(&stored)?;
+    if token.text_digest != text_digest {
+        return Err(EnrolError::TokenInvalid);
+    }
+    if let Some(revocation) = &token.revoked {
+        return Err(EnrolError::TokenRevoked(revocation.at));
+    }
+    if let Some(expired_at) = token.expires_at
+        && now >= expired_at
+    {
+        return Err(EnrolError::TokenExpired { expired_at, now });
+    }
+    let beyond = request.roles.beyond(&token.roles);
+    if !beyond.is_empty() {
+        return Err(EnrolError::RolesExceeded { beyond, allowed: token.roles });
+    }
+    let unavailable = roles_of_the_first_host(&request.roles);
+    if !unavailable.is_empty() {
+        return Err(EnrolError::RoleNotAvailable(unavailable));
+    }
+    Ok((token, stored.version))
+}
+
+/// The operation that counts this use. With a limit it takes the lowest free slot, so that of
+/// two hosts that want the last one, one loses the commit.
+async fn use_of(app: &App, token: &TokenRecord, used: &UseRecord) -> Result<Op, EnrolError> {
+    let Some(limit) = token.max_uses else {
+        return Ok(create(UseRecord::host_path(token.id, &used.key), used));
+    };
+    let taken = taken_slots(app, token.id).await?;
+    let free = (0..limit).find(|slot| !taken.contains(slot));
+    let slot = free.ok_or(EnrolError::TokenUsedUp(limit))?;
+    Ok(create(UseRecord::slot_path(token.id, slot), used))
+}
+
+async fn taken_slots(
+    app: &App,
+    token: TokenId,
+) -> Result<std::collections::HashSet<u32>, StoreError> {
+    let root = UseRecord::root(token);
+    let uses = app.store.list(&root).await?;
+    Ok(uses.iter().filter_map(|used| used.path.below(&root)?.parse().ok()).collect())
+}
+
+pub(super) fn check_facts(facts: &Facts, hash: &str) -> Result<(), EnrolError> {
+    const LONGEST_TEXT: usize = 253;
+    let plain = |text: &str| text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
+    if ![&facts.hostname, &facts.version, hash].into_iter().all(plain) {
+        return Err(EnrolError::InvalidFacts("a name is too long or not printable".into()));
+    }
+    for tags in [&facts.allocator_tags, &facts.proxy_tags] {
+        tags.check().map_err(|error| EnrolError::InvalidFacts(error.to_string()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Attempt, carry_out};
+use crate::{
+    cluster::{
+        app::App,
+        change::{Change, Origin},
+        records::{HostRecord, decode, put},
+    },
+    model::{Role, RoleSet, RunnerId},
+    store::{Room, StoreError},
+};
+
+/// The roles that a host is to have: those that this program runs, and names that ECE's tools
+/// keep on a host beside them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedRoles {
+    pub roles: RoleSet,
+    pub other: BTreeSet<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SetRolesError {
+    #[error("there is no runner {0}")]
+    RunnerNotFound(RunnerId),
+    #[error("{0:?} is not the name of a role")]
+    InvalidName(String),
+    #[error("no other host than the first can be given {roles} in this version", roles = .0.in_words())]
+    NotAvailable(RoleSet),
+    #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
+    LastOfItsKind { runner: RunnerId, role: Role },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl WantedRoles {
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, SetRolesError> {
+        const MOST: usize = 64;
+        let mut wanted = Self::default();
+        for name in names {
+            let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if let Ok(role) = name.parse::<Role>() {
+                wanted.roles.insert(role);
+            } else if (1..=64).contains(&name.len())
+                && name.chars().all(allowed)
+                && wanted.other.len() < MOST
+            {
+                wanted.other.insert(name.to_owned());
+            } else {
+                return Err(SetRolesError::InvalidName(name.chars().take(64).collect()));
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// Gives a host exactly these roles. A connected host hears of it at once.
+pub async fn set_roles(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    wanted: WantedRoles,
+) -> Result<(), SetRolesError> {
+    change_roles(app, origin, runner, "host.roles", |_| wanted.clone()).await
+}
+
+/// Takes one role away.
+pub async fn remove_role(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    role: Role,
+    action: &'static str,
+) -> Result<(), SetRolesError> {
+    change_roles(app, origin, runner, action, |host| {
+        let mut roles = host.roles.clone();
+        roles.remove(role);
+        WantedRoles { roles, other: host.other_roles.clone() }
+    })
+    .await
+}
+
+async fn change_roles(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    action: &'static str,
+    wanted: impl Fn(&HostRecord) -> WantedRoles + Sync,
+) -> Result<(), SetRolesError> {
+    let wanted = &wanted;
+    let path = &HostRecord::path(runner);
+    carry_out(app, origin, |_| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?;
+            let record = record.ok_or_else(|| SetRolesError::RunnerNotFound(runner.clone()))?;
+            let before: HostRecord = decode(&record)?;
+            let WantedRoles { roles, other } = wanted(&before);
+            if before.roles == roles && before.other_roles == other {
+                return Ok(Attempt::Settled(()));
+            }
+            check_change(app, &before, &roles)?;
+            let after = HostRecord {
+                roles,
+                other_roles: other,
+                desired_revision: before.desired_revision + 1,
+                ..before.clone()
+            };
+            let change = Change {
+                ops: vec![put(path.clone(), &after, record.version)],
+                action,
+                // Fewer roles are access that is taken away.
+                room: match after.roles.beyond(&before.roles).is_empty() {
+                    true => Room::Reserve,
+                    false => Room::Ordinary,
+                },
+                subject: runner.to_string(),
+                before: shown(&before),
+                after: shown(&after),
+            };
+            Ok(Attempt::Commit(change, ()))
+        })
+    })
+    .await
+}
+
+fn check_change(app: &App, before: &HostRecord, roles: &RoleSet) -> Result<(), SetRolesError> {
+    let unavailable = roles_of_the_first_host(&roles.beyond(&before.roles));
+    if !unavailable.is_empty() {
+        return Err(SetRolesError::NotAvailable(unavailable));
+    }
+    // These roles are only ever given to the first host, so the registry cannot be outrun by a
+    // change elsewhere.
+    let lost = roles_of_the_first_host(&before.roles.beyond(roles));
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let hosts = app.registry.hosts();
+    for role in lost.iter() {
+        let elsewhere =
+            hosts.iter().any(|host| host.runner_id != before.runner_id && host.has(role));
+        if !elsewhere {
+            return Err(SetRolesError::LastOfItsKind { runner: before.runner_id.clone(), role });
+        }
+    }
+    Ok(())
+}
+
+/// Those of `roles` that need what only the first host has: without a replicated datastore
+/// there is one coordinator and one director.
+pub(super) fn roles_of_the_first_host(roles: &RoleSet) -> RoleSet {
+    roles.iter().filter(|role| matches!(role, Role::Coordinator | Role::Director)).collect()
+}
+
+fn shown(host: &HostRecord) -> Value {
+    json!({ "roles": host.roles, "other_roles": host.other_roles })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beside_the_four_roles_are_kept_and_odd_ones_refused() {
+        let wanted = WantedRoles::from_names(["proxy", "services-forwarder"]).expect("valid");
+        assert_eq!(wanted.roles.to_string(), "proxy");
+        assert_eq!(wanted.other, BTreeSet::from(["services-forwarder".to_owned()]));
+        for bad in ["", "a b", "Allocator", &"x".repeat(65)] {
+            assert!(WantedRoles::from_names([bad]).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::*;
+use crate::cluster::{
+    operations::api_keys::{create_key, user_of_key},
+    passwords::Passwords,
+    records::UserRole,
+    testing::TestCluster,
+};
+
+fn new(name: &str) -> NewUser {
+    NewUser {
+        name: name.into(),
+        full_name: String::new(),
+        email: String::new(),
+        roles: BTreeSet::from([UserRole::PlatformViewer]),
+        enabled: true,
+        password: Secret::new("one-password"),
+    }
+}
+
+#[tokio::test]
+async fn who_gets_the_name_of_a_former_user_gets_nothing_that_they_had() {
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let user = Arc::new(create_user(app, &origin, new("bob")).await.expect("made"));
+    let key = create_key(app, &origin, &user, "d", None).await.expect("made");
+    let session = app.sessions.open(&user);
+    delete_user(app, &origin, "bob").await.expect("deleted");
+    assert!(app.store.get(&UserRecord::path("bob")).await.expect("read").is_none());
+    assert!(app.registry.api_keys().is_empty());
+    // A key that was being made just then.
+    let late = create_key(app, &origin, &user, "late", None).await.expect("made");
+    let late_session = app.sessions.open(&user);
+    let same_again = create_user(app, &origin, new("bob")).await.expect("made");
+    for key in [key, late] {
+        assert!(user_of_key(app, key.text.expose()).is_none());
+    }
+    for session in [session, late_session] {
+        assert!(!app.sessions.holds(session.expose(), &same_again));
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_users_sessions_end_and_keys_rest() {
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let user = Arc::new(create_user(app, &origin, new("bob")).await.expect("made"));
+    let key = create_key(app, &origin, &user, "d", None).await.expect("made");
+    let session = app.sessions.open(&user);
+    let others = app.sessions.open(&app.registry.view().user("admin").expect("there"));
+    let enabled = |enabled| UserEdit { enabled: Some(enabled), ..Default::default() };
+    update_user(app, &origin, "bob", &enabled(false)).await.expect("disabled");
+    assert!(user_of_key(app, key.text.expose()).is_none());
+    let now = update_user(app, &origin, "bob", &enabled(true)).await.expect("enabled");
+    assert!(user_of_key(app, key.text.expose()).is_some());
+    assert!(!app.sessions.holds(session.expose(), &now));
+    assert!(app.sessions.user(others.expose()).is_some());
+}
+
+#[tokio::test]
+async fn there_are_at_most_500_users_however_many_are_made_at_once() {
+    // Hashing is not what is looked at.
+    let cluster = TestCluster::start_with(
+        std::sync::Arc::new(crate::store::MemoryStore::new()),
+        Passwords::default(),
+    )
+    .await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let ops: Vec<_> = (2..MOST_USERS - 2)
+        .map(|number| {
+            let user = UserRecord::new(format!("u{number}"), [], "");
+            crate::cluster::records::create(UserRecord::path(&user.name), &user)
+        })
+        .collect();
+    app.registry.caught_up(app.store.commit(ops).await.expect("committed")).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..5 {
+        let (app, origin) = (app.clone(), origin.clone());
+        asked.spawn(async move { create_user(&app, &origin, new(&format!("late{number}"))).await });
+    }
+    let made = asked.join_all().await;
+    assert_eq!(made.iter().filter(|it| it.is_ok()).count(), 2);
+    assert!(made.iter().all(|it| matches!(it, Ok(_) | Err(UserError::TooMany))));
+    assert_eq!(app.registry.users().len(), MOST_USERS);
+}
+
+#[tokio::test]
+async fn names_fit_into_paths_and_differ_in_more_than_case() {
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let long = "x".repeat(65);
+    for bad in ["", ".", "..", "-a", "a/b", "a b", "auth", "Auth", "ä", "a\n", &long] {
+        let made = create_user(app, &origin, new(bad)).await;
+        assert!(matches!(made, Err(UserError::Name)), "{bad}");
+    }
+    for taken in ["admin", "Admin", "READONLY"] {
+        let made = create_user(app, &origin, new(taken)).await;
+        assert!(matches!(made, Err(UserError::Conflict(_))), "{taken}");
+    }
+    let odd = NewUser { full_name: "a\u{202e}b".into(), ..new("bob") };
+    assert!(matches!(create_user(app, &origin, odd).await, Err(UserError::Text("full_name"))));
+}

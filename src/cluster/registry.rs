@@ -1,0 +1,287 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock, RwLockReadGuard},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    liveness::Liveness,
+    records::{ApiKeyRecord, HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, readable},
+};
+use crate::{
+    model::{KeyId, RunnerId, TokenId},
+    store::{Change, Committed, SharedStore, StoreError, StorePath, Watch, WatchEvent},
+};
+
+/// The cluster in memory, kept current by the store's watch. Reads are answered from it;
+/// decisions are made by preconditions in the commit.
+pub struct Registry {
+    view: RwLock<View>,
+    applied: watch::Sender<u64>,
+    liveness: Arc<Liveness>,
+}
+
+#[derive(Default)]
+pub struct View {
+    hosts: BTreeMap<RunnerId, Entry<HostRecord>>,
+    keys: BTreeMap<KeyId, Entry<KeyRecord>>,
+    tokens: BTreeMap<TokenId, Entry<TokenRecord>>,
+    users: BTreeMap<String, Entry<UserRecord>>,
+    api_keys: BTreeMap<String, Entry<ApiKeyRecord>>,
+}
+
+struct Entry<T> {
+    revision: u64,
+    value: Arc<T>,
+}
+
+fn values<K, T>(map: &BTreeMap<K, Entry<T>>) -> Vec<Arc<T>> {
+    map.values().map(|entry| entry.value.clone()).collect()
+}
+
+impl View {
+    pub fn host(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
+        self.hosts.get(runner).map(|entry| entry.value.clone())
+    }
+
+    pub fn key(&self, key: &KeyId) -> Option<Arc<KeyRecord>> {
+        self.keys.get(key).map(|entry| entry.value.clone())
+    }
+
+    pub fn token(&self, id: TokenId) -> Option<Arc<TokenRecord>> {
+        self.tokens.get(&id).map(|entry| entry.value.clone())
+    }
+
+    pub fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
+        self.users.get(name).map(|entry| entry.value.clone())
+    }
+
+    /// The user with this name, if they may get in.
+    pub fn enabled_user(&self, name: &str) -> Option<Arc<UserRecord>> {
+        self.user(name).filter(|user| user.enabled)
+    }
+
+    pub fn api_key(&self, id: &str) -> Option<Arc<ApiKeyRecord>> {
+        self.api_keys.get(id).map(|entry| entry.value.clone())
+    }
+
+    /// Takes one change in, unless a later one is known; the host it concerns.
+    fn apply(&mut self, change: &Change, revision: u64) -> Result<Option<RunnerId>, StoreError> {
+        let path = &change.path;
+        if let Some(name) = name_below(path, &HostRecord::root()) {
+            let Ok(runner) = name.parse::<RunnerId>() else { return Ok(None) };
+            take(&mut self.hosts, runner.clone(), change, revision)?;
+            return Ok(Some(runner));
+        }
+        if let Some(name) = name_below(path, &KeyRecord::root()) {
+            if let Ok(key) = format!("sha256:{name}").parse() {
+                take(&mut self.keys, key, change, revision)?;
+            }
+        } else if let Some(name) = name_below(path, &TokenRecord::root()) {
+            if let Ok(id) = name.parse() {
+                take(&mut self.tokens, id, change, revision)?;
+            }
+        } else if let Some(id) = name_below(path, &ApiKeyRecord::root()) {
+            take(&mut self.api_keys, id.to_owned(), change, revision)?;
+        } else if let Some(name) = path.below(&UserRecord::root()) {
+            take(&mut self.users, name.to_owned(), change, revision)?;
+        }
+        Ok(None)
+    }
+}
+
+/// The last segment of a path of the form `root/shard/name`.
+fn name_below<'a>(path: &'a StorePath, root: &StorePath) -> Option<&'a str> {
+    path.below(root)?.split_once('/').map(|(_shard, name)| name)
+}
+
+fn take<K: Ord, T: Stored>(
+    map: &mut BTreeMap<K, Entry<T>>,
+    key: K,
+    change: &Change,
+    revision: u64,
+) -> Result<(), StoreError> {
+    if map.get(&key).is_some_and(|entry| entry.revision > revision) {
+        return Ok(());
+    }
+    // One that cannot be read counts for as little as one that is gone.
+    let value = change.record.as_ref().map(readable).transpose()?.flatten();
+    match value {
+        Some(value) => {
+            map.insert(key, Entry { revision, value: Arc::new(value) });
+        }
+        None => {
+            map.remove(&key);
+        }
+    }
+    Ok(())
+}
+
+impl Registry {
+    /// Reads the cluster. The watch must be older than this call and go to [`Registry::follow`].
+    pub async fn load(store: &SharedStore, liveness: Arc<Liveness>) -> Result<Self, StoreError> {
+        let (view, revision) = read_all(store).await?;
+        Ok(Self { view: RwLock::new(view), applied: watch::Sender::new(revision), liveness })
+    }
+
+    pub fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().expect("no panic while held")
+    }
+
+    /// All hosts. What there are many of is taken out and looked at without the lock: whoever
+    /// changes something waits for it, and everybody else for them.
+    pub fn hosts(&self) -> Vec<Arc<HostRecord>> {
+        values(&self.view().hosts)
+    }
+
+    pub fn count_hosts(&self) -> usize {
+        self.view().hosts.len()
+    }
+
+    pub fn tokens(&self) -> Vec<Arc<TokenRecord>> {
+        values(&self.view().tokens)
+    }
+
+    pub fn users(&self) -> Vec<Arc<UserRecord>> {
+        values(&self.view().users)
+    }
+
+    pub fn api_keys(&self) -> Vec<Arc<ApiKeyRecord>> {
+        values(&self.view().api_keys)
+    }
+
+    /// Waits until the commit of this revision can be seen here.
+    pub async fn caught_up(&self, revision: u64) {
+        let mut applied = self.applied.subscribe();
+        // Closed means that the process is ending.
+        let _ = applied.wait_for(|applied| *applied >= revision).await;
+    }
+
+    /// Keeps the view current until the store is gone or cannot be understood.
+    pub async fn follow(&self, store: &SharedStore, mut watch: Watch) -> Result<(), StoreError> {
+        while let Some(event) = watch.next().await {
+            match event {
+                WatchEvent::Committed(committed) => self.apply(&committed)?,
+                WatchEvent::Reset => self.reload(store).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, committed: &Committed) -> Result<(), StoreError> {
+        let mut concerned = Vec::new();
+        {
+            let mut view = self.view.write().expect("no panic while held");
+            for change in &committed.changes {
+                concerned.extend(view.apply(change, committed.revision)?);
+            }
+        }
+        self.applied.send_replace(committed.revision);
+        for runner in concerned {
+            self.liveness.tell(&runner);
+        }
+        Ok(())
+    }
+
+    async fn reload(&self, store: &SharedStore) -> Result<(), StoreError> {
+        tracing::warn!("fell behind the datastore; reading the cluster anew");
+        let (view, _) = read_all(store).await?;
+        *self.view.write().expect("no panic while held") = view;
+        self.liveness.tell_all();
+        Ok(())
+    }
+}
+
+/// The cluster, and the latest revision of what is in it.
+async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
+    let mut view = View::default();
+    let mut latest = 0;
+    let roots = [
+        HostRecord::root(),
+        KeyRecord::root(),
+        TokenRecord::root(),
+        UserRecord::root(),
+        ApiKeyRecord::root(),
+    ];
+    for root in roots {
+        for record in store.list(&root).await? {
+            let revision = record.revision;
+            latest = latest.max(revision);
+            view.apply(&Change { path: record.path.clone(), record: Some(record) }, revision)?;
+        }
+    }
+    Ok((view, latest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster::records::{self, UserRole},
+        store::MemoryStore,
+    };
+
+    fn user(name: &str, hash: &str) -> UserRecord {
+        UserRecord::new(name, [UserRole::PlatformAdmin], hash)
+    }
+
+    async fn create(store: &SharedStore, name: &str) -> u64 {
+        let op = records::create(UserRecord::path(name), &user(name, "1"));
+        store.commit(vec![op]).await.expect("committed")
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_hides_no_other_one() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        create(&store, "good").await;
+        let damaged = |name| crate::store::Op::Create {
+            path: UserRecord::path(name),
+            value: b"{\"schema\":1,".to_vec(),
+            lease: None,
+        };
+        store.commit(vec![damaged("bad")]).await.expect("committed");
+        let watch = store.watch();
+        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
+        let registry = Arc::new(Registry::load(&store, liveness).await.expect("loaded"));
+        let followed = (registry.clone(), store.clone());
+        let task = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
+        store.commit(vec![damaged("worse")]).await.expect("committed");
+        registry.caught_up(create(&store, "later").await).await;
+        let names: Vec<String> = registry.users().iter().map(|user| user.name.clone()).collect();
+        assert_eq!(names, ["good", "later"]);
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn it_follows_the_store_and_survives_a_reset_of_the_watch() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        create(&store, "before").await;
+        let watch = store.watch();
+        let registry = Arc::new(
+            Registry::load(&store, Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1)))
+                .await
+                .expect("loaded"),
+        );
+        assert!(registry.view().user("before").is_some());
+
+        // More commits than a watch can hold, before anybody follows it.
+        create(&store, "busy").await;
+        for version in 1..6_000 {
+            let op = records::put(UserRecord::path("busy"), &user("busy", "2"), version);
+            store.commit(vec![op]).await.expect("committed");
+        }
+        let delete = crate::store::Op::Delete { path: UserRecord::path("before"), version: 1 };
+        store.commit(vec![delete]).await.expect("deleted");
+        let last = create(&store, "last").await;
+
+        let follower = (registry.clone(), store.clone());
+        let task = tokio::spawn(async move { follower.0.follow(&follower.1, watch).await });
+        registry.caught_up(last).await;
+        let view = registry.view();
+        assert!(view.user("before").is_none());
+        assert!(view.user("last").is_some());
+        assert_eq!(view.user("busy").expect("there").password_hash, "2");
+        task.abort();
+    }
+}

@@ -1,0 +1,216 @@
+//! Bearer tokens: short-lived sessions of users, in memory. A restart of the coordinator ends
+//! them; whoever had one logs in again.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Mutex,
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::time::Instant;
+
+use super::records::UserRecord;
+use crate::model::Secret;
+
+/// How long a session lasts unless it is renewed.
+pub const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Sessions of one user. Command-line clients log in for every command and never log out: of too
+/// many the user's oldest ends, and nobody else's.
+const MOST_OF_A_USER: usize = 4096;
+
+/// Sessions of all users. Of too many the oldest ends of whoever has most.
+const MOST: usize = 65_536;
+
+type Digest = [u8; 32];
+
+#[derive(Default)]
+pub struct Sessions(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    by_digest: HashMap<Digest, Session>,
+    /// By user, in the order in which they were opened, which is that in which they end.
+    by_age: HashMap<String, BTreeMap<u64, Digest>>,
+}
+
+#[derive(Clone)]
+struct Session {
+    number: u64,
+    user: String,
+    /// The hash of the password that it was opened with: another password ends it.
+    password_hash: String,
+    until: Instant,
+}
+
+fn digest_of(text: &str) -> Digest {
+    digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+impl Sessions {
+    /// Opens a session; the text is nowhere else.
+    pub fn open(&self, user: &UserRecord) -> Secret {
+        let mut bytes = zeroize::Zeroizing::new([0; 32]);
+        rand::fill(bytes.as_mut()).expect("the system's random numbers");
+        let text = Secret::new(URL_SAFE_NO_PAD.encode(*bytes));
+        let digest = digest_of(text.expose());
+        let mut open = self.lock();
+        open.make_room(&user.name);
+        open.make_room_for_all();
+        let number = open.next;
+        open.next += 1;
+        open.by_age.entry(user.name.clone()).or_default().insert(number, digest);
+        let session = Session {
+            number,
+            user: user.name.clone(),
+            password_hash: user.password_hash.clone(),
+            until: Instant::now() + LIFETIME,
+        };
+        open.by_digest.insert(digest, session);
+        text
+    }
+
+    /// The name of the user whose session this is. The caller compares with [`Sessions::holds`].
+    pub fn user(&self, text: &str) -> Option<String> {
+        let digest = digest_of(text);
+        let mut open = self.lock();
+        let session = open.by_digest.get(&digest)?.clone();
+        if session.until <= Instant::now() {
+            open.remove(&digest);
+            return None;
+        }
+        Some(session.user)
+    }
+
+    /// Whether the session is of this user as they are now.
+    pub fn holds(&self, text: &str, user: &UserRecord) -> bool {
+        let open = self.lock();
+        open.by_digest.get(&digest_of(text)).is_some_and(|session| {
+            session.user == user.name && session.password_hash == user.password_hash
+        })
+    }
+
+    /// Ends all sessions of a user.
+    pub fn end_all_of(&self, user: &str) {
+        let mut open = self.lock();
+        for digest in open.by_age.remove(user).unwrap_or_default().values() {
+            open.by_digest.remove(digest);
+        }
+    }
+
+    /// Sessions that were opened and have not ended.
+    pub fn count(&self) -> usize {
+        self.lock().by_digest.len()
+    }
+
+    pub fn close(&self, text: &str) {
+        self.lock().remove(&digest_of(text));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.0.lock().expect("no panic while held")
+    }
+}
+
+impl Open {
+    fn remove(&mut self, digest: &Digest) {
+        let Some(session) = self.by_digest.remove(digest) else { return };
+        if let Some(of_user) = self.by_age.get_mut(&session.user) {
+            of_user.remove(&session.number);
+            if of_user.is_empty() {
+                self.by_age.remove(&session.user);
+            }
+        }
+    }
+
+    /// Forgets the user's sessions that are over, and the oldest of too many.
+    fn make_room(&mut self, user: &str) {
+        let Some(of_user) = self.by_age.get_mut(user) else { return };
+        let now = Instant::now();
+        while let Some((_, oldest)) = of_user.first_key_value()
+            && (of_user.len() >= MOST_OF_A_USER
+                || self.by_digest.get(oldest).is_none_or(|session| session.until <= now))
+        {
+            self.by_digest.remove(oldest);
+            of_user.pop_first();
+        }
+    }
+
+    fn make_room_for_all(&mut self) {
+        if self.by_digest.len() < MOST {
+            return;
+        }
+        let most = self.by_age.values_mut().max_by_key(|of_user| of_user.len());
+        if let Some((_, oldest)) = most.and_then(BTreeMap::pop_first) {
+            self.by_digest.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::records::UserRole;
+
+    fn user(hash: &str) -> UserRecord {
+        UserRecord::new("admin", [UserRole::PlatformAdmin], hash)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_ends_by_itself_by_its_user_and_with_the_password() {
+        let sessions = Sessions::default();
+        let text = sessions.open(&user("a"));
+        assert_eq!(sessions.user(text.expose()).as_deref(), Some("admin"));
+        assert!(sessions.holds(text.expose(), &user("a")));
+        assert!(!sessions.holds(text.expose(), &user("b")), "the password is another");
+        sessions.close(text.expose());
+        assert!(sessions.user(text.expose()).is_none());
+        let text = sessions.open(&user("a"));
+        tokio::time::advance(LIFETIME).await;
+        assert!(sessions.user(text.expose()).is_none());
+        assert!(sessions.user("not a session").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_the_users_oldest_ends_and_nobody_elses() {
+        let sessions = Sessions::default();
+        let readonly = UserRecord::new("readonly", [UserRole::PlatformViewer], "a");
+        let admins = sessions.open(&user("a"));
+        let first = sessions.open(&readonly);
+        let second = sessions.open(&readonly);
+        for _ in 1..MOST_OF_A_USER {
+            sessions.open(&readonly);
+        }
+        assert!(sessions.user(first.expose()).is_none());
+        assert!(sessions.user(second.expose()).is_some());
+        for _ in 0..70_000 {
+            sessions.open(&readonly);
+        }
+        assert!(sessions.user(admins.expose()).is_some());
+        assert_eq!(sessions.count(), MOST_OF_A_USER + 1);
+
+        tokio::time::advance(LIFETIME).await;
+        sessions.open(&readonly);
+        assert_eq!(sessions.count(), 2, "those that are over make room");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_in_all_the_oldest_ends_of_whoever_has_most() {
+        let sessions = Sessions::default();
+        let admins = sessions.open(&user("a"));
+        for number in 0..2 * MOST / MOST_OF_A_USER {
+            let greedy = UserRecord::new(format!("user-{number}"), [], "a");
+            for _ in 0..MOST_OF_A_USER {
+                sessions.open(&greedy);
+            }
+        }
+        assert_eq!(sessions.count(), MOST);
+        assert!(sessions.user(admins.expose()).is_some());
+    }
+}
