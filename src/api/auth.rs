@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::{
     cluster::{
         app::App,
-        change::Origin,
+        change::{Origin, Standing},
         operations::api_keys::user_of_key,
         records::{Actor, UserRecord, UserRole},
     },
@@ -103,11 +103,20 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
                 actor: Actor::User(user.name.clone()),
                 address: connection.address(),
                 request_id,
+                standing: Some(Standing { user: user.clone(), allows: P::allows }),
             },
             user,
             bearer: bearer(&parts.headers),
             permission: PhantomData,
         })
+    }
+}
+
+impl<P> Permit<P> {
+    /// The origin of what needs another permission than the operation itself.
+    pub fn origin_with<Q: Permission>(&self) -> Origin {
+        let standing = Standing { user: self.user.clone(), allows: Q::allows };
+        Origin { standing: Some(standing), ..self.origin.clone() }
     }
 }
 

@@ -1,15 +1,15 @@
-use std::{net::IpAddr, time::Instant};
+use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
     counters::committed,
-    records::{self, Actor, AuditRecord},
+    records::{self, Actor, AuditRecord, UserRecord},
 };
 use crate::{
     rt::Timestamp,
-    store::{CommitError, Op, Room, Store},
+    store::{CommitError, Op, Room, Store, StoreError},
 };
 
 /// Who asks for something, from where, in which request.
@@ -18,6 +18,36 @@ pub struct Origin {
     pub actor: Actor,
     pub address: IpAddr,
     pub request_id: Uuid,
+    /// Of a user, by what right; each commit holds them to it.
+    pub standing: Option<Standing>,
+}
+
+/// The right of a user to what they ask for, as they were when they asked.
+#[derive(Clone)]
+pub struct Standing {
+    pub user: Arc<UserRecord>,
+    pub allows: fn(&UserRecord) -> bool,
+}
+
+impl Standing {
+    /// The precondition that the user still has it. Whoever was deleted or disabled meanwhile, or
+    /// has another password or too few roles, changes nothing any more.
+    async fn precondition(&self, store: &dyn Store) -> Result<Op, StoreError> {
+        let path = UserRecord::path(&self.user.name);
+        let record = store.get(&path).await?.ok_or(StoreError::Withdrawn)?;
+        let now: UserRecord = records::decode(&record)?;
+        let same = now.enabled && now.password_hash == self.user.password_hash;
+        if !same || !(self.allows)(&now) {
+            return Err(StoreError::Withdrawn);
+        }
+        Ok(Op::Check { path, version: record.version })
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Standing").field(&self.user.name).finish()
+    }
 }
 
 /// A change to the cluster. It cannot be committed without its audit record.
@@ -65,6 +95,13 @@ impl Change {
         let audit = records::create(record.path(Uuid::now_v7()), &record);
         let audited = audit.size();
         self.ops.push(audit);
+        if let Some(standing) = &origin.standing {
+            let holds = standing.precondition(store).await?;
+            // What changes the user's own record names its version itself.
+            if !self.ops.iter().any(|op| op.path() == holds.path()) {
+                self.ops.push(holds);
+            }
+        }
         let started = Instant::now();
         let revision = store.commit_within(self.room, self.ops).await?;
         committed(started.elapsed());

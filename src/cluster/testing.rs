@@ -129,6 +129,7 @@ impl TestCluster {
             actor: Actor::User("admin".into()),
             address: IpAddr::from([127, 0, 0, 1]),
             request_id: Uuid::new_v4(),
+            standing: None,
         }
     }
 

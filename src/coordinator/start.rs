@@ -96,6 +96,7 @@ impl LocalAccess {
             actor: Actor::Local,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request_id: Uuid::new_v4(),
+            standing: None,
         };
         set_password(&self.0, &origin, user, password).await.map_err(|error| error.to_string())
     }

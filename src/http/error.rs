@@ -221,6 +221,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Full => Self::DiskFull,
+            StoreError::Withdrawn => Self::Unauthenticated,
             StoreError::Failed(_) | StoreError::TooNew { .. } => {
                 tracing::error!(%error, "a request met an error");
                 Self::Internal

@@ -16,10 +16,7 @@ use crate::{
     cluster::{
         app::App,
         change::Origin,
-        operations::{
-            documents::DocumentError,
-            roles::{WantedRoles, set_roles},
-        },
+        operations::{documents::DocumentError, roles},
     },
     http::{
         error::ApiError,
@@ -54,17 +51,9 @@ pub(super) async fn bless(
     }
     for (runner, blessed) in changes {
         let Some(host) = app.member(runner.as_str(), None) else { continue };
-        if has(&host, id) == blessed {
-            continue;
+        if has(&host, id) != blessed {
+            roles::bless(app, origin, &runner, id, blessed).await?;
         }
-        let names = host.roles.iter().map(|role| role.name().to_owned());
-        let mut names: Vec<String> =
-            names.chain(host.other_roles.iter().cloned()).filter(|name| name != id).collect();
-        if blessed {
-            names.push(id.to_owned());
-        }
-        let wanted = WantedRoles::from_names(names.iter().map(String::as_str))?;
-        set_roles(app, origin, &runner, wanted).await?;
     }
     Ok(())
 }

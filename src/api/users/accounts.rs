@@ -8,7 +8,10 @@ use crate::{
     api::auth::{ManageUsers, OwnAccount, Permission, Permit, ReadUsers},
     cluster::{
         app::App,
-        operations::users::{NewUser, UserError, create_user, delete_user},
+        operations::{
+            to_the_end,
+            users::{NewUser, UserError, create_user, delete_user},
+        },
         records::{ADMIN, Hand, UserRecord, UserRole},
     },
     http::{
@@ -165,7 +168,8 @@ pub async fn create(
         enabled: security.enabled.unwrap_or(true),
         password: password.0,
     };
-    Ok(Json(shown(&create_user(&app, &permit.origin, new).await?)))
+    let made = to_the_end(async move { create_user(&app, &permit.origin, new).await });
+    Ok(Json(shown(&made.await??)))
 }
 
 /// Delete a user

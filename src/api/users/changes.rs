@@ -9,7 +9,10 @@ use crate::{
     api::auth::{ManageUsers, OwnAccount, Permission, Permit},
     cluster::{
         app::App,
-        operations::users::{RolesEdit, UserEdit, update_user},
+        operations::{
+            to_the_end,
+            users::{RolesEdit, UserEdit, update_user},
+        },
         records::UserRecord,
     },
     http::{
@@ -69,7 +72,7 @@ pub async fn change(
 }
 
 async fn change_user(
-    app: &App,
+    app: &Arc<App>,
     permit: &Permit<OwnAccount>,
     user: &UserRecord,
     change: UserChange,
@@ -90,7 +93,13 @@ async fn change_user(
     if own && changes {
         app.own_changes.take(&user.name).map_err(ApiError::TooManyChanges)?;
     }
-    Ok(Json(shown(&update_user(app, &permit.origin, &user.name, &edit).await?)))
+    let origin = match own {
+        true => permit.origin.clone(),
+        false => permit.origin_with::<ManageUsers>(),
+    };
+    let (app, name) = (app.clone(), user.name.clone());
+    let changed = to_the_end(async move { update_user(&app, &origin, &name, &edit).await });
+    Ok(Json(shown(&changed.await??)))
 }
 
 fn refused(code: &'static str, message: impl Into<String>) -> ApiError {
@@ -106,8 +115,8 @@ fn edit(user: &UserRecord, change: UserChange) -> Result<UserEdit, ApiError> {
     Ok(UserEdit {
         full_name: other(change.full_name, &known.full_name),
         email: other(change.email, &known.email),
-        enabled: security.enabled,
-        roles: roles.map(RolesEdit::Set),
+        enabled: security.enabled.filter(|given| *given != user.enabled),
+        roles: roles.filter(|given| *given != user.roles).map(RolesEdit::Set),
         password: security.password.map(|text| text.0),
     })
 }
@@ -134,4 +143,20 @@ fn check_built_in(
         return Err(refused("user.cannot_modify", message));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::records::UserRole;
+
+    #[test]
+    fn what_is_given_as_it_is_shown_is_no_change() {
+        let user = UserRecord::new("bob", [UserRole::PlatformAdmin], "x");
+        let text = r#"{"full_name":"","security":{"enabled":true,"roles":["ece_platform_admin"]}}"#;
+        let same = edit(&user, serde_json::from_str(text).expect("a change")).expect("valid");
+        // Whoever takes role or access away meanwhile has the last word.
+        let taken = UserRecord { enabled: false, roles: Default::default(), ..user };
+        assert!(same.of(&taken, None) == taken);
+    }
 }

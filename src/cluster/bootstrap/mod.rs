@@ -265,8 +265,12 @@ async fn commit(
             "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
         }),
     };
-    let origin =
-        Origin { actor: Actor::Bootstrap, address: host.facts.host_ip, request_id: Uuid::new_v4() };
+    let origin = Origin {
+        actor: Actor::Bootstrap,
+        address: host.facts.host_ip,
+        request_id: Uuid::new_v4(),
+        standing: None,
+    };
     change.commit(store, &origin, now).await.map_err(|error| match error {
         CommitError::Store(error) => error,
         CommitError::Conflict { path, .. } => StoreError::Failed(format!("{path} is taken")),

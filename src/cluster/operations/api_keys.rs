@@ -3,7 +3,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{Attempt, carry_out, forget};
+use super::{Attempt, carry_out, forget, to_the_end};
 use crate::{
     cluster::{
         app::App,
@@ -58,7 +58,7 @@ pub async fn create_key(
     let description = description.to_owned();
     // A commit goes on when whoever asked has gone, and nobody may count before it is seen.
     let counted = async move { counted_key(&app, &origin, &user, &description, expires_at).await };
-    tokio::spawn(counted).await.map_err(|error| StoreError::Failed(error.to_string()))?
+    to_the_end(counted).await?
 }
 
 /// Makes a key, if the user may have one more.

@@ -42,6 +42,7 @@ pub async fn enrol(
         actor: Actor::Host(request.runner_id.clone()),
         address: caller.address,
         request_id: caller.request_id,
+        standing: None,
     };
     carry_out(app, &origin, |now| {
         Box::pin(async move {

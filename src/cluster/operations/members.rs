@@ -87,6 +87,7 @@ pub async fn update_facts(
         actor: Actor::Host(runner.clone()),
         address: caller.address,
         request_id: caller.request_id,
+        standing: None,
     };
     carry_out(app, &origin, |_| {
         Box::pin(async move {

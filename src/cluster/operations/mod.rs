@@ -68,6 +68,14 @@ async fn carry_out<'a, T, E: From<StoreError>>(
     Err(StoreError::Failed("a record changes faster than it can be decided upon".into()).into())
 }
 
+/// Does `work` to its end, also when whoever asked for it goes away: what belongs together is not
+/// left half done.
+pub async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.map_err(|error| StoreError::Failed(error.to_string()))
+}
+
 /// Records that are read, or deleted, at a time.
 const BATCH: usize = 500;
 

@@ -70,6 +70,7 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
         actor: Actor::Host(runner.clone()),
         address: caller.address,
         request_id: caller.request_id,
+        standing: None,
     };
     // A host of this name with another key is another host.
     let same = |host: &HostRecord| match host.key == caller.key {

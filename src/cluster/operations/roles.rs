@@ -35,9 +35,11 @@ pub enum SetRolesError {
     Store(#[from] StoreError),
 }
 
+/// Names beside the roles of this program that a host has at most.
+const MOST_OTHER: usize = 64;
+
 impl WantedRoles {
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, SetRolesError> {
-        const MOST: usize = 64;
         let mut wanted = Self::default();
         for name in names {
             let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -45,7 +47,7 @@ impl WantedRoles {
                 wanted.roles.insert(role);
             } else if (1..=64).contains(&name.len())
                 && name.chars().all(allowed)
-                && wanted.other.len() < MOST
+                && wanted.other.len() < MOST_OTHER
             {
                 wanted.other.insert(name.to_owned());
             } else {
@@ -64,6 +66,32 @@ pub async fn set_roles(
     wanted: WantedRoles,
 ) -> Result<(), SetRolesError> {
     change_roles(app, origin, runner, "host.roles", |_| wanted.clone()).await
+}
+
+/// Gives a host a role by its name, or takes it, and leaves all others as they are.
+pub async fn bless(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    name: &str,
+    blessed: bool,
+) -> Result<(), SetRolesError> {
+    let one = &WantedRoles::from_names([name])?;
+    change_roles(app, origin, runner, "host.roles", |host| {
+        let (mut roles, mut other) = (host.roles.clone(), host.other_roles.clone());
+        for role in one.roles.iter() {
+            if blessed { roles.insert(role) } else { roles.remove(role) }
+        }
+        for name in &one.other {
+            if blessed {
+                other.insert(name.clone())
+            } else {
+                other.remove(name)
+            };
+        }
+        WantedRoles { roles, other }
+    })
+    .await
 }
 
 /// Takes one role away.
@@ -99,6 +127,11 @@ async fn change_roles(
             let WantedRoles { roles, other } = wanted(&before);
             if before.roles == roles && before.other_roles == other {
                 return Ok(Attempt::Settled(()));
+            }
+            if let Some(one_too_many) = other.difference(&before.other_roles).next()
+                && other.len() > MOST_OTHER
+            {
+                return Err(SetRolesError::InvalidName(one_too_many.clone()));
             }
             check_change(app, &before, &roles)?;
             let after = HostRecord {

@@ -2,9 +2,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
 use crate::cluster::{
+    change::Standing,
     operations::api_keys::{create_key, user_of_key},
     passwords::Passwords,
-    records::UserRole,
+    records::{Actor, UserRole},
     testing::TestCluster,
 };
 
@@ -100,4 +101,38 @@ async fn names_fit_into_paths_and_differ_in_more_than_case() {
     }
     let odd = NewUser { full_name: "a\u{202e}b".into(), ..new("bob") };
     assert!(matches!(create_user(app, &origin, odd).await, Err(UserError::Text("full_name"))));
+}
+
+#[tokio::test]
+async fn who_was_let_go_while_they_asked_changes_nothing_any_more() {
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let is_admin = |user: &UserRecord| user.is_one_of(&[UserRole::PlatformAdmin]);
+    let lettings_go = [
+        UserEdit { enabled: Some(false), ..Default::default() },
+        UserEdit { password: Some(Secret::new("another-password")), ..Default::default() },
+        UserEdit { roles: Some(RolesEdit::Set(BTreeSet::new())), ..Default::default() },
+    ];
+    for (number, edit) in lettings_go.iter().map(Some).chain([None]).enumerate() {
+        let name = format!("admin-{number}");
+        let roles = BTreeSet::from([UserRole::PlatformAdmin]);
+        let user = create_user(app, &origin, NewUser { roles, ..new(&name) }).await.expect("made");
+        let standing = Some(Standing { user: Arc::new(user), allows: is_admin });
+        let theirs = Origin { actor: Actor::User(name.clone()), standing, ..origin.clone() };
+        let made = |name: String| create_user(app, &theirs, new(&name));
+        made(format!("before-{number}")).await.expect("an admin makes users");
+        // What changes nothing of their standing is no hindrance.
+        let renamed = UserEdit { full_name: Some("A".into()), ..Default::default() };
+        update_user(app, &origin, &name, &renamed).await.expect("renamed");
+        made(format!("still-{number}")).await.expect("an admin makes users");
+        match edit {
+            Some(edit) => drop(update_user(app, &origin, &name, edit).await.expect("let go")),
+            None => delete_user(app, &origin, &name).await.expect("deleted"),
+        }
+        let late = made(format!("late-{number}")).await;
+        assert!(matches!(late, Err(UserError::Store(StoreError::Withdrawn))), "{number}");
+        let own = UserEdit { full_name: Some("B".into()), ..Default::default() };
+        assert!(update_user(app, &theirs, &name, &own).await.is_err(), "{number}");
+        assert!(app.registry.view().user(&format!("late-{number}")).is_none());
+    }
 }
