@@ -7,6 +7,7 @@ mod linux;
 pub mod open_dir;
 pub mod process;
 pub mod service;
+pub mod shared;
 pub mod tree;
 pub mod view;
 

@@ -17,26 +17,7 @@ use nix::{
     sys::stat::Mode,
 };
 
-/// Directories in which others than this program have something of their own.
-const SHARED: [&str; 17] = [
-    "/",
-    "/etc",
-    "/home",
-    "/media",
-    "/mnt",
-    "/opt",
-    "/root",
-    "/run",
-    "/run/user",
-    "/srv",
-    "/tmp",
-    "/usr",
-    "/usr/local",
-    "/var",
-    "/var/lib",
-    "/var/opt",
-    "/var/tmp",
-];
+use super::shared::is_shared;
 
 /// Where the service keeps its state, which has to stay in sight.
 const STATE: &str = "/var/lib/ece-agent";
@@ -61,7 +42,7 @@ impl<'a> StorageView<'a> {
     fn cover(&self) -> Option<&'a Path> {
         let mut way: Vec<&Path> = self.storage.ancestors().collect();
         way.reverse();
-        let cover = way.into_iter().find(|dir| !SHARED.iter().any(|it| *dir == Path::new(it)))?;
+        let cover = way.into_iter().find(|dir| !is_shared(dir))?;
         let hides_state = Path::new(STATE).starts_with(cover);
         let can_be_named = !cover.to_string_lossy().contains(':');
         (can_be_named && !hides_state).then_some(cover)
@@ -154,6 +135,8 @@ mod tests {
             ("/var/lib/elastic/x", Some("/var/lib/elastic")),
             ("/var/lib/ece-agent/storage", None),
             ("/srv", None),
+            ("/var/log/elastic", Some("/var/log/elastic")),
+            ("/var/cache/elastic/x", Some("/var/cache/elastic")),
             ("/mnt/a:b/elastic", None),
         ] {
             assert_eq!(StorageView::of(Path::new(storage)).cover(), cover.map(Path::new));

@@ -116,7 +116,9 @@ fn the_systems_own_directories_are_no_place_for_instances() {
         install.arg(&state).arg("--host-storage-path").arg(place);
         Finished::of(&mut install).refused(3, "storage.path_refused");
     };
-    for place in ["/", "/etc/ece", "/usr/lib/ece", "/proc/ece", "/var/lib", "/mnt", "/root"] {
+    for place in
+        ["/", "/etc/ece", "/usr/lib/ece", "/proc/ece", "/var/lib", "/var/opt", "/mnt", "/root"]
+    {
         refused(Path::new(place));
     }
     refused(&through);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Daemon, Installation, service::Layout};
 use crate::{
-    agent::{find_coordinator, load_identity, proxies_in_environment},
+    agent::{find_coordinator, proxies_in_environment},
     cli::{
         CONFIG_FILE,
         check::{denied_to_service, show},
@@ -23,18 +23,18 @@ use crate::{
 impl Installation<'_> {
     pub(super) async fn tell_plan(&self) -> Result<Exit, Failure> {
         let options = &self.options;
-        let identity = load_identity(&options.state_dir)?;
-        if let Some(identity) = identity.as_ref().filter(|_| !options.new_identity) {
-            self.check_same(identity)?;
+        let identity = self.identity_that_stays()?;
+        match &identity {
+            Some(identity) => self.check_same(identity)?,
+            None => self.check_replaceable()?,
         }
         storage::look(options)?;
         let mut reach = None;
         if let Purpose::Join(join) = &options.purpose {
             let token = UnverifiedToken::parse(join.token.0.expose())?;
-            let is_member = identity.is_some() && !options.new_identity;
             match token.check_locally(&join.roles, Clock::system().now()) {
                 // A member needs no token any more.
-                Err(LocalRefusal::Expired { .. }) if is_member => {}
+                Err(LocalRefusal::Expired { .. }) if identity.is_some() => {}
                 checked => checked?,
             }
             let claims = token.claims();
@@ -74,7 +74,7 @@ impl Installation<'_> {
         });
         let stops = outcomes.iter().any(|outcome| outcome.severity == Severity::Error);
         let mut plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
-        if let Some(identity) = identity.as_ref().filter(|_| !options.new_identity) {
+        if let Some(identity) = &identity {
             let running = running(&options.state_dir).await?;
             let differences = self.drift(identity, running.as_ref(), &EventReporter(self.output));
             plan.splice(0..0, differences.iter().map(would_set));
@@ -125,7 +125,7 @@ impl Installation<'_> {
                 plan.push(format!("make the directory {}", dir.display()));
             }
         }
-        if !is_installed || options.new_identity {
+        if !is_installed {
             plan.push("make the host's key".to_owned());
             plan.push(match &options.purpose {
                 Purpose::FirstHost(first) => {

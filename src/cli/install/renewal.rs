@@ -2,10 +2,11 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
+use super::Installation;
 use crate::{
     agent::{IdentityError, load_identity, load_key, load_own_identity, not_writable},
     cli::own_state_dir,
-    config::{HostSettings, InstallArguments, StateDir},
+    config::{HostSettings, InstallArguments, Purpose, StateDir},
     model::Failure,
 };
 
@@ -20,6 +21,23 @@ pub(super) fn with_settings_kept(arguments: InstallArguments) -> InstallArgument
     // A copy of another machine's disk has an address of its own.
     settings.host_ip = settings.host_ip.filter(|ip| TcpListener::bind((*ip, 0)).is_ok());
     arguments.over_settings(&settings)
+}
+
+impl Installation<'_> {
+    /// What a new identity cannot take the place of, said before anything is done.
+    pub(super) fn check_replaceable(&self) -> Result<(), Failure> {
+        let state = &self.options.state_dir;
+        match load_identity(state) {
+            Ok(_) | Err(IdentityError::Damaged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match load_key(state) {
+            Err(IdentityError::Damaged(_)) if matches!(self.options.purpose, Purpose::Join(_)) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        Ok(())
+    }
 }
 
 /// What is damaged can be no reason to go on with it; whether something was.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    host::tree::Owner,
+    host::{shared::is_shared, tree::Owner},
     model::{Code, Failure},
 };
 
@@ -20,29 +20,10 @@ const SYSTEM: [&str; 12] = [
 /// What the service cannot see, with all that is below.
 const HIDDEN: [&str; 4] = ["/home", "/root", "/tmp", "/var/tmp"];
 
-/// Parents of many things: they themselves are not for one.
-const SHARED: [&str; 14] = [
-    "/",
-    "/home",
-    "/media",
-    "/mnt",
-    "/opt",
-    "/root",
-    "/srv",
-    "/tmp",
-    "/var",
-    "/var/cache",
-    "/var/lib",
-    "/var/log",
-    "/var/spool",
-    "/var/tmp",
-];
-
 pub(super) fn check(storage: &Path, state: &Path, service: bool) -> Result<(), Failure> {
     let resolved = resolved(storage).map_err(|error| refused(storage, &error.to_string()))?;
-    let is = |place: &&str| resolved == Path::new(place);
     let is_below = |place: &&str| resolved.starts_with(place);
-    if SHARED.iter().any(is) {
+    if is_shared(&resolved) {
         return Err(refused(storage, "other things are below it too"));
     }
     if let Some(place) = SYSTEM.iter().find(|it| is_below(it)) {
