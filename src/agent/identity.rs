@@ -3,6 +3,7 @@ use std::{io, net::IpAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::key::not_writable;
 use crate::{
     config::{HostSettings, StateDir},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
@@ -160,6 +161,12 @@ fn parsed((path, content): PrivateFile) -> Result<Identity, IdentityError> {
 pub fn save_identity(state: &StateDir, identity: &Identity) -> io::Result<()> {
     let content = serde_json::to_vec_pretty(identity).expect("plain data");
     files::write_private(&state.identity(), &content)
+}
+
+/// Makes the host the member that `identity` says; what it was asked to run before is forgotten.
+pub fn begin_membership(state: &StateDir, identity: &Identity) -> Result<(), Failure> {
+    files::remove(&state.desired()).map_err(|error| not_writable(&state.desired(), error))?;
+    save_identity(state, identity).map_err(|error| not_writable(&state.identity(), error))
 }
 
 /// What became of the host's key.

@@ -10,7 +10,7 @@ use std::{
 use super::{
     checks::{combine, find_coordinator, proxies_in_environment, run_checks},
     facts::{HostIp, gather_facts},
-    identity::{Identity, save_identity},
+    identity::{Identity, begin_membership},
     journal::{Journal, Phase},
     key::{load_or_make_key, not_writable, prepare_state_dir, renew_key},
     progress::{Progress, Step},
@@ -216,8 +216,7 @@ impl PreflightPassed<'_> {
             reply.pins,
             reply.ca_certificate,
         );
-        save_identity(start.state, &identity)
-            .map_err(|error| not_writable(&start.state.identity(), error))?;
+        begin_membership(start.state, &identity)?;
         self.note(Phase::Enrolled)?;
         start.progress.finished(Step::Enrol, &format!("let in by {address}"));
         Ok(Enrolled { identity, facts: self.facts })

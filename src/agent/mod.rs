@@ -17,8 +17,8 @@ pub use checks::{find_coordinator, proxies_in_environment, run_checks};
 pub use desired::roles_today;
 pub use facts::{HostIp, gather_facts};
 pub use identity::{
-    HostKeyState, Identity, IdentityError, load_identity, load_key, load_own_identity,
-    not_permitted, save_identity,
+    HostKeyState, Identity, IdentityError, begin_membership, load_identity, load_key,
+    load_own_identity, not_permitted, save_identity,
 };
 pub use install::{Enrolled, JoinStart};
 pub use journal::{Journal, Phase};

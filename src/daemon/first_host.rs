@@ -3,8 +3,8 @@ use std::{io, net::IpAddr, path::PathBuf};
 use super::local_coordinator::{addresses, open_store, store_failure};
 use crate::{
     agent::{
-        HostIp, Identity, Journal, Phase, Progress, Step, gather_facts, load_or_make_key,
-        not_writable, prepare_state_dir, proxies_in_environment, run_checks, save_identity,
+        HostIp, Identity, Journal, Phase, Progress, Step, begin_membership, gather_facts,
+        load_or_make_key, not_writable, prepare_state_dir, proxies_in_environment, run_checks,
     },
     cluster::{
         bootstrap::{self, BootstrapError, FirstHost},
@@ -99,8 +99,7 @@ impl FirstHostStart<'_> {
             cluster.pins,
             cluster.ca_certificate,
         );
-        save_identity(self.state, &identity)
-            .map_err(|error| not_writable(&self.state.identity(), error))?;
+        begin_membership(self.state, &identity)?;
         Journal { phase: Phase::Enrolled, ..journal }.save(self.state).map_err(not_written)?;
         self.progress.finished(Step::Bootstrap, &format!("cluster {}", cluster.cluster_id));
         Ok(SetUp { identity, secrets_file, made_now: cluster.made_now })

@@ -1,11 +1,11 @@
 //! `install --new-identity`: hosts that were removed, or whose files are damaged.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::support::{Cluster, Finished, Host, agent};
+use crate::support::{Cluster, Finished, Host, agent, within};
 
 fn install(cluster: &Cluster, host: &Host, token: &str, flags: &[&str]) -> Finished {
     let mut command = agent(["install", "--roles", "allocator", "--force", "--state-dir"]);
@@ -48,6 +48,27 @@ fn a_removed_host_comes_back_with_the_settings_that_it_had() {
 }
 
 #[test]
+fn a_host_with_a_new_identity_begins_with_no_role_of_its_former_one() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    let heard = || fs::read_to_string(host.state.join("desired.json")).unwrap_or_default();
+    assert!(within(Duration::from_secs(10), || heard().contains("allocator")), "{}", heard());
+    host.stop();
+    let path = format!("/platform/infrastructure/runners/{}", host.address);
+    cluster.api("DELETE", &path, None).expect(200);
+    let mut command = host.install_command(&["--new-identity", "--force", "--roles", "proxy"]);
+    command.args(["--coordinator-host", &cluster.first.address]);
+    command.args(["--roles-token", &cluster.token("allocator,proxy")]);
+    Finished::of(&mut command).expect(0);
+    let has_roles = || host.status_json()["roles"]["proxy"]["healthy"] == true;
+    assert!(within(Duration::from_secs(10), has_roles));
+    let log = fs::read_to_string(host.state.join("agent.log")).unwrap();
+    assert!(log.contains("starting role proxy"), "{log}");
+    assert!(!log.contains("starting role allocator"), "{log}");
+    host.stop_background();
+}
+
+#[test]
 fn a_damaged_identity_is_told_again_by_the_cluster_as_the_fix_says() {
     let cluster = Cluster::start();
     let mut host = cluster.joined(2, "allocator");
@@ -60,6 +81,10 @@ fn a_damaged_identity_is_told_again_by_the_cluster_as_the_fix_says() {
     let told = install(&cluster, &host, &token, &place).refused(1, "identity.unreadable").stderr;
     assert!(told.contains("--new-identity"), "{told}");
     let with = [&["--new-identity"][..], &place].concat();
+    let plan = [&["--dry-run"][..], &with].concat();
+    let told = install(&cluster, &host, &token, &plan).expect(0).stdout;
+    assert!(told.contains("would join the cluster with the role allocator"), "{told}");
+    assert_eq!(fs::read(host.state.join("identity.json")).unwrap(), b"{");
     install(&cluster, &host, &token, &with).expect(0);
     assert_eq!(identity(&host)["runner_id"], host.address.as_str());
     assert_eq!(fs::read(host.state.join("host.key")).unwrap(), key, "it is the same host");

@@ -86,9 +86,7 @@ impl Installation<'_> {
             }
             may_give_up(&identity, &options.state_dir, &LinuxMachine).await?;
             let file = options.state_dir.identity();
-            files::remove(&file).map_err(|error| {
-                Failure::new(Code::StateNotWritable, format!("{}: {error}", file.display()))
-            })?;
+            files::remove(&file).map_err(|error| not_writable(&file, error))?;
             fresh_key = true;
         }
         let now = Clock::system().now();
