@@ -2,7 +2,7 @@
 //! Nothing here follows a link in the last part of a path, and nothing is taken from a path twice.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::File,
     io,
     os::{
@@ -103,26 +103,67 @@ pub fn take_for_root(path: &Path, from: u32) -> io::Result<()> {
     }
 }
 
-/// Of everybody, or of the user `from`.
-fn give_below(dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<()> {
+/// What is given to whom: all, or what is of the user `from`.
+struct Giving {
+    from: Option<u32>,
+    owner: Owner,
+}
+
+/// A directory on the way down, and those in it that were not looked at yet.
+struct Level {
+    found: FileStat,
+    left: Vec<OsString>,
+}
+
+impl Giving {
+    fn is_of(&self, found: &FileStat) -> bool {
+        self.from.is_none_or(|from| found.st_uid == from)
+    }
+
+    /// Gives the files in a directory.
+    fn files_in(&self, dir: &OwnedFd) -> io::Result<Level> {
+        let (uid, gid) = self.owner.ids();
+        let mut left = Vec::new();
+        let mut listing = Dir::from_fd(dir.try_clone()?)?;
+        for entry in listing.iter() {
+            let name = entry?.file_name().to_owned();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let name = OsStr::from_bytes(name.to_bytes());
+            let found = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            if is(&found, SFlag::S_IFDIR) {
+                left.push(name.to_owned());
+            } else if self.is_of(&found) {
+                fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            }
+        }
+        Ok(Level { found: fstat(dir)?, left })
+    }
+}
+
+/// However deep it is, one directory is open at a time: the way back leads over `..`.
+fn give_below(mut dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<()> {
+    let giving = Giving { from, owner };
     let (uid, gid) = owner.ids();
-    let is_meant = |found: &FileStat| from.is_none_or(|from| found.st_uid == from);
-    let mut listing = Dir::from_fd(dir.try_clone()?)?;
-    for entry in listing.iter() {
-        let name = entry?.file_name().to_owned();
-        if matches!(name.to_bytes(), b"." | b"..") {
+    let mut levels = vec![giving.files_in(&dir)?];
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.left.pop() {
+            dir = open_below(dir.as_fd(), &name, OFlag::O_DIRECTORY)?;
+            levels.push(giving.files_in(&dir)?);
             continue;
         }
-        let name = OsStr::from_bytes(name.to_bytes());
-        let found = fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        if is(&found, SFlag::S_IFDIR) {
-            give_below(open_below(dir.as_fd(), name, OFlag::O_DIRECTORY)?, from, owner)?;
-        } else if is_meant(&found) {
-            fchownat(&dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if giving.is_of(&level.found) {
+            fchown(dir.as_fd(), uid, gid)?;
         }
-    }
-    if is_meant(&fstat(&dir)?) {
-        fchown(dir.as_fd(), uid, gid)?;
+        levels.pop();
+        if let Some(above) = levels.last() {
+            dir = open_below(dir.as_fd(), OsStr::new(".."), OFlag::O_DIRECTORY)?;
+            let found = fstat(&dir)?;
+            if (found.st_dev, found.st_ino) != (above.found.st_dev, above.found.st_ino) {
+                return Err(io::Error::other("a directory was moved meanwhile"));
+            }
+        }
     }
     Ok(())
 }
@@ -167,6 +208,20 @@ mod tests {
 
     fn own() -> Owner {
         Owner::of_this_process()
+    }
+
+    #[test]
+    fn a_tree_however_deep_is_given_with_a_small_stack() {
+        let root = tempfile::tempdir().expect("a directory");
+        let mut dir = open_dir(root.path()).expect("opened");
+        for _ in 0..500 {
+            mkdirat(&dir, "d", Mode::from_bits_truncate(0o700)).expect("made");
+            dir = open_below(dir.as_fd(), OsStr::new("d"), OFlag::O_DIRECTORY).expect("opened");
+        }
+        let top = open_dir(root.path()).expect("opened");
+        let giving = move || give_below(top, Some(own().uid), own());
+        let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(giving);
+        thread.expect("a thread").join().expect("no panic").expect("given");
     }
 
     #[test]

@@ -62,6 +62,29 @@ fn a_setting_that_is_not_in_force_is_taken_on_or_both_values_are_named() {
 }
 
 #[test]
+fn what_this_machine_does_not_have_is_not_taken_on() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    host.stop_background();
+    for (ip, more, named) in [
+        (host.address.as_str(), ["--capacity", "99999999"].as_slice(), "capacity"),
+        ("203.0.113.9", &[], "203.0.113.9"),
+    ] {
+        let mut again = agent(["install", "--force", "--json", "--host-ip", ip, "--state-dir"]);
+        again.arg(&host.state).arg("--host-storage-path").arg(&host.storage);
+        again.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+        let told = Finished::of(again.args(more)).expect(0);
+        let warned = warnings(&told, "install.setting_kept");
+        assert_eq!(warned.len(), 1, "{told:?}");
+        assert!(warned[0]["message"].as_str().unwrap().contains(named), "{warned:?}");
+        let allocator = cluster.allocator(&host.address).unwrap();
+        assert_eq!(allocator["host_ip"], host.address);
+        assert_ne!(allocator["capacity"]["memory"]["total"], 99_999_999);
+        host.stop_background();
+    }
+}
+
+#[test]
 fn data_and_the_address_of_a_cluster_stay_and_that_is_said() {
     let cluster = Cluster::start();
     let (host, token) = member(&cluster, "allocator");
@@ -85,6 +108,9 @@ fn data_and_the_address_of_a_cluster_stay_and_that_is_said() {
     assert!(message.contains(&*host.storage.to_string_lossy()), "{message}");
     assert!(!elsewhere.exists());
 
+    // Nor does a first host make anything there.
+    Finished::of(&mut command(&cluster.first, &cluster.first.address, &elsewhere)).expect(0);
+    assert!(!elsewhere.exists());
     let mut again = command(&cluster.first, "127.0.0.1", &cluster.first.storage);
     let warned = warnings(&Finished::of(&mut again).expect(0), "install.setting_kept");
     let message = warned[0]["message"].as_str().unwrap();

@@ -1,12 +1,16 @@
 //! Settings that are given to a host which is a member already, and are not those in force.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, TcpListener},
+    path::Path,
+};
 
 use super::{Daemon, Installation, service::write_public};
 use crate::{
     agent::{Identity, Progress, Status, Step, load_identity},
     cli::{CONFIG_FILE, known_host::known_host, own_state_dir, shell_word},
-    config::{Difference, HostSettings, InstallArguments, edited},
+    config::{Difference, GivenSettings, HostSettings, InstallArguments, edited},
+    host::{LinuxMachine, Machine},
     model::{Code, Failure},
     rt::files,
 };
@@ -92,8 +96,15 @@ impl Installation<'_> {
                 "Leave --host-ip out: a cluster keeps the address that it was set up with; --external-hostname gives it further names."
                     .into(),
             ),
+            "host-ip" if !difference.given.parse().is_ok_and(is_address_of_this_machine) => {
+                Some("Give an address of this machine; 'ip address' shows them.".into())
+            }
+            "capacity" => most_capacity_mb()
+                .filter(|most| difference.given.parse::<u64>().is_ok_and(|given| given > *most))
+                .map(|most| format!("Give at most the {most} MB that this host may use."))
+                .or_else(|| (!can_be_changed).then(|| stop(&here))),
             _ if !can_be_changed => {
-                Some(format!("Run 'ece-agent stop{here}', then repeat this command."))
+                Some(stop(&here))
             }
             _ => None,
         }
@@ -162,4 +173,25 @@ pub(super) fn in_words(differences: &[Difference]) -> String {
         before => format!("{key} is now {given}, and was {before}"),
     };
     differences.iter().map(change).collect::<Vec<_>>().join("; ")
+}
+
+fn stop(here: &str) -> String {
+    format!("Run 'ece-agent stop{here}', then repeat this command.")
+}
+
+/// Of what was given, what this machine has.
+pub(super) fn possible(given: &GivenSettings) -> GivenSettings {
+    GivenSettings {
+        host_ip: given.host_ip.filter(|ip| is_address_of_this_machine(*ip)),
+        capacity_mb: given.capacity_mb.filter(|mb| most_capacity_mb().is_none_or(|it| *mb <= it)),
+        ..given.clone()
+    }
+}
+
+fn is_address_of_this_machine(ip: IpAddr) -> bool {
+    TcpListener::bind((ip, 0)).is_ok()
+}
+
+fn most_capacity_mb() -> Option<u64> {
+    LinuxMachine.memory().ok().map(|memory| memory.bytes >> 20)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Daemon, Installation, renewal::set_damaged_aside};
+use super::{Daemon, Installation, drift::possible, renewal::set_damaged_aside};
 use crate::{
     agent::{
         Identity, JoinStart, Progress, load_identity, may_give_up, not_writable, prepare_state_dir,
@@ -160,7 +160,7 @@ impl Installation<'_> {
 
     /// What a member was given is what it goes by from its next start on.
     fn take_on_settings(&self, mut identity: Identity) -> Result<Identity, Failure> {
-        let given = self.options.given.for_member(identity.first_host);
+        let given = possible(&self.options.given).for_member(identity.first_host);
         let settings = identity.settings.with(&given);
         if settings != identity.settings {
             identity.settings = settings;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     CONFIG_FILE,
     bootstrap_log::BootstrapLog,
+    known_host::{Known, known_host},
     known_host::{installed_by_root, must_be_own},
     logging,
     output::Output,
@@ -72,9 +73,13 @@ pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Fail
 
 /// The log that ECE's automation reads; there is one for a first host only.
 fn log_of(arguments: &InstallArguments) -> BootstrapLog {
-    match arguments.joins() || arguments.dry_run {
-        true => BootstrapLog::none(),
-        false => BootstrapLog::of(arguments.storage_path()),
+    let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
+    match known_host(&state).ok().and_then(Known::host) {
+        _ if arguments.joins() || arguments.dry_run => BootstrapLog::none(),
+        // Who is a member stays one, where it is, whatever was given.
+        Some(host) if host.first_host => BootstrapLog::of(host.storage_path),
+        Some(_) => BootstrapLog::none(),
+        None => BootstrapLog::of(arguments.storage_path()),
     }
 }
 
@@ -148,7 +153,12 @@ impl Installation<'_> {
         let patience = self.options.timeout + self.options.wait_for_coordinator;
         let deadline = Instant::now() + patience;
         let state = &self.options.state_dir;
-        if let Some(status) = running(state).await? {
+        let status = match running(state).await {
+            // What answers there need not be the service, which is looked at as one.
+            Err(_) if self.daemon == Daemon::Service => None,
+            answered => answered?,
+        };
+        if let Some(status) = status {
             match status.state {
                 AgentState::Refused if self.options.new_identity => stop_daemon(state).await?,
                 AgentState::Connected if self.options.new_identity => {
