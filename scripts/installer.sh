@@ -22,10 +22,16 @@ printf '%s  %s\n' "$checksum" "$dir/archive" | sha256sum --check --quiet - ||
 tar -xzf "$dir/archive" -C "$dir" ./ece-agent ./elastic-cloud-enterprise.sh
 chmod 755 "$dir"
 
+case ${1:-install} in
+  -h | --help | --version) installs=no ;;
+  install | -*) installs=yes ;;
+  *) installs=no ;;
+esac
+
 # Under systemd 'install' puts the program in its place; elsewhere the daemon needs one that stays.
 user=$(id -u)
 if [ "$user" != 0 ] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then user=0; fi
-if [ "$user" != 0 ] || [ ! -d /run/systemd/system ]; then
+if [ $installs = yes ] && { [ "$user" != 0 ] || [ ! -d /run/systemd/system ]; }; then
   if [ "$(id -u)" = 0 ]; then place=/usr/local/bin; else place=$HOME/.local/bin; fi
   mkdir -p "$place"
   mv "$dir/ece-agent" "$place/.ece-agent.new"
