@@ -70,7 +70,7 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
         };
         let target = match (&before, is_service) {
             (_, true) => PathBuf::from(Layout::BINARY),
-            (Some(status), false) => program_of(status.pid)?,
+            (Some(status), false) => program_of(status)?,
             (None, false) => {
                 if load_identity(&state)?.is_none() {
                     return Err(not_installed(&state));
@@ -118,9 +118,12 @@ fn version_of(binary: &Path) -> Result<String, Failure> {
     }
 }
 
-/// The file of the program that a process runs, also after it was replaced.
-fn program_of(pid: u32) -> Result<PathBuf, Failure> {
-    let link = fs::read_link(format!("/proc/{pid}/exe"));
+/// The file of the program that a daemon runs, also after it was replaced. Older ones do not say.
+fn program_of(status: &Status) -> Result<PathBuf, Failure> {
+    if let Some(program) = &status.program {
+        return Ok(program.clone());
+    }
+    let link = fs::read_link(format!("/proc/{}/exe", status.pid));
     let path = link.map_err(|error| failed(format!("the daemon's program: {error}")))?;
     let text = path.to_string_lossy().into_owned();
     Ok(text.strip_suffix(" (deleted)").map_or(path, PathBuf::from))

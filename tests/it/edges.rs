@@ -1,15 +1,20 @@
 //! Verbs about the daemon of this host, where there is none, or something in its place.
 
 use std::{
-    fs,
-    io::Read,
-    os::unix::fs::symlink,
+    fs::{self, File},
+    io::{Read, Write},
+    os::unix::{
+        fs::{chown, symlink},
+        process::CommandExt,
+    },
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use crate::support::{Cluster, Finished, agent, within};
+use crate::support::{Cluster, Finished, agent, agent_path, within};
+
+const NOBODY: u32 = 65_534;
 
 fn call(verb: &str, state: &Path) -> Finished {
     Finished::of(agent([verb, "--state-dir"]).arg(state))
@@ -131,4 +136,35 @@ fn a_variable_asks_for_a_dry_run_as_the_flag_does() {
         assert!(told.contains("would set up a cluster"), "{told}");
         assert!(!cluster.first.state.exists());
     }
+}
+
+/// The daemon does not let its own user read it.
+#[test]
+fn a_user_without_root_upgrades_their_own_daemon() {
+    let cluster = Cluster::prepare();
+    let (host, dir) = (&cluster.first, tempfile::tempdir().unwrap());
+    let (program, newer) = (dir.path().join("ece-agent"), dir.path().join("newer"));
+    fs::copy(agent_path(), &program).unwrap();
+    fs::copy(agent_path(), &newer).unwrap();
+    File::options().append(true).open(&newer).unwrap().write_all(b"\n").unwrap();
+    for path in [dir.path(), host.state.parent().unwrap(), &program, &newer] {
+        if ece_agent::host::process::is_root() {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).arg("--state-dir").arg(&host.state).env("HOME", dir.path());
+        if ece_agent::host::process::is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Finished::of(&mut command)
+    };
+    let storage = host.storage.to_str().unwrap();
+    let flags = ["--force", "--host-ip", &host.address, "--host-storage-path", storage];
+    call(&[&["install"], &flags[..]].concat()).expect(0);
+    let told = call(&["upgrade", "--binary", newer.to_str().unwrap()]).expect(0).stderr;
+    assert!(told.contains("upgraded"), "{told}");
+    assert_eq!(fs::read(&program).unwrap(), fs::read(&newer).unwrap());
+    call(&["stop"]).expect(0);
 }

@@ -4,7 +4,7 @@ mod client;
 mod request;
 mod server;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -60,6 +60,9 @@ pub struct Status {
     pub session: SessionId,
     pub pid: u32,
     pub version: String,
+    /// The file of the program that runs; nobody but root may read it off the process.
+    #[serde(default)]
+    pub program: Option<PathBuf>,
     pub first_host: bool,
     /// What this run of the daemon has read of the host's settings.
     #[serde(default)]
@@ -97,6 +100,7 @@ impl Status {
             session,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            program: std::env::current_exe().ok(),
             first_host: false,
             settings: None,
         }
