@@ -63,7 +63,12 @@ fn a_quota_that_is_used_up_is_a_full_disk() {
     cluster.api("GET", "/platform/infrastructure/runners", None).expect(200);
     std::fs::remove_file(&flag).unwrap();
     make_token(&cluster).expect(200);
-    assert_eq!(cluster.first.log().matches("is full").count(), 1, "{}", cluster.first.log());
+    assert_eq!(
+        cluster.first.log().matches("holds the datastore is full").count(),
+        1,
+        "{}",
+        cluster.first.log()
+    );
 }
 
 #[test]
