@@ -188,7 +188,7 @@ pub(super) fn possible(given: &GivenSettings) -> GivenSettings {
     }
 }
 
-fn is_address_of_this_machine(ip: IpAddr) -> bool {
+pub(super) fn is_address_of_this_machine(ip: IpAddr) -> bool {
     TcpListener::bind((ip, 0)).is_ok()
 }
 

@@ -1,8 +1,8 @@
 //! `install --new-identity`: what stays of the host that there was.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{fs, path::Path};
 
-use super::Installation;
+use super::{Installation, drift::is_address_of_this_machine};
 use crate::{
     agent::{IdentityError, load_identity, load_key, load_own_identity, not_writable},
     cli::own_state_dir,
@@ -19,7 +19,7 @@ pub(super) fn with_settings_kept(arguments: InstallArguments) -> InstallArgument
     let Ok(Some(identity)) = load_own_identity(&state) else { return arguments };
     let mut settings: HostSettings = identity.settings;
     // A copy of another machine's disk has an address of its own.
-    settings.host_ip = settings.host_ip.filter(|ip| TcpListener::bind((*ip, 0)).is_ok());
+    settings.host_ip = settings.host_ip.filter(|ip| is_address_of_this_machine(*ip));
     arguments.over_settings(&settings)
 }
 
