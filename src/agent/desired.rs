@@ -1,26 +1,37 @@
 //! What the coordinator wants of this host, kept on the disk: it runs before anybody is asked.
 
+use std::io;
+
+use tokio::task::spawn_blocking;
+
 use super::identity::Identity;
 use crate::{config::StateDir, model::RoleSet, rt::files, wire::hosts::DesiredState};
 
 const MAX_FILE: u64 = 1 << 20;
 
-pub(super) fn load_desired(state: &StateDir) -> DesiredState {
+pub(super) async fn load_desired(state: &StateDir) -> DesiredState {
+    let state = state.clone();
+    spawn_blocking(move || read_desired(&state)).await.unwrap_or_default()
+}
+
+fn read_desired(state: &StateDir) -> DesiredState {
     let content = files::read_kept(&state.desired(), MAX_FILE).ok().flatten();
     // Without it the coordinator says it again.
     content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
 }
 
-pub(super) fn save_desired(state: &StateDir, desired: &DesiredState) {
+pub(super) async fn save_desired(state: &StateDir, desired: &DesiredState) {
     let content = serde_json::to_vec(desired).expect("plain data");
-    if let Err(error) = files::write_private(&state.desired(), &content) {
+    let file = state.desired();
+    let written = spawn_blocking(move || files::write_private(&file, &content)).await;
+    if let Err(error) = written.map_err(io::Error::other).flatten() {
         tracing::warn!(%error, "the desired state was not kept");
     }
 }
 
 /// The roles that the host has, as far as it has heard.
 pub fn roles_today(state: &StateDir, identity: &Identity) -> RoleSet {
-    match load_desired(state) {
+    match read_desired(state) {
         DesiredState { revision: 0, .. } => identity.joined_roles.clone(),
         heard => heard.known_roles(),
     }

@@ -24,7 +24,7 @@ pub use install::{Enrolled, JoinStart};
 pub use journal::{Journal, Phase};
 pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_state_dir};
 pub use progress::{Progress, Step};
-pub use session::Session;
+pub use session::{Dial, Session};
 pub use status::{
     AgentState, LocalAdministration, Problem, RoleStatus, Status, StatusBoard, StatusClient,
     StatusError, serve_status,

@@ -1,10 +1,13 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     desired::{load_desired, save_desired},
-    facts::{HostIp, gather_facts},
+    facts::{FactsReader, HostIp},
     identity::{Identity, save_identity},
     return_window::ReturnWindow,
     status::{AgentState, Problem, StatusBoard},
@@ -18,7 +21,8 @@ use crate::{
     rt::{Backoff, Clock, Shutdown, random_fraction},
     tls::PinVerifier,
     wire::hosts::{
-        DesiredState, Facts, HOLD_BEFORE_TOLD_MS, Notice, PROTOCOL, SessionReply, SessionRequest,
+        DesiredState, Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, SessionReply,
+        SessionRequest,
     },
 };
 
@@ -35,22 +39,28 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
 /// What no coordinator of the cluster will see otherwise.
-const REFUSALS: [Code; 3] = [Code::HostRemoved, Code::HostUnknown, Code::HostCloned];
+const FINAL: [Code; 2] = [Code::HostRemoved, Code::HostCloned];
 
 /// How often the machine is looked at for changes.
 const FACTS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the coordinator's name may take to be resolved for the sake of this host's address.
+const RESOLVING: Duration = Duration::from_secs(2);
 
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The least time between two polls that bring nothing new.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 
+/// How a coordinator is turned to.
+pub type Dial = Box<dyn Fn(CoordinatorAddress) -> Box<dyn CoordinatorClient> + Send + Sync>;
+
 /// A member's side of its session: polls, does what is asked, says what it is.
 pub struct Session {
     pub id: SessionId,
     pub identity: Identity,
     pub state: StateDir,
-    pub coordinators: Vec<Box<dyn CoordinatorClient>>,
+    pub dial: Dial,
     pub verifier: Arc<PinVerifier>,
     pub machine: SharedMachine,
     pub supervisor: Supervisor,
@@ -60,63 +70,77 @@ pub struct Session {
 
 /// What a session remembers from one poll to the next.
 struct Memory {
+    coordinators: Vec<Box<dyn CoordinatorClient>>,
     desired: DesiredState,
     facts: Facts,
     facts_read: Instant,
+    /// Why the facts are not all of today.
+    unread: Option<Failure>,
     send_facts: bool,
     hold: Duration,
     return_window: ReturnWindow,
     backoff: Backoff,
     current: usize,
+    /// How many coordinators in a row do not know the host.
+    unknown_to: usize,
     notices: Vec<Notice>,
 }
 
 impl Session {
     /// Keeps the session until `shutdown`, then says goodbye.
-    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Failure> {
-        let desired = load_desired(&self.state);
-        // What ran before runs again, whether or not there is a coordinator to ask.
-        self.apply(&desired);
-        let mut memory = Memory {
-            facts: self.gather().await?,
-            facts_read: Instant::now(),
-            desired,
-            send_facts: false,
-            hold: ASSUMED_HOLD,
-            return_window: ReturnWindow::default(),
-            backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
-            current: 0,
-            notices: Vec::new(),
+    pub async fn run(mut self, shutdown: Shutdown) {
+        let desired = load_desired(&self.state).await;
+        let coordinators = self.identity.coordinators().into_iter().map(&self.dial).collect();
+        let mut reader = FactsReader::default();
+        let mut memory = tokio::select! {
+            () = shutdown.wait() => return,
+            memory = async {
+                // What ran before runs again, whether or not there is a coordinator to ask.
+                self.apply(&desired).await;
+                let (facts, unread) = self.read_facts(&mut reader).await;
+                Memory {
+                    coordinators,
+                    desired,
+                    facts,
+                    facts_read: Instant::now(),
+                    unread,
+                    send_facts: false,
+                    hold: ASSUMED_HOLD,
+                    return_window: ReturnWindow::default(),
+                    backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
+                    current: 0,
+                    unknown_to: 0,
+                    notices: Vec::new(),
+                }
+            } => memory,
         };
-        loop {
-            if memory.facts_read.elapsed() >= FACTS_INTERVAL {
-                memory.facts = self.gather().await?;
-                memory.facts_read = Instant::now();
-            }
-            let request = self.request(&memory, false);
-            let started = Instant::now();
-            let polled = tokio::select! {
-                polled = tending(
-                    &mut self.supervisor,
-                    &self.board,
-                    self.coordinators[memory.current].poll(&request, memory.hold + MARGIN),
-                ) => polled,
-                () = shutdown.wait() => break,
-            };
-            let pause = match polled {
-                Ok(reply) => self.take(&mut memory, reply, started.elapsed()),
-                Err(error) => self.lost(&mut memory, error),
-            };
-            tokio::select! {
-                () = tending(&mut self.supervisor, &self.board, sleep(pause)) => {}
-                () = shutdown.wait() => break,
-            }
+        tokio::select! {
+            never = self.keep(&mut memory, &mut reader) => match never {},
+            () = shutdown.wait() => {}
         }
         self.board.set_state(AgentState::Stopping, None, self.clock.now());
         let goodbye = self.request(&memory, true);
         // If nobody hears it, the closed connection says the same.
-        let _ = self.coordinators[memory.current].poll(&goodbye, GOODBYE_TIMEOUT).await;
-        Ok(())
+        let _ = memory.coordinators[memory.current].poll(&goodbye, GOODBYE_TIMEOUT).await;
+    }
+
+    /// Polls for as long as it is let.
+    async fn keep(&mut self, memory: &mut Memory, reader: &mut FactsReader) -> Infallible {
+        loop {
+            if memory.facts_read.elapsed() >= FACTS_INTERVAL {
+                (memory.facts, memory.unread) = self.read_facts(reader).await;
+                memory.facts_read = Instant::now();
+            }
+            let request = self.request(memory, false);
+            let started = Instant::now();
+            let poll = memory.coordinators[memory.current].poll(&request, memory.hold + MARGIN);
+            let polled = showing(&mut self.supervisor, &self.board, poll).await;
+            let pause = match polled {
+                Ok(reply) => self.take(memory, reply, started.elapsed()).await,
+                Err(error) => self.lost(memory, error).await,
+            };
+            showing(&mut self.supervisor, &self.board, sleep(pause)).await;
+        }
     }
 
     fn request(&self, memory: &Memory, closing: bool) -> SessionRequest {
@@ -135,25 +159,22 @@ impl Session {
     }
 
     /// The coordinator answered; how long to wait before the next poll.
-    fn take(&mut self, memory: &mut Memory, reply: SessionReply, took: Duration) -> Duration {
+    async fn take(&mut self, memory: &mut Memory, reply: SessionReply, took: Duration) -> Duration {
         memory.backoff.reset();
+        memory.unknown_to = 0;
         memory.hold = Duration::from_millis(reply.hold_ms);
         memory.return_window = ReturnWindow::is(Duration::from_millis(reply.return_window_ms));
         let news = reply.desired != memory.desired || reply.send_facts != memory.send_facts;
         memory.send_facts = reply.send_facts;
         if reply.desired != memory.desired {
-            self.apply(&reply.desired);
-            save_desired(&self.state, &reply.desired);
+            self.apply(&reply.desired).await;
+            save_desired(&self.state, &reply.desired).await;
             memory.desired = reply.desired;
         }
         if reply.coordinators != self.identity.known && !reply.coordinators.is_empty() {
-            self.identity.known = reply.coordinators;
-            self.verifier.set_known_keys(self.identity.known.iter().map(|known| known.key));
-            if let Err(error) = save_identity(&self.state, &self.identity) {
-                tracing::warn!(%error, "the list of coordinators was not kept");
-            }
+            self.learn(memory, reply.coordinators).await;
         }
-        let address = self.coordinators[memory.current].address().clone();
+        let address = memory.coordinators[memory.current].address().clone();
         if !self.board.read().connected {
             tracing::info!(coordinator = %address, "connected to {address}");
         }
@@ -163,10 +184,30 @@ impl Session {
         if news { Duration::ZERO } else { LEAST_PAUSE.saturating_sub(took) }
     }
 
+    /// Turns to the coordinators that there are now from the next poll on.
+    async fn learn(&mut self, memory: &mut Memory, known: Vec<KnownCoordinator>) {
+        self.identity.known = known;
+        self.verifier.set_known_keys(self.identity.known.iter().map(|known| known.key));
+        let current = memory.coordinators.swap_remove(memory.current);
+        let mut others = self.identity.coordinators();
+        others.retain(|address| address != current.address());
+        memory.coordinators = vec![current];
+        memory.coordinators.extend(others.into_iter().map(&self.dial));
+        memory.current = 0;
+        let (state, identity) = (self.state.clone(), self.identity.clone());
+        let saved = spawn_blocking(move || save_identity(&state, &identity)).await;
+        if let Err(error) = saved.map_err(io::Error::other).flatten() {
+            tracing::warn!(%error, "the list of coordinators was not kept");
+        }
+    }
+
     /// The coordinator did not answer, or refused; how long to wait before the next try.
-    fn lost(&mut self, memory: &mut Memory, error: ClientError) -> Duration {
-        let address = self.coordinators[memory.current].address().clone();
-        let refused = REFUSALS.into_iter().any(|code| error.is(code));
+    async fn lost(&mut self, memory: &mut Memory, error: ClientError) -> Duration {
+        let address = memory.coordinators[memory.current].address().clone();
+        // One coordinator may not have heard yet of a host that the others know.
+        memory.unknown_to = if error.is(Code::HostUnknown) { memory.unknown_to + 1 } else { 0 };
+        let refused = FINAL.into_iter().any(|code| error.is(code))
+            || memory.unknown_to >= memory.coordinators.len();
         let failure = Failure::from(error);
         if self.board.read().problem.as_ref().map(|problem| &problem.code[..])
             != Some(failure.code())
@@ -175,23 +216,25 @@ impl Session {
         }
         self.show(memory, &address);
         if refused {
-            self.apply(&DesiredState::default());
+            self.apply(&DesiredState::default()).await;
             memory.desired = DesiredState::default();
-            save_desired(&self.state, &memory.desired);
+            save_desired(&self.state, &memory.desired).await;
             memory.notices.clear();
             self.show(memory, &address);
             self.board.set_state(AgentState::Refused, Some(&failure), self.clock.now());
             return RETRY_AFTER_REFUSAL;
         }
         self.board.set_state(AgentState::Connecting, Some(&failure), self.clock.now());
-        memory.current = (memory.current + 1) % self.coordinators.len();
+        memory.current = (memory.current + 1) % memory.coordinators.len();
         let pause = memory.backoff.next(random_fraction());
         // Each time, not only the first: those who failed would else all come at once.
         pause + memory.return_window.pause(Instant::now(), random_fraction())
     }
 
-    fn apply(&mut self, desired: &DesiredState) {
+    async fn apply(&mut self, desired: &DesiredState) {
         self.supervisor.apply(&desired.known_roles());
+        self.supervisor.settled().await;
+        self.board.set_roles(self.supervisor.health());
     }
 
     fn show(&self, memory: &Memory, coordinator: &CoordinatorAddress) {
@@ -200,6 +243,7 @@ impl Session {
             let message = "by this machine's clock the coordinator's certificate is not valid; it is trusted by its key";
             Problem::from(&Failure::new(Code::TrustCertificateDate, message))
         });
+        let unread = memory.unread.as_ref().map(Problem::from);
         let notices = memory.notices.iter().cloned().map(Problem::from);
         self.board.update(|status| {
             status.coordinator = Some(coordinator.clone());
@@ -207,11 +251,11 @@ impl Session {
             status.desired_revision = memory.desired.revision;
             status.maintenance = memory.desired.maintenance;
             status.host_ip = Some(memory.facts.host_ip);
-            status.warnings = clock_skew.into_iter().chain(notices).collect();
+            status.warnings = clock_skew.into_iter().chain(unread).chain(notices).collect();
         });
     }
 
-    async fn gather(&self) -> Result<Facts, Failure> {
+    async fn read_facts(&self, reader: &mut FactsReader) -> (Facts, Option<Failure>) {
         let fallback = HostIp(self.identity.host_ip);
         let host_ip = match self.towards().await {
             Some(towards) => {
@@ -219,9 +263,7 @@ impl Session {
             }
             None => fallback,
         };
-        gather_facts(&self.identity.settings, &*self.machine, host_ip).map_err(|error| {
-            Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
-        })
+        reader.read(&self.identity.settings, &self.machine, host_ip).await
     }
 
     /// Where packets to the coordinator go, if that matters and can be known.
@@ -229,12 +271,13 @@ impl Session {
         if let Some(address) = self.identity.settings.host_ip {
             return Some(SocketAddr::new(address, 0));
         }
-        resolve(self.coordinators.first()?.address()).await.ok()
+        let coordinator = self.identity.coordinators().into_iter().next()?;
+        timeout(RESOLVING, resolve(&coordinator)).await.ok()?.ok()
     }
 }
 
-/// Does `work`, and looks after the roles meanwhile.
-async fn tending<T>(
+/// Does `work`, and shows meanwhile how the roles are doing.
+async fn showing<T>(
     supervisor: &mut Supervisor,
     board: &StatusBoard,
     work: impl Future<Output = T>,
@@ -243,10 +286,7 @@ async fn tending<T>(
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = sleep_until(supervisor.next_look()) => {
-                supervisor.look();
-                board.set_roles(supervisor.health());
-            }
+            () = supervisor.changed() => board.set_roles(supervisor.health()),
         }
     }
 }

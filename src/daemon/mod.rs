@@ -6,15 +6,15 @@ mod join_at_start;
 mod local_coordinator;
 pub mod notify;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 
 use crate::{
     agent::{
-        HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, dialler,
+        Dial, HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, dialler,
         load_identity, load_key, proxy_service, serve_status,
     },
-    client::{CoordinatorClient, HttpCoordinator},
+    client::HttpCoordinator,
     config::{InstallArguments, Mistake, StateDir},
     host::SharedMachine,
     model::{Code, Failure, SessionId},
@@ -69,7 +69,7 @@ pub struct DaemonConfig {
 /// A daemon that runs.
 pub struct Daemon {
     board: StatusBoard,
-    session: JoinHandle<Result<(), Failure>>,
+    session: JoinHandle<()>,
     coordinator: Option<LocalCoordinator>,
     stop_session: ShutdownTrigger,
     _lock: StateLock,
@@ -100,9 +100,8 @@ impl DaemonConfig {
 
         let dialler = dialler(&identity, &key)?;
         let verifier = dialler.verifier().clone();
-        let coordinators = identity.coordinators().into_iter().map(|address| {
-            Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>
-        });
+        let dial: Dial =
+            Box::new(move |address| Box::new(HttpCoordinator::new(address, dialler.clone())));
         let mut services =
             vec![allocator_service(identity.settings.instances_dir()), proxy_service()];
         if coordinator.is_some() {
@@ -118,7 +117,7 @@ impl DaemonConfig {
         tokio::spawn(notify::tell_service_manager(board.clone(), session_shutdown.clone()));
         let session = Session {
             id,
-            coordinators: coordinators.collect(),
+            dial,
             identity,
             state: self.state,
             verifier,
@@ -151,7 +150,7 @@ impl Daemon {
         if let Some(coordinator) = self.coordinator {
             coordinator.stop().await?;
         }
-        ended.unwrap_or_else(|error| Err(Failure::new(Code::Internal, error.to_string())))
+        ended.map_err(|error| why_it_ended(Err(error)))
     }
 }
 
@@ -162,10 +161,9 @@ async fn failed(coordinator: &mut Option<LocalCoordinator>) -> Failure {
     }
 }
 
-fn why_it_ended(ended: Result<Result<(), Failure>, tokio::task::JoinError>) -> Failure {
+fn why_it_ended(ended: Result<(), JoinError>) -> Failure {
     match ended {
-        Ok(Err(failure)) => failure,
-        Ok(Ok(())) => Failure::new(Code::Internal, "the session ended by itself"),
+        Ok(()) => Failure::new(Code::Internal, "the session ended by itself"),
         Err(error) => Failure::new(Code::Internal, format!("the session's task died: {error}")),
     }
 }

@@ -2,7 +2,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{CgroupVersion, Machine, Memory, Storage};
@@ -15,6 +15,8 @@ pub struct FakeMachine {
     pub cpus: u32,
     pub memory_bytes: AtomicU64,
     pub storage_bytes: u64,
+    /// Its name, its memory and its file systems cannot be read.
+    pub unreadable: AtomicBool,
     pub address: IpAddr,
     pub max_map_count: u64,
     pub open_files: u64,
@@ -32,6 +34,7 @@ impl Default for FakeMachine {
             cpus: 4,
             memory_bytes: AtomicU64::new(14_586 << 20),
             storage_bytes: 1 << 40,
+            unreadable: AtomicBool::new(false),
             address: Ipv4Addr::LOCALHOST.into(),
             max_map_count: 262_144,
             open_files: 1_048_576,
@@ -44,8 +47,18 @@ impl Default for FakeMachine {
     }
 }
 
+impl FakeMachine {
+    fn read(&self) -> io::Result<()> {
+        match self.unreadable.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("it does not answer")),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Machine for FakeMachine {
     fn hostname(&self) -> io::Result<String> {
+        self.read()?;
         Ok(self.hostname.clone())
     }
 
@@ -54,11 +67,13 @@ impl Machine for FakeMachine {
     }
 
     fn memory(&self) -> io::Result<Memory> {
+        self.read()?;
         let bytes = self.memory_bytes.load(Ordering::SeqCst);
         Ok(Memory { bytes, source: CapacitySource::Physical })
     }
 
     fn storage(&self, _path: &Path) -> io::Result<Storage> {
+        self.read()?;
         Ok(Storage { total: self.storage_bytes, free: self.storage_bytes })
     }
 

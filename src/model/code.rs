@@ -238,6 +238,10 @@ codes! {
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
         "Restore the file, or its mode (0600). Else repeat the install command with --new-identity and a valid token: the cluster says again who the host is, and what is damaged is kept beside it as identity.json.damaged."
+    FactsUnreadable "facts.unreadable" General
+        "The daemon could not read all of what it says about its machine. What it read last counts until it can."
+        "The message has the system's reason. A file system that does not answer is a matter of its disk or its server; the daemon looks again every 30 s."
+
     DaemonNotRunning "daemon.not_running" General
         "No daemon answers for this state directory."
         "Start it with 'ece-agent start'."
@@ -343,6 +347,9 @@ codes! {
     RolesNotHealthy "roles.not_healthy" General
         "The host is a member, but a role that it has does not do its work."
         "'ece-agent status' on the host says which role, and why; the daemon tries it again by itself, and 'ece-agent install' repairs what it has made."
+    RolesSilent "roles.silent" General
+        "A role has been asked to start, or how it is doing, and has not answered: the disk or the network file system that it looks at does not answer."
+        "Look whether the host storage path answers ('df PATH'); mount it anew if it does not. The role goes on by itself."
     RolesNotHere "roles.not_here" General
         "The host was given a role that it cannot run: it is not the cluster's first host, or its version is older than the role."
         "Take the role from the host ('ece-agent host roles ID ROLES'), or install the version of ece-agent that the coordinator runs."

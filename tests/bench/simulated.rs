@@ -10,7 +10,7 @@ use std::{
 
 use ece_agent::{
     agent::{
-        HostIp, Identity, Session, Status, StatusBoard, Supervisor, allocator_service,
+        Dial, HostIp, Identity, Session, Status, StatusBoard, Supervisor, allocator_service,
         gather_facts, proxy_service,
     },
     client::{CoordinatorClient, Dialler, HttpCoordinator},
@@ -154,12 +154,11 @@ pub fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
     let id = SessionId(Uuid::new_v4());
     let board = StatusBoard::new(Status::at_start(&identity, id, Clock::system().now()));
     let machine: SharedMachine = Arc::new(FakeMachine::default());
-    let coordinators = identity.coordinators().into_iter().map(|address| {
-        Box::new(HttpCoordinator::new(address, dialler.clone())) as Box<dyn CoordinatorClient>
-    });
+    let dial: Dial =
+        Box::new(move |address| Box::new(HttpCoordinator::new(address, dialler.clone())));
     let session = Session {
         id,
-        coordinators: coordinators.collect(),
+        dial,
         supervisor: Supervisor::new([
             allocator_service(identity.settings.storage_path.clone()),
             proxy_service(),
@@ -172,7 +171,7 @@ pub fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
         clock: Clock::system(),
     };
     let shutdown = shutdown.clone();
-    tokio::spawn(async move { session.run(shutdown).await.unwrap() });
+    tokio::spawn(async move { session.run(shutdown).await });
     board
 }
 

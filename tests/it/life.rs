@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Cluster, Finished, agent, within};
+use crate::support::{Cluster, DeadMount, Finished, agent, skip, within};
 
 const A_MOMENT: Duration = Duration::from_secs(3);
 const UNTIL_LOST: Duration = Duration::from_secs(15);
@@ -184,4 +184,37 @@ fn since_when_a_host_is_lost_is_shown_and_outlives_the_coordinator() {
     let show = ["host", "show", &host.address, "--state-dir"];
     let shown = Finished::of(agent(show).arg(&cluster.first.state)).expect(0).stdout;
     assert!(shown.contains(&format!("lost        {at}")), "{shown}");
+}
+
+#[test]
+fn a_file_system_that_does_not_answer_is_named_and_holds_nothing_else_up() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator,proxy");
+    host.stop();
+    let Some(dead) = DeadMount::over(&host.storage.join("instances")) else {
+        return skip("life::a_file_system_that_does_not_answer", "no FUSE mount can be made");
+    };
+    host.run();
+    host.wait_connected();
+    let silent = || host.status_json()["roles"]["allocator"]["code"] == "roles.silent";
+    assert!(within(Duration::from_secs(10), silent), "{:#}", host.status_json());
+    let status = host.status_json();
+    assert_eq!(status["roles"]["proxy"]["healthy"], true, "{status:#}");
+    assert_eq!(status["warnings"][0]["code"], "facts.unreadable", "{status:#}");
+    assert_eq!(status["connected"], true);
+    let unhealthy = || cluster.allocator(&host.address).unwrap()["status"]["healthy"] == false;
+    assert!(within(UNTIL_LOST, unhealthy));
+    // It still does what it is told: another role goes, and the daemon ends at once.
+    let path = format!("{}/roles", runner_path(&host.address));
+    let roles = serde_json::json!({ "roles": [{ "role_name": "allocator" }] });
+    cluster.api("PUT", &path, Some(roles)).expect(200);
+    assert!(within(A_MOMENT, || host.status_json()["roles"].get("proxy").is_none()));
+    drop(dead);
+    assert!(within(Duration::from_secs(45), || {
+        host.status_json()["roles"]["allocator"]["healthy"] == true
+    }));
+    let _dead = DeadMount::over(&host.storage.join("instances")).unwrap();
+    let began = Instant::now();
+    assert_eq!(host.stop(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -2,7 +2,7 @@ use std::{
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -19,19 +19,25 @@ use crate::{
     wire::hosts::{EnrolReply, EnrolRequest},
 };
 
-/// A coordinator that keeps to the protocol, and can be told to be away.
+/// Coordinators that keep to the protocol, and can be told to be away.
 struct FakeCoordinator {
-    address: CoordinatorAddress,
+    known: Mutex<Vec<KnownCoordinator>>,
+    /// Where nobody answers, and where the host is not known.
+    gone_at: Mutex<Vec<CoordinatorAddress>>,
+    unknown_at: Mutex<Vec<CoordinatorAddress>>,
     seen: mpsc::UnboundedSender<SessionRequest>,
     facts_hash: Mutex<String>,
     away_for: AtomicU64,
     return_window_ms: AtomicU64,
 }
 
+/// One of them.
+struct At(CoordinatorAddress, Arc<FakeCoordinator>);
+
 #[async_trait::async_trait]
-impl CoordinatorClient for Arc<FakeCoordinator> {
+impl CoordinatorClient for At {
     fn address(&self) -> &CoordinatorAddress {
-        &self.address
+        &self.0
     }
 
     async fn enrol(&self, _request: &EnrolRequest) -> Result<EnrolReply, ClientError> {
@@ -43,11 +49,34 @@ impl CoordinatorClient for Arc<FakeCoordinator> {
         request: &SessionRequest,
         _timeout: Duration,
     ) -> Result<SessionReply, ClientError> {
+        let Self(address, all) = self;
+        all.poll(address, request).await
+    }
+}
+
+fn has(list: &Mutex<Vec<CoordinatorAddress>>, address: &CoordinatorAddress) -> bool {
+    list.lock().expect("no panic while held").contains(address)
+}
+
+impl FakeCoordinator {
+    async fn poll(
+        &self,
+        address: &CoordinatorAddress,
+        request: &SessionRequest,
+    ) -> Result<SessionReply, ClientError> {
+        if has(&self.gone_at, address) {
+            return Err(ClientError::Busy(address.clone()));
+        }
+        if has(&self.unknown_at, address) {
+            let code = Code::HostUnknown.name().to_owned();
+            let message = "no host has this key".into();
+            return Err(ClientError::Refused { status: 403, code, message, fix: None });
+        }
         let _ = self.seen.send(request.clone());
         let away = self.away_for.load(Ordering::SeqCst);
         if away > 0 {
             self.away_for.store(away - 1, Ordering::SeqCst);
-            return Err(ClientError::Busy(self.address.clone()));
+            return Err(ClientError::Busy(address.clone()));
         }
         if request.facts.is_some() {
             *self.facts_hash.lock().expect("no panic while held") = request.facts_hash.clone();
@@ -66,7 +95,7 @@ impl CoordinatorClient for Arc<FakeCoordinator> {
             hold_ms: 4000,
             return_window_ms: self.return_window_ms.load(Ordering::SeqCst),
             send_facts: !known,
-            coordinators: Vec::new(),
+            coordinators: self.known.lock().expect("no panic while held").clone(),
             notices: Vec::new(),
         })
     }
@@ -78,7 +107,7 @@ struct Running {
     requests: mpsc::UnboundedReceiver<SessionRequest>,
     board: StatusBoard,
     stop: ShutdownTrigger,
-    task: tokio::task::JoinHandle<Result<(), Failure>>,
+    task: tokio::task::JoinHandle<()>,
     _dir: tempfile::TempDir,
 }
 
@@ -114,25 +143,37 @@ fn identity(dir: &Path) -> Identity {
 }
 
 fn start(away_for: u64) -> Running {
+    start_with(away_for, false)
+}
+
+fn start_with(away_for: u64, unreadable: bool) -> Running {
     let dir = tempfile::tempdir().expect("a directory");
     let identity = identity(dir.path());
     let (seen, requests) = mpsc::unbounded_channel();
     let coordinator = Arc::new(FakeCoordinator {
-        address: "10.0.0.1".parse().expect("an address"),
+        known: Mutex::default(),
+        gone_at: Mutex::default(),
+        unknown_at: Mutex::default(),
         seen,
         facts_hash: Mutex::default(),
         away_for: AtomicU64::new(away_for),
         return_window_ms: AtomicU64::default(),
     });
-    let machine =
-        Arc::new(FakeMachine { memory_bytes: AtomicU64::new(8 << 30), ..Default::default() });
+    let machine = Arc::new(FakeMachine {
+        memory_bytes: AtomicU64::new(8 << 30),
+        unreadable: AtomicBool::new(unreadable),
+        ..Default::default()
+    });
     let id = SessionId(Uuid::new_v4());
     let board = StatusBoard::new(Status::at_start(&identity, id, Timestamp::from_unix_seconds(0)));
     let session = Session {
         id,
         identity,
         state: StateDir::new(dir.path().to_owned()),
-        coordinators: vec![Box::new(coordinator.clone())],
+        dial: {
+            let coordinator = coordinator.clone();
+            Box::new(move |address| Box::new(At(address, coordinator.clone())))
+        },
         verifier: Arc::new(PinVerifier::new([], [])),
         machine: machine.clone(),
         supervisor: Supervisor::new([crate::agent::proxy_service()]),
@@ -161,6 +202,33 @@ async fn facts_travel_when_asked_for_and_again_when_they_change() {
     };
     assert_eq!(changed.memory_bytes, 16 << 30);
     assert!(started.elapsed() <= FACTS_INTERVAL + ASSUMED_HOLD * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn facts_that_cannot_be_read_stay_as_they_were_and_the_host_stays_connected() {
+    let mut running = start(0);
+    while running.next().await.applied_revision != 3 {}
+    let before = running.next().await.facts_hash;
+    running.machine.memory_bytes.store(16 << 30, Ordering::SeqCst);
+    running.machine.unreadable.store(true, Ordering::SeqCst);
+    let warned = |status: &Status| status.warnings.iter().any(|it| it.code == "facts.unreadable");
+    running.board.follow().wait_for(warned).await.expect("it runs");
+    while let Ok(request) = running.requests.try_recv() {
+        assert_eq!(request.facts_hash, before);
+    }
+    assert!(running.board.read().connected);
+    running.machine.unreadable.store(false, Ordering::SeqCst);
+    running.board.follow().wait_for(|status| !warned(status)).await.expect("it runs");
+    while running.next().await.facts_hash == before {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_cannot_be_read_at_its_start_is_connected_all_the_same() {
+    let mut running = start_with(0, true);
+    while running.next().await.applied_revision != 3 {}
+    let status = running.board.read();
+    assert!(status.connected);
+    assert_eq!(status.warnings[0].code, "facts.unreadable");
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,6 +262,58 @@ async fn it_comes_back_with_pauses_that_grow_to_a_limit() {
     assert_eq!(running.coordinator.away_for.load(Ordering::SeqCst), 0);
 }
 
+fn at(text: &str) -> CoordinatorAddress {
+    text.parse().expect("an address")
+}
+
+fn known(address: &str) -> KnownCoordinator {
+    let key = crate::model::Fingerprint::from_digest([7; 32]);
+    KnownCoordinator { address: at(address), key }
+}
+
+impl Running {
+    /// Waits until it is connected to this coordinator.
+    async fn connected_to(&self, address: &str) {
+        let address = Some(at(address));
+        let there = |status: &Status| status.connected && status.coordinator == address;
+        self.board.follow().wait_for(there).await.expect("it runs");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_is_new_is_turned_to_when_the_one_before_goes() {
+    let running = start(0);
+    *running.coordinator.known.lock().expect("free") = vec![known("10.0.0.1"), known("10.0.0.2")];
+    running.connected_to("10.0.0.1").await;
+    let reply_with_the_new_one = ASSUMED_HOLD * 2;
+    sleep(reply_with_the_new_one).await;
+    running.coordinator.gone_at.lock().expect("free").push(at("10.0.0.1"));
+    running.connected_to("10.0.0.2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_refused_when_no_coordinator_knows_it_and_not_when_one_does_not() {
+    let running = start(0);
+    *running.coordinator.known.lock().expect("free") = vec![known("10.0.0.1"), known("10.0.0.2")];
+    running.coordinator.unknown_at.lock().expect("free").push(at("10.0.0.1"));
+    // It has not heard of the other one yet.
+    running.board.follow().wait_for(|status| status.state == AgentState::Refused).await.expect("");
+    running.coordinator.unknown_at.lock().expect("free").clear();
+    running.connected_to("10.0.0.1").await;
+    sleep(ASSUMED_HOLD * 2).await;
+    running.coordinator.unknown_at.lock().expect("free").push(at("10.0.0.1"));
+    let mut followed = running.board.follow();
+    let refused = followed.wait_for(|status| status.state == AgentState::Refused);
+    tokio::select! {
+        biased;
+        _ = refused => panic!("refused, though one coordinator knows it"),
+        () = running.connected_to("10.0.0.2") => {}
+    }
+    running.coordinator.unknown_at.lock().expect("free").push(at("10.0.0.2"));
+    running.board.follow().wait_for(|status| status.state == AgentState::Refused).await.expect("");
+    assert!(running.board.read().roles.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_it_stops_it_says_goodbye() {
     let mut running = start(0);
@@ -204,7 +324,7 @@ async fn when_it_stops_it_says_goodbye() {
             break;
         }
     }
-    running.task.await.expect("no panic").expect("a clean end");
+    running.task.await.expect("no panic");
     assert_eq!(running.board.read().state, AgentState::Stopping);
 }
 
@@ -227,5 +347,5 @@ async fn a_large_fleet_spreads_all_of_its_tries_to_come_back_and_not_only_the_fi
     }
     assert!((120..320).contains(&tries), "some in each minute: {tries}");
     running.stop.fire();
-    running.task.await.expect("no panic").expect("stopped");
+    running.task.await.expect("no panic");
 }

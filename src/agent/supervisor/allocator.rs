@@ -4,6 +4,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tokio::task::{JoinError, spawn_blocking};
+
 use super::RoleService;
 use crate::{
     model::{Code, Failure, Role},
@@ -22,25 +24,39 @@ pub fn allocator_service(instances: PathBuf) -> Box<dyn RoleService> {
     Box::new(Allocator { instances })
 }
 
+#[async_trait::async_trait]
 impl RoleService for Allocator {
     fn role(&self) -> Role {
         Role::Allocator
     }
 
-    fn start(&mut self) -> Result<(), Failure> {
-        files::create_private_dir(&self.instances)
-            .map_err(|error| to_be_repaired(unusable(&self.instances, &error)))
+    async fn start(&mut self) -> Result<(), Failure> {
+        let dir = self.instances.clone();
+        let made = move || files::create_private_dir(&dir).map_err(|error| unusable(&dir, &error));
+        aside(made).await.map_err(to_be_repaired)
     }
 
-    fn stop(&mut self) {}
+    async fn stop(&mut self) {}
 
-    fn health(&self) -> RoleHealth {
-        let counted = count(&self.instances).map_err(|error| unusable(&self.instances, &error));
-        match counted.and_then(|count| may_use(&self.instances).map(|()| count)) {
+    async fn health(&mut self) -> RoleHealth {
+        let dir = self.instances.clone();
+        let looked = move || {
+            let count = count(&dir).map_err(|error| unusable(&dir, &error))?;
+            may_use(&dir).map(|()| count)
+        };
+        match aside(looked).await {
             Ok(count) => RoleHealth::good(format!("{count} instances")),
             Err(failure) => RoleHealth::from(&to_be_repaired(failure)),
         }
     }
+}
+
+/// Asks the disk, which may take its time or, of another machine, never answer.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let died = |error: JoinError| Failure::new(Code::Internal, error.to_string());
+    spawn_blocking(work).await.map_err(died)?
 }
 
 fn to_be_repaired(failure: Failure) -> Failure {

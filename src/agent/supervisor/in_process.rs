@@ -17,18 +17,19 @@ impl InProcess {
     }
 }
 
+#[async_trait::async_trait]
 impl RoleService for InProcess {
     fn role(&self) -> Role {
         self.role
     }
 
-    fn start(&mut self) -> Result<(), Failure> {
+    async fn start(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn stop(&mut self) {}
+    async fn stop(&mut self) {}
 
-    fn health(&self) -> RoleHealth {
+    async fn health(&mut self) -> RoleHealth {
         RoleHealth::good(self.detail)
     }
 }

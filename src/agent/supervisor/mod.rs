@@ -1,149 +1,120 @@
-//! Roles are services that the daemon starts and stops until what runs is what is wanted.
+//! Roles are services, each with a task that starts, watches and stops it until what runs is what
+//! is wanted. Here is their handle: what is wanted goes in, how they are doing comes out.
 
 mod allocator;
 mod in_process;
 mod proxy;
+mod task;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     model::{Code, Failure, Role, RoleSet},
-    rt::{Backoff, random_fraction},
     wire::hosts::RoleHealth,
 };
+use task::RoleTask;
 
 pub use allocator::allocator_service;
 pub use in_process::InProcess;
 pub use proxy::proxy_service;
 
-/// How long a role that is not healthy waits until it is started again: at first, and at most.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// How long roles have to say how they are doing before what is known is taken.
+const SETTLING: Duration = Duration::from_secs(1);
 
-/// How often roles that are healthy are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What a host does in one role.
-pub trait RoleService: Send + Sync {
+/// What a host does in one role. Its calls may take their time, and are always waited for: there is
+/// one at a time.
+#[async_trait::async_trait]
+pub trait RoleService: Send {
     fn role(&self) -> Role;
 
     /// Begins, or begins again what is not healthy.
-    fn start(&mut self) -> Result<(), Failure>;
+    async fn start(&mut self) -> Result<(), Failure>;
 
-    fn stop(&mut self);
+    async fn stop(&mut self);
 
     /// How it is doing now.
-    fn health(&self) -> RoleHealth;
+    async fn health(&mut self) -> RoleHealth;
 }
 
-/// Owns the services of this host.
+/// How the roles that run are doing, written by their tasks.
+type HealthBoard = watch::Sender<BTreeMap<Role, RoleHealth>>;
+
+/// The roles of this host. Their tasks end with it.
 pub struct Supervisor {
-    services: BTreeMap<Role, Box<dyn RoleService>>,
-    running: BTreeMap<Role, Attempt>,
-}
-
-/// How the last start of a role went, and when it is to be looked at again.
-struct Attempt {
-    started: Result<(), Failure>,
-    backoff: Backoff,
-    due: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Stop(Role),
-    Start(Role),
-}
-
-/// What to do so that `wanted` runs. Roles stop before others start; one that failed to start
-/// is tried again.
-fn plan(running: &BTreeMap<Role, Attempt>, wanted: &RoleSet) -> Vec<Action> {
-    let stops = running.keys().filter(|role| !wanted.contains(**role)).copied().map(Action::Stop);
-    let runs = |role: &Role| running.get(role).is_some_and(|attempt| attempt.started.is_ok());
-    let starts = wanted.iter().filter(|role| !runs(role));
-    stops.chain(starts.map(Action::Start)).collect()
+    wanted: RoleSet,
+    tasks: BTreeMap<Role, watch::Sender<bool>>,
+    health: watch::Receiver<BTreeMap<Role, RoleHealth>>,
 }
 
 impl Supervisor {
     pub fn new(services: impl IntoIterator<Item = Box<dyn RoleService>>) -> Self {
-        let services = services.into_iter().map(|service| (service.role(), service)).collect();
-        Self { services, running: BTreeMap::new() }
+        let board = HealthBoard::default();
+        let health = board.subscribe();
+        let task = |service: Box<dyn RoleService>| {
+            let (wanted, told) = watch::channel(false);
+            let role = service.role();
+            tokio::spawn(RoleTask::new(service, told, board.clone()).run());
+            (role, wanted)
+        };
+        let tasks = services.into_iter().map(task).collect();
+        Self { wanted: RoleSet::default(), tasks, health }
     }
 
-    /// Starts and stops services until `wanted` is what runs.
+    /// Says what is to run.
     pub fn apply(&mut self, wanted: &RoleSet) {
-        for action in plan(&self.running, wanted) {
-            match action {
-                Action::Stop(role) => {
-                    tracing::info!(%role, "stopping role {role}");
-                    if let Some(service) = self.services.get_mut(&role) {
-                        service.stop();
-                    }
-                    self.running.remove(&role);
-                }
-                Action::Start(role) => {
-                    tracing::info!(%role, "starting role {role}");
-                    self.start(role, Backoff::new(FIRST_RETRY, LONGEST_RETRY));
-                }
+        for role in wanted.iter().filter(|role| !self.wanted.contains(*role)) {
+            if !self.tasks.contains_key(&role) {
+                let failure = not_here();
+                tracing::error!(%role, code = failure.code(), "role {role}: {}", failure.message);
             }
+        }
+        self.wanted = wanted.clone();
+        for (role, task) in &self.tasks {
+            let now = wanted.contains(*role);
+            task.send_if_modified(|before| std::mem::replace(before, now) != now);
         }
     }
 
-    fn start(&mut self, role: Role, mut backoff: Backoff) {
-        let started = match self.services.get_mut(&role) {
-            Some(service) => service.start(),
-            None => Err(Failure::new(Code::RolesNotHere, "this host cannot run it")),
-        };
-        let health = self.health_of(role, &started);
-        let pause = match health.healthy {
-            true => LOOK_INTERVAL,
-            false => backoff.next(random_fraction()),
-        };
-        if let Some(failure) = health.failure(role) {
-            let (code, seconds) = (failure.code(), pause.as_secs());
-            tracing::error!(%role, code, "{}; it is tried again in {seconds} s", failure.message);
-        }
-        self.running.insert(role, Attempt { started, backoff, due: Instant::now() + pause });
+    /// Returns when each role has said how it is doing, or has had the time to.
+    pub async fn settled(&mut self) {
+        let deadline = Instant::now() + SETTLING;
+        let runs = |role: &Role| self.wanted.contains(*role);
+        let asked: Vec<Role> = self.tasks.keys().copied().filter(runs).collect();
+        let all = |said: &BTreeMap<Role, _>| asked.iter().all(|role| said.contains_key(role));
+        let _ = timeout_at(deadline, self.health.wait_for(all)).await;
     }
 
-    /// When there is something to look at.
-    pub fn next_look(&self) -> Instant {
-        let first = self.running.values().map(|attempt| attempt.due).min();
-        first.unwrap_or_else(|| Instant::now() + LOOK_INTERVAL)
-    }
-
-    /// Starts again what is due and not healthy.
-    pub fn look(&mut self) {
-        let now = Instant::now();
-        let is_due = |(role, attempt): (&Role, &Attempt)| (attempt.due <= now).then_some(*role);
-        let due: Vec<Role> = self.running.iter().filter_map(is_due).collect();
-        for role in due {
-            let Some(mut attempt) = self.running.remove(&role) else { continue };
-            if self.health_of(role, &attempt.started).healthy {
-                attempt.backoff.reset();
-                attempt.due = now + LOOK_INTERVAL;
-                self.running.insert(role, attempt);
-            } else {
-                self.start(role, attempt.backoff);
-            }
+    /// Returns when a role is doing better or worse than before.
+    pub async fn changed(&mut self) {
+        if self.health.changed().await.is_err() {
+            // There are no roles that could change.
+            std::future::pending().await
         }
     }
 
     /// How each role that should run is doing.
     pub fn health(&self) -> BTreeMap<Role, RoleHealth> {
-        let running = self.running.iter();
-        running.map(|(role, attempt)| (*role, self.health_of(*role, &attempt.started))).collect()
+        let said = self.health.borrow();
+        let health = |role: Role| match (said.get(&role), self.tasks.contains_key(&role)) {
+            (Some(health), _) => health.clone(),
+            (None, true) => starting(),
+            (None, false) => RoleHealth::from(&not_here()),
+        };
+        self.wanted.iter().map(|role| (role, health(role))).collect()
     }
+}
 
-    fn health_of(&self, role: Role, started: &Result<(), Failure>) -> RoleHealth {
-        match (started, self.services.get(&role)) {
-            (Ok(()), Some(service)) => service.health(),
-            (Err(failure), _) => RoleHealth::from(failure),
-            (Ok(()), None) => RoleHealth::from(&Failure::new(Code::RolesNotHere, "it is gone")),
-        }
-    }
+fn not_here() -> Failure {
+    Failure::new(Code::RolesNotHere, "this host cannot run it")
+}
+
+fn starting() -> RoleHealth {
+    RoleHealth::from(&Failure::new(Code::RolesNotHealthy, "it is starting"))
 }
 
 #[cfg(test)]

@@ -12,18 +12,19 @@ pub fn proxy_service() -> Box<dyn RoleService> {
     Box::new(Proxy)
 }
 
+#[async_trait::async_trait]
 impl RoleService for Proxy {
     fn role(&self) -> Role {
         Role::Proxy
     }
 
-    fn start(&mut self) -> Result<(), Failure> {
+    async fn start(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn stop(&mut self) {}
+    async fn stop(&mut self) {}
 
-    fn health(&self) -> RoleHealth {
+    async fn health(&mut self) -> RoleHealth {
         RoleHealth::good("no routes")
     }
 }

@@ -1,42 +1,64 @@
 use std::{
     fs,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
-use tokio::time::sleep_until;
+use tokio::{sync::Notify, time::sleep};
 
-use super::*;
+use super::{
+    task::{FIRST_RETRY, LONGEST_RETRY, LOOK_INTERVAL, PATIENCE},
+    *,
+};
 
 fn roles(text: &str) -> RoleSet {
     text.parse().expect("roles")
 }
 
-/// A role that can be broken, and counts how often it was started.
+/// A role that can be broken, or made not to answer, and remembers when it was started.
 #[derive(Default, Clone)]
 struct Fragile {
     broken: Arc<AtomicBool>,
-    starts: Arc<AtomicU32>,
+    silent: Arc<AtomicBool>,
+    answers: Arc<Notify>,
+    starts: Arc<Mutex<Vec<Instant>>>,
+    stops: Arc<AtomicU32>,
 }
 
+impl Fragile {
+    fn starts(&self) -> Vec<Instant> {
+        self.starts.lock().expect("no panic while held").clone()
+    }
+
+    fn supervised(&self) -> Supervisor {
+        Supervisor::new([Box::new(self.clone()) as Box<dyn RoleService>])
+    }
+}
+
+#[async_trait::async_trait]
 impl RoleService for Fragile {
     fn role(&self) -> Role {
         Role::Proxy
     }
 
-    fn start(&mut self) -> Result<(), Failure> {
-        self.starts.fetch_add(1, Ordering::SeqCst);
+    async fn start(&mut self) -> Result<(), Failure> {
+        self.starts.lock().expect("no panic while held").push(Instant::now());
         match self.broken.load(Ordering::SeqCst) {
             true => Err(Failure::new(Code::PreflightPort, "the port is taken")),
             false => Ok(()),
         }
     }
 
-    fn stop(&mut self) {}
+    async fn stop(&mut self) {
+        self.stops.fetch_add(1, Ordering::SeqCst);
+    }
 
-    fn health(&self) -> RoleHealth {
+    async fn health(&mut self) -> RoleHealth {
+        if self.silent.load(Ordering::SeqCst) {
+            self.answers.notified().await;
+        }
         match self.broken.load(Ordering::SeqCst) {
             true => RoleHealth::from(&Failure::new(Code::PreflightPort, "the port was lost")),
             false => RoleHealth::good("no routes"),
@@ -44,29 +66,32 @@ impl RoleService for Fragile {
     }
 }
 
-#[test]
-fn the_plan_stops_what_is_not_wanted_and_starts_what_is_missing_or_failed() {
-    let attempt = |started| {
-        let backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-        Attempt { started, backoff, due: Instant::now() }
-    };
-    let running = BTreeMap::from([
-        (Role::Allocator, attempt(Ok(()))),
-        (Role::Proxy, attempt(Err(Failure::new(Code::PreflightPort, "port in use")))),
-        (Role::Director, attempt(Ok(()))),
-    ]);
-    assert_eq!(
-        plan(&running, &roles("allocator,proxy")),
-        [Action::Stop(Role::Director), Action::Start(Role::Proxy)]
-    );
-    assert_eq!(plan(&BTreeMap::new(), &roles("")), []);
+#[tokio::test(start_paused = true)]
+async fn what_is_wanted_is_started_and_what_is_not_is_stopped() {
+    let role = Fragile::default();
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
+    assert!(supervisor.health()[&Role::Proxy].healthy);
+    supervisor.apply(&roles("proxy"));
+    sleep(FIRST_RETRY).await;
+    assert_eq!((role.starts().len(), role.stops.load(Ordering::SeqCst)), (1, 0));
+    supervisor.apply(&roles(""));
+    assert!(supervisor.health().is_empty());
+    sleep(FIRST_RETRY).await;
+    assert_eq!((role.starts().len(), role.stops.load(Ordering::SeqCst)), (1, 1));
+    supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
+    assert!(supervisor.health()[&Role::Proxy].healthy);
+    assert_eq!(role.starts().len(), 2);
 }
 
-#[test]
-fn a_role_that_this_host_cannot_run_is_unhealthy_and_has_a_code() {
+#[tokio::test]
+async fn a_role_that_this_host_cannot_run_is_unhealthy_and_has_a_code() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut supervisor = Supervisor::new([allocator_service(dir.path().join("instances"))]);
     supervisor.apply(&roles("allocator,director"));
+    supervisor.settled().await;
     let health = supervisor.health();
     assert!(health[&Role::Allocator].healthy);
     assert!(!health[&Role::Director].healthy);
@@ -79,55 +104,70 @@ fn a_role_that_this_host_cannot_run_is_unhealthy_and_has_a_code() {
 async fn a_role_that_failed_is_started_again_less_and_less_often_until_it_is_healthy() {
     let role = Fragile::default();
     role.broken.store(true, Ordering::SeqCst);
-    let mut supervisor = Supervisor::new([Box::new(role.clone()) as Box<dyn RoleService>]);
+    let mut supervisor = role.supervised();
     supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
     let health = supervisor.health();
     assert_eq!(health[&Role::Proxy].code.as_deref(), Some("preflight.port_in_use"));
-    let began = Instant::now();
-    let mut pauses = Vec::new();
-    for _ in 0..8 {
-        let before = Instant::now();
-        sleep_until(supervisor.next_look()).await;
-        pauses.push(before.elapsed());
-        supervisor.look();
-    }
-    assert_eq!(role.starts.load(Ordering::SeqCst), 9);
+    sleep(8 * LONGEST_RETRY).await;
+    let starts = role.starts();
+    let pauses: Vec<Duration> = starts.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!((9..40).contains(&starts.len()), "{pauses:?}");
     assert!(pauses[0] <= FIRST_RETRY && pauses.iter().all(|it| *it <= LONGEST_RETRY));
-    assert!(began.elapsed() > 8 * FIRST_RETRY, "{pauses:?}");
+    assert!(pauses[6] >= LONGEST_RETRY / 4, "{pauses:?}");
 
     role.broken.store(false, Ordering::SeqCst);
-    sleep_until(supervisor.next_look()).await;
-    supervisor.look();
+    supervisor.changed().await;
     assert!(supervisor.health()[&Role::Proxy].healthy);
-    let starts = role.starts.load(Ordering::SeqCst);
+    let starts = role.starts().len();
     // What is well is looked at, and left alone.
-    for _ in 0..3 {
-        sleep_until(supervisor.next_look()).await;
-        supervisor.look();
-    }
-    assert_eq!(role.starts.load(Ordering::SeqCst), starts);
+    sleep(3 * LOOK_INTERVAL).await;
+    assert_eq!(role.starts().len(), starts);
     // What breaks later is started again, soon.
     role.broken.store(true, Ordering::SeqCst);
     let broke = Instant::now();
-    sleep_until(supervisor.next_look()).await;
-    supervisor.look();
-    assert_eq!(role.starts.load(Ordering::SeqCst), starts + 1);
+    supervisor.changed().await;
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(role.starts().len(), starts + 1);
     role.broken.store(false, Ordering::SeqCst);
-    sleep_until(supervisor.next_look()).await;
-    supervisor.look();
-    assert!(supervisor.health()[&Role::Proxy].healthy);
-    assert!(broke.elapsed() <= LOOK_INTERVAL + FIRST_RETRY);
+    while !supervisor.health()[&Role::Proxy].healthy {
+        supervisor.changed().await;
+    }
+    assert!(broke.elapsed() <= LOOK_INTERVAL + 2 * FIRST_RETRY);
 }
 
-#[test]
-fn instances_without_a_directory_of_their_own_make_the_allocator_unhealthy() {
+#[tokio::test(start_paused = true)]
+async fn a_role_that_does_not_answer_says_so_and_holds_nothing_up() {
+    let role = Fragile::default();
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
+    role.silent.store(true, Ordering::SeqCst);
+    let silent = Instant::now();
+    supervisor.changed().await;
+    assert_eq!(supervisor.health()[&Role::Proxy].code.as_deref(), Some("roles.silent"));
+    assert!(silent.elapsed() <= LOOK_INTERVAL + PATIENCE + Duration::from_millis(1));
+    // It is not asked a second time, and can be taken away meanwhile.
+    sleep(10 * LONGEST_RETRY).await;
+    assert_eq!(role.starts().len(), 1);
+    supervisor.apply(&roles(""));
+    assert!(supervisor.health().is_empty());
+    role.silent.store(false, Ordering::SeqCst);
+    role.answers.notify_one();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(role.stops.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn instances_without_a_directory_of_their_own_make_the_allocator_unhealthy() {
     let dir = tempfile::tempdir().expect("a directory");
     let instances = dir.path().join("instances");
-    let mut supervisor = Supervisor::new([allocator_service(instances.clone())]);
-    supervisor.apply(&roles("allocator"));
+    let mut service = allocator_service(instances.clone());
+    service.start().await.expect("started");
+    assert!(service.health().await.healthy);
     fs::remove_dir(&instances).expect("removed");
     fs::write(&instances, "a file").expect("written");
-    let health = supervisor.health()[&Role::Allocator].clone();
+    let health = service.health().await;
     assert_eq!(health.code.as_deref(), Some("state.not_writable"), "{health:?}");
     let failure = health.failure(Role::Allocator).expect("not healthy");
     assert!(failure.message.contains(&*instances.to_string_lossy()), "{failure}");

@@ -1,6 +1,7 @@
 mod api;
 mod cluster;
 mod command;
+mod dead_mount;
 mod disk;
 mod lab;
 mod raw;
@@ -10,6 +11,7 @@ mod terminal;
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
 pub use command::{Finished, agent, agent_path, disk_failure_library};
+pub use dead_mount::DeadMount;
 pub use disk::SmallDisk;
 pub use lab::{Lab, Machine, PROVIDED};
 pub use raw::{Caller, Raw, answer, request};
