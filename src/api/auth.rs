@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::{
     cluster::{
         app::App,
-        change::{Origin, Standing},
+        change::{Credential, Origin, Standing},
         operations::api_keys::user_of_key,
         records::{Actor, UserRecord, UserRole},
     },
@@ -80,12 +80,14 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let connection =
             parts.extensions.get::<SharedContext>().cloned().ok_or(ApiError::Internal)?;
-        let user = match parts.extensions.get::<Known>() {
-            Some(Known(user)) => user.clone(),
+        let Known { user, credential } = match parts.extensions.get::<Known>() {
+            Some(known) => known.clone(),
             None => match Credentials::of(&parts.headers) {
                 Some(Credentials::Basic(name, password)) => {
                     let _queued = connection.admission.queue();
-                    check_password(app, &name, &password, Source::of(connection.address())).await?
+                    let from = Source::of(connection.address());
+                    let user = check_password(app, &name, &password, from).await?;
+                    Known { user, credential: Credential::Password }
                 }
                 Some(Credentials::Bearer(_) | Credentials::ApiKey(_)) | None => {
                     return Err(ApiError::Unauthenticated);
@@ -103,7 +105,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
                 actor: Actor::User(user.name.clone()),
                 address: connection.address(),
                 request_id,
-                standing: Some(Standing { user: user.clone(), allows: P::allows }),
+                standing: Some(Standing { user: user.clone(), allows: P::allows, credential }),
             },
             user,
             bearer: bearer(&parts.headers),
@@ -115,8 +117,9 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
 impl<P> Permit<P> {
     /// The origin of what needs another permission than the operation itself.
     pub fn origin_with<Q: Permission>(&self) -> Origin {
-        let standing = Standing { user: self.user.clone(), allows: Q::allows };
-        Origin { standing: Some(standing), ..self.origin.clone() }
+        let standing = self.origin.standing.clone();
+        let standing = standing.map(|standing| Standing { allows: Q::allows, ..standing });
+        Origin { standing, ..self.origin.clone() }
     }
 }
 
@@ -145,16 +148,27 @@ impl Credentials {
 /// Whose a request is, if its credentials were found good without any work: a lookup, or a
 /// password that was right a short while ago. Bearer tokens and keys are good only if they are here.
 #[derive(Clone)]
-pub struct Known(pub Arc<UserRecord>);
+pub struct Known {
+    pub user: Arc<UserRecord>,
+    pub credential: Credential,
+}
 
 impl Known {
     pub fn by(app: &App, headers: &HeaderMap, from: Source) -> Option<Self> {
-        match Credentials::of(headers)? {
-            Credentials::Basic(name, password) => remembered(app, &name, &password, from),
-            Credentials::Bearer(text) => user_of_session(app, &text),
-            Credentials::ApiKey(text) => user_of_key(app, text.expose()),
-        }
-        .map(Self)
+        let (user, credential) = match Credentials::of(headers)? {
+            Credentials::Basic(name, password) => {
+                (remembered(app, &name, &password, from)?, Credential::Password)
+            }
+            Credentials::Bearer(text) => {
+                let session = app.sessions.open_session(text.expose());
+                (user_of_session(app, &text)?, Credential::Session(session))
+            }
+            Credentials::ApiKey(text) => {
+                let (user, id) = user_of_key(app, text.expose())?;
+                (user, Credential::ApiKey(id))
+            }
+        };
+        Some(Self { user, credential })
     }
 }
 

@@ -57,7 +57,7 @@ impl Limits {
 
     fn allow(&self, known: Option<&Known>, from: Source) -> bool {
         match known {
-            Some(Known(user)) => self.users.take(user.name.clone()).is_ok(),
+            Some(Known { user, .. }) => self.users.take(user.name.clone()).is_ok(),
             None => self.strangers.take(from).is_ok(),
         }
     }
@@ -89,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::{
+        change::Credential,
         records::{UserRecord, UserRole},
         testing::TestCluster,
     };
@@ -120,7 +121,10 @@ mod tests {
         let passed = |many: f64| (0..many as usize).filter(|_| limits.allow(None, here)).count();
         assert_eq!(passed(2.0 * OF_STRANGERS), OF_STRANGERS as usize);
         assert!(limits.allow(None, there), "another address");
-        let admin = Known(Arc::new(UserRecord::new("admin", [UserRole::PlatformAdmin], "")));
+        let admin = Known {
+            user: Arc::new(UserRecord::new("admin", [UserRole::PlatformAdmin], "")),
+            credential: Credential::Password,
+        };
         let asks = (0..2 * OF_A_USER as usize).filter(|_| limits.allow(Some(&admin), here));
         assert_eq!(asks.count(), OF_A_USER as usize, "a user there");
         tokio::time::advance(Duration::from_millis(100)).await;

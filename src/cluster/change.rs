@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{
     counters::committed,
-    records::{self, Actor, AuditRecord, UserRecord},
+    records::{self, Actor, ApiKeyRecord, AuditRecord, UserRecord},
+    sessions::OpenSession,
 };
 use crate::{
     rt::Timestamp,
@@ -27,12 +28,36 @@ pub struct Origin {
 pub struct Standing {
     pub user: Arc<UserRecord>,
     pub allows: fn(&UserRecord) -> bool,
+    pub credential: Credential,
+}
+
+/// What a user came with.
+#[derive(Clone)]
+pub enum Credential {
+    Password,
+    /// The key with this id.
+    ApiKey(String),
+    Session(OpenSession),
 }
 
 impl Standing {
-    /// The precondition that the user still has it. Whoever was deleted or disabled meanwhile, or
-    /// has another password or too few roles, changes nothing any more.
-    async fn precondition(&self, store: &dyn Store) -> Result<Op, StoreError> {
+    /// The preconditions that the user still has it. Whoever was deleted or disabled meanwhile, has
+    /// another password or too few roles, or came with what is good no more, changes nothing.
+    async fn preconditions(&self, store: &dyn Store) -> Result<Vec<Op>, StoreError> {
+        let user = self.of_user(store).await?;
+        Ok(match &self.credential {
+            Credential::Password => vec![user],
+            Credential::ApiKey(id) => {
+                let path = ApiKeyRecord::path(id);
+                let record = store.get(&path).await?.ok_or(StoreError::Withdrawn)?;
+                vec![user, Op::Check { path, version: record.version }]
+            }
+            Credential::Session(session) if session.is_open() => vec![user],
+            Credential::Session(_) => return Err(StoreError::Withdrawn),
+        })
+    }
+
+    async fn of_user(&self, store: &dyn Store) -> Result<Op, StoreError> {
         let path = UserRecord::path(&self.user.name);
         let record = store.get(&path).await?.ok_or(StoreError::Withdrawn)?;
         let now: UserRecord = records::decode(&record)?;
@@ -96,10 +121,11 @@ impl Change {
         let audited = audit.size();
         self.ops.push(audit);
         if let Some(standing) = &origin.standing {
-            let holds = standing.precondition(store).await?;
-            // What changes the user's own record names its version itself.
-            if !self.ops.iter().any(|op| op.path() == holds.path()) {
-                self.ops.push(holds);
+            for holds in standing.preconditions(store).await? {
+                // What changes the user's own record, or key, names its version itself.
+                if !self.ops.iter().any(|op| op.path() == holds.path()) {
+                    self.ops.push(holds);
+                }
             }
         }
         let started = Instant::now();

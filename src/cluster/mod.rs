@@ -18,6 +18,7 @@ pub mod own_changes;
 pub mod owners;
 mod passages;
 pub mod passwords;
+pub mod queues;
 pub mod records;
 pub mod registry;
 pub mod seal;

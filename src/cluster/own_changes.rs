@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
-
 use crate::limits::allowance::Allowance;
 
 /// Changes of one's own account at once, which anybody with a password may make.
@@ -16,17 +14,11 @@ const MOST_USERS: usize = 10_000;
 /// What users may change of their own accounts.
 pub struct OwnChanges {
     allowance: Allowance<String>,
-    making_a_key: Mutex<()>,
-    making_a_user: Mutex<()>,
 }
 
 impl Default for OwnChanges {
     fn default() -> Self {
-        Self {
-            allowance: Allowance::new(AT_ONCE, A_SECOND, MOST_USERS),
-            making_a_key: Mutex::default(),
-            making_a_user: Mutex::default(),
-        }
+        Self { allowance: Allowance::new(AT_ONCE, A_SECOND, MOST_USERS) }
     }
 }
 
@@ -34,15 +26,5 @@ impl OwnChanges {
     /// Takes one change of the user's; how long to wait for one, if there is none left.
     pub fn take(&self, user: &str) -> Result<(), Duration> {
         self.allowance.take(user.to_owned())
-    }
-
-    /// Whoever holds this counts keys and makes one, and nobody else does.
-    pub async fn making_a_key(&self) -> MutexGuard<'_, ()> {
-        self.making_a_key.lock().await
-    }
-
-    /// The same of users.
-    pub async fn making_a_user(&self) -> MutexGuard<'_, ()> {
-        self.making_a_user.lock().await
     }
 }

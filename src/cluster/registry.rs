@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{
     liveness::Liveness,
     records::{ApiKeyRecord, HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, readable},
+    sessions::Sessions,
 };
 use crate::{
     model::{KeyId, RunnerId, TokenId},
@@ -20,6 +21,7 @@ pub struct Registry {
     view: RwLock<View>,
     applied: watch::Sender<u64>,
     liveness: Arc<Liveness>,
+    sessions: Arc<Sessions>,
 }
 
 #[derive(Default)]
@@ -120,9 +122,14 @@ fn take<K: Ord, T: Stored>(
 
 impl Registry {
     /// Reads the cluster. The watch must be older than this call and go to [`Registry::follow`].
-    pub async fn load(store: &SharedStore, liveness: Arc<Liveness>) -> Result<Self, StoreError> {
+    pub async fn load(
+        store: &SharedStore,
+        liveness: Arc<Liveness>,
+        sessions: Arc<Sessions>,
+    ) -> Result<Self, StoreError> {
         let (view, revision) = read_all(store).await?;
-        Ok(Self { view: RwLock::new(view), applied: watch::Sender::new(revision), liveness })
+        let (view, applied) = (RwLock::new(view), watch::Sender::new(revision));
+        Ok(Self { view, applied, liveness, sessions })
     }
 
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -175,6 +182,12 @@ impl Registry {
             let mut view = self.view.write().expect("no panic while held");
             for change in &committed.changes {
                 concerned.extend(view.apply(change, committed.revision)?);
+                // Whoever may not get in has no session when they may again.
+                if let Some(name) = change.path.below(&UserRecord::root())
+                    && view.enabled_user(name).is_none()
+                {
+                    self.sessions.end_all_of(name);
+                }
             }
         }
         self.applied.send_replace(committed.revision);
@@ -243,7 +256,8 @@ mod tests {
         store.commit(vec![damaged("bad")]).await.expect("committed");
         let watch = store.watch();
         let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
-        let registry = Arc::new(Registry::load(&store, liveness).await.expect("loaded"));
+        let registry =
+            Arc::new(Registry::load(&store, liveness, Arc::default()).await.expect("loaded"));
         let followed = (registry.clone(), store.clone());
         let task = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
         store.commit(vec![damaged("worse")]).await.expect("committed");
@@ -259,9 +273,13 @@ mod tests {
         create(&store, "before").await;
         let watch = store.watch();
         let registry = Arc::new(
-            Registry::load(&store, Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1)))
-                .await
-                .expect("loaded"),
+            Registry::load(
+                &store,
+                Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1)),
+                Arc::default(),
+            )
+            .await
+            .expect("loaded"),
         );
         assert!(registry.view().user("before").is_some());
 

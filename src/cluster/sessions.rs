@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -49,6 +49,20 @@ struct Session {
     until: Instant,
 }
 
+/// One that was open, and may end.
+#[derive(Clone)]
+pub struct OpenSession {
+    sessions: Arc<Sessions>,
+    digest: Digest,
+}
+
+impl OpenSession {
+    pub fn is_open(&self) -> bool {
+        let open = self.sessions.lock();
+        open.by_digest.get(&self.digest).is_some_and(|session| Instant::now() < session.until)
+    }
+}
+
 fn digest_of(text: &str) -> Digest {
     digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
@@ -74,6 +88,11 @@ impl Sessions {
         };
         open.by_digest.insert(digest, session);
         text
+    }
+
+    /// The session, for as long as it is open.
+    pub fn open_session(self: &Arc<Self>, text: &str) -> OpenSession {
+        OpenSession { sessions: self.clone(), digest: digest_of(text) }
     }
 
     /// The name of the user whose session this is. The caller compares with [`Sessions::holds`].

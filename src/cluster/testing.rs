@@ -27,6 +27,7 @@ use super::{
     registry::Registry,
     seal::MasterKey,
     secrets::Cluster,
+    sessions::Sessions,
 };
 use crate::{
     limits::{allowance::Allowance, pace::Pace},
@@ -94,8 +95,10 @@ impl TestCluster {
             Cluster::open(&decode(&record).expect("readable"), &master).expect("opened");
         let (_, shutdown) = ShutdownTrigger::new();
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
-        let watch = store.watch();
-        let registry = Arc::new(Registry::load(&store, liveness.clone()).await.expect("loaded"));
+        let (watch, sessions) = (store.watch(), Arc::<Sessions>::default());
+        let registry = Arc::new(
+            Registry::load(&store, liveness.clone(), sessions.clone()).await.expect("loaded"),
+        );
         let followed = (registry.clone(), store.clone());
         let follower = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
         let app = App {
@@ -103,8 +106,9 @@ impl TestCluster {
             registry,
             liveness,
             passwords,
-            sessions: Default::default(),
+            sessions,
             own_changes: Default::default(),
+            queues: Default::default(),
             lists: Default::default(),
             pace: Arc::new(Pace::default()),
             audit_growth: Default::default(),

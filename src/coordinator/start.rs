@@ -29,6 +29,7 @@ use crate::{
         registry::Registry,
         seal::{MasterKey, SealError},
         secrets::{Cluster, ClusterError},
+        sessions::Sessions,
     },
     host::process::most_open_files,
     hosts::hosts_router,
@@ -116,13 +117,14 @@ impl CoordinatorConfig {
             self.clock.now(),
         )?);
 
-        let watch = self.store.watch();
+        let (watch, sessions) = (self.store.watch(), Arc::<Sessions>::default());
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
         let transitions = liveness.transitions();
         let owners =
             Owners::load(self.store.clone(), self.runner_id.clone(), &liveness, self.clock.clone())
                 .await?;
-        let registry = Arc::new(Registry::load(&self.store, liveness.clone()).await?);
+        let registry =
+            Arc::new(Registry::load(&self.store, liveness.clone(), sessions.clone()).await?);
         let own_address = self.addresses.first().cloned().ok_or(StartError::NoCluster)?;
         let pace = Arc::new(Pace::default());
         let app = Arc::new(App {
@@ -130,8 +132,9 @@ impl CoordinatorConfig {
             registry: registry.clone(),
             liveness: liveness.clone(),
             passwords: Passwords::default(),
-            sessions: Default::default(),
+            sessions,
             own_changes: Default::default(),
+            queues: Default::default(),
             lists: Default::default(),
             pace: pace.clone(),
             audit_growth: Default::default(),

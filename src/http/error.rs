@@ -282,6 +282,9 @@ impl From<SetRolesError> for ApiError {
                 Self::RolesNotSet(message, Code::JoinRoleNotAvailable)
             }
             SetRolesError::LastOfItsKind { role, .. } => Self::RolesNotSet(message, last(role)),
+            SetRolesError::Redefined(_) => {
+                Self::contract(StatusCode::CONFLICT, "roles.version_conflict", message)
+            }
             SetRolesError::Store(error) => error.into(),
         }
     }

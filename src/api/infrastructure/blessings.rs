@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 
 use super::{
-    roles::{find, from_document, has, stored, stored_version},
+    roles::{KIND, find, from_document, has, stored, stored_version},
     runners::the_runner,
 };
 use crate::{
@@ -16,7 +16,10 @@ use crate::{
     cluster::{
         app::App,
         change::Origin,
-        operations::{documents::DocumentError, roles},
+        operations::{
+            documents::DocumentError,
+            roles::{self, Definition, SetRolesError},
+        },
     },
     http::{
         error::ApiError,
@@ -36,8 +39,9 @@ pub(super) async fn bless(
     origin: &Origin,
     id: &str,
     blessings: &Blessings,
-    all: bool,
+    (all, version): (bool, Option<u64>),
 ) -> Result<(), ApiError> {
+    let definition = version.map(|version| Definition { kind: KIND, id, version });
     let wanted = &blessings.runner_ids_to_blessing;
     let mut changes: Vec<(RunnerId, bool)> = Vec::new();
     for (runner, blessing) in wanted {
@@ -52,19 +56,28 @@ pub(super) async fn bless(
     for (runner, blessed) in changes {
         let Some(host) = app.member(runner.as_str(), None) else { continue };
         if has(&host, id) != blessed {
-            roles::bless(app, origin, &runner, id, blessed).await?;
+            let blessed = roles::bless(app, origin, &runner, (id, blessed), definition).await;
+            blessed.map_err(|error| match error {
+                SetRolesError::Redefined(now) => from_document(id, DocumentError::Conflict(now)),
+                other => other.into(),
+            })?;
         }
     }
     Ok(())
 }
 
-async fn check_version(app: &App, id: &str, version: &VersionParameter) -> Result<(), ApiError> {
+/// The version that was given, if the role is of it.
+async fn check_version(
+    app: &App,
+    id: &str,
+    version: &VersionParameter,
+) -> Result<Option<u64>, ApiError> {
     let current = stored(app, id).await?.map_or(0, |stored| stored.version);
     match stored_version(id, version)? {
         Some(version) if version != current => {
             Err(from_document(id, DocumentError::Conflict(current)))
         }
-        _ => Ok(()),
+        version => Ok(version),
     }
 }
 
@@ -91,8 +104,8 @@ pub async fn set_blessings(
     Query(version): Query<VersionParameter>,
     Body(request): Body<Blessings>,
 ) -> Result<Json<RoleAggregate>, ApiError> {
-    check_version(&app, &id, &version).await?;
-    bless(&app, &permit.origin, &id, &request, true).await?;
+    let version = check_version(&app, &id, &version).await?;
+    bless(&app, &permit.origin, &id, &request, (true, version)).await?;
     find(&app, &id).await.map(Json)
 }
 
@@ -120,8 +133,8 @@ pub async fn set_blessing(
     Query(version): Query<VersionParameter>,
     Body(request): Body<Blessing>,
 ) -> Result<Json<RoleAggregate>, ApiError> {
-    check_version(&app, &id, &version).await?;
+    let version = check_version(&app, &id, &version).await?;
     let one = Blessings { runner_ids_to_blessing: BTreeMap::from([(runner, request)]) };
-    bless(&app, &permit.origin, &id, &one, false).await?;
+    bless(&app, &permit.origin, &id, &one, (false, version)).await?;
     find(&app, &id).await.map(Json)
 }

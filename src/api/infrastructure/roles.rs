@@ -37,7 +37,7 @@ use crate::{
     },
 };
 
-const KIND: &str = "roles";
+pub(super) const KIND: &str = "roles";
 
 fn not_found(id: &str) -> ApiError {
     ApiError::contract(StatusCode::NOT_FOUND, "roles.not_found", format!("there is no role {id}"))
@@ -230,7 +230,7 @@ pub async fn create(
     documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
-    bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), false).await?;
+    bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), (false, None)).await?;
     Ok((StatusCode::CREATED, Json(find(&app, &id).await?)))
 }
 

@@ -8,10 +8,7 @@ use crate::{
     api::auth::{ManageUsers, OwnAccount, Permission, Permit, ReadUsers},
     cluster::{
         app::App,
-        operations::{
-            to_the_end,
-            users::{NewUser, UserError, create_user, delete_user},
-        },
+        operations::users::{NewUser, UserError, create_user, delete_user},
         records::{ADMIN, Hand, UserRecord, UserRole},
     },
     http::{
@@ -168,8 +165,7 @@ pub async fn create(
         enabled: security.enabled.unwrap_or(true),
         password: password.0,
     };
-    let made = to_the_end(async move { create_user(&app, &permit.origin, new).await });
-    Ok(Json(shown(&made.await??)))
+    Ok(Json(shown(&create_user(&app, &permit.origin, new).await?)))
 }
 
 /// Delete a user

@@ -9,10 +9,7 @@ use crate::{
     api::auth::{ManageUsers, OwnAccount, Permission, Permit},
     cluster::{
         app::App,
-        operations::{
-            to_the_end,
-            users::{RolesEdit, UserEdit, update_user},
-        },
+        operations::users::{RolesEdit, UserEdit, update_user},
         records::UserRecord,
     },
     http::{
@@ -97,9 +94,7 @@ async fn change_user(
         true => permit.origin.clone(),
         false => permit.origin_with::<ManageUsers>(),
     };
-    let (app, name) = (app.clone(), user.name.clone());
-    let changed = to_the_end(async move { update_user(&app, &origin, &name, &edit).await });
-    Ok(Json(shown(&changed.await??)))
+    Ok(Json(shown(&update_user(app, &origin, &user.name, &edit).await?)))
 }
 
 fn refused(code: &'static str, message: impl Into<String>) -> ApiError {

@@ -3,7 +3,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{Attempt, carry_out, forget, to_the_end};
+use super::{Attempt, carry_out, forget, only_addition};
 use crate::{
     cluster::{
         app::App,
@@ -41,9 +41,9 @@ pub struct NewApiKey {
 }
 
 pub async fn create_key(
-    app: &Arc<App>,
+    app: &App,
     origin: &Origin,
-    user: &Arc<UserRecord>,
+    user: &UserRecord,
     description: &str,
     expires_at: Option<Timestamp>,
 ) -> Result<NewApiKey, ApiKeyError> {
@@ -54,34 +54,12 @@ pub async fn create_key(
         return Err(ApiKeyError::Invalid("the expiration is in the past"));
     }
     app.own_changes.take(&user.name).map_err(ApiKeyError::TooManyChanges)?;
-    let (app, origin, user) = (app.clone(), origin.clone(), user.clone());
-    let description = description.to_owned();
-    // A commit goes on when whoever asked has gone, and nobody may count before it is seen.
-    let counted = async move { counted_key(&app, &origin, &user, &description, expires_at).await };
-    to_the_end(counted).await?
-}
-
-/// Makes a key, if the user may have one more.
-async fn counted_key(
-    app: &App,
-    origin: &Origin,
-    user: &UserRecord,
-    description: &str,
-    expires_at: Option<Timestamp>,
-) -> Result<NewApiKey, ApiKeyError> {
-    let _nobody_else = app.own_changes.making_a_key().await;
-    let now = app.clock.now();
-    let (good, over): (Vec<_>, Vec<_>) =
-        keys_of(app, &user.name).into_iter().partition(|key| is_good(key, user, now));
-    if good.len() >= MOST_PER_USER {
-        return Err(ApiKeyError::Invalid("a user has at most 100 keys"));
-    }
-    if !over.is_empty() {
-        forget_keys_that_are_over(&app.store, now).await?;
-    }
+    let _in_turn = app.queues.api_keys.lock().await;
     let secret = &passwords::generate();
     carry_out(app, origin, |now| {
         Box::pin(async move {
+            let addition = only_addition(app, ("api-keys", &user.name)).await?;
+            make_room(app, user, now).await?;
             let id = uuid::Uuid::new_v4().simple().to_string();
             let text = Secret::new(STANDARD.encode(format!("{id}:{}", secret.expose())));
             let record = ApiKeyRecord {
@@ -94,7 +72,7 @@ async fn counted_key(
                 expires_at,
             };
             let change = Change {
-                ops: vec![create(ApiKeyRecord::path(&id), &record)],
+                ops: vec![addition, create(ApiKeyRecord::path(&id), &record)],
                 action: "api_key.create",
                 room: Room::Ordinary,
                 subject: id,
@@ -105,6 +83,19 @@ async fn counted_key(
         })
     })
     .await
+}
+
+/// Whether the user may have one more key; those that are over do not count.
+async fn make_room(app: &App, user: &UserRecord, now: Timestamp) -> Result<(), ApiKeyError> {
+    let (good, over): (Vec<_>, Vec<_>) =
+        keys_of(app, &user.name).into_iter().partition(|key| is_good(key, user, now));
+    if good.len() >= MOST_PER_USER {
+        return Err(ApiKeyError::Invalid("a user has at most 100 keys"));
+    }
+    if !over.is_empty() {
+        forget_keys_that_are_over(&app.store, now).await?;
+    }
+    Ok(())
 }
 
 /// From the reply on the key lets nobody in.
@@ -142,8 +133,8 @@ pub fn keys_of(app: &App, user: &str) -> Vec<Arc<ApiKeyRecord>> {
     app.registry.api_keys().into_iter().filter(|key| key.user == user).collect()
 }
 
-/// The user who has this key, if it is still good.
-pub fn user_of_key(app: &App, text: &str) -> Option<Arc<UserRecord>> {
+/// The user who has this key, if it is still good, and its id.
+pub fn user_of_key(app: &App, text: &str) -> Option<(Arc<UserRecord>, String)> {
     let decoded = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let view = app.registry.view();
@@ -151,7 +142,7 @@ pub fn user_of_key(app: &App, text: &str) -> Option<Arc<UserRecord>> {
     let user = view.enabled_user(&key.user)?;
     let good =
         key.secret_digest == ApiKeyRecord::digest(secret) && is_good(&key, &user, app.clock.now());
-    good.then_some(user)
+    good.then(|| (user, key.id.clone()))
 }
 
 /// Whether a key can let its user in: it has not expired, and the password is still the same.

@@ -1,9 +1,8 @@
 use std::convert::Infallible;
 
 use serde_json::Value;
-use tokio::sync::Mutex;
 
-use super::{Attempt, carry_out, document_secrets};
+use super::{Attempt, carry_out, document_secrets, only_addition};
 use crate::{
     cluster::{
         app::App,
@@ -23,8 +22,8 @@ pub struct Versioned {
 /// Documents of one kind: roles, groups of proxies.
 pub const MOST_OF_A_KIND: usize = 256;
 
-/// Whoever holds this counts documents and makes one, and nobody else does.
-static MAKING_ONE: Mutex<()> = Mutex::const_new(());
+/// Under which additions to a kind are noted.
+const ADDITIONS: &str = "documents";
 
 /// What stands in the audit for a value that could not be read.
 const UNREADABLE: &str = "[unreadable]";
@@ -125,9 +124,9 @@ pub async fn write<E: Send>(
     edit: impl Fn(Before<'_>) -> Result<Value, E> + Sync,
 ) -> Result<Versioned, DocumentError<E>> {
     let (path, edit) = (&Document::path(kind, name), &edit);
-    let _nobody_else = match expect {
+    let _in_turn = match expect {
         Expect::There => None,
-        Expect::Missing | Expect::Either => Some(MAKING_ONE.lock().await),
+        Expect::Missing | Expect::Either => Some(app.queues.documents.lock().await),
     };
     carry_out(app, origin, |now| {
         Box::pin(async move {
@@ -137,7 +136,9 @@ pub async fn write<E: Send>(
                 (None, Expect::There) => return Err(DocumentError::NotFound),
                 _ => {}
             }
+            let mut ops = Vec::new();
             if record.is_none() {
+                ops.push(only_addition(app, (ADDITIONS, kind)).await?);
                 let others = app.store.list(&Document::root().child(kind)).await?;
                 if others.len() >= MOST_OF_A_KIND {
                     return Err(DocumentError::TooMany);
@@ -163,30 +164,49 @@ pub async fn write<E: Send>(
                 modified_at: now,
             };
             let stored = document_secrets::seal(&app.master, &purpose(path), kind, after.clone());
-            let op = match &record {
+            ops.push(match &record {
                 Some(record) => put(path.clone(), &stored, record.version),
                 None => create(path.clone(), &stored),
-            };
+            });
             let values = (before.in_audit(), after.value.clone());
-            let change = audited("settings.write", op, (kind, name), values);
+            let change = audited("settings.write", ops, (kind, name), values);
             Ok(Attempt::Commit(change, Versioned { document: after, version: current + 1 }))
         })
     })
     .await
 }
 
+/// What makes a change fail if the document is not of this version any more, which is 0 as long as
+/// nothing is stored.
+pub async fn held_at<E: From<StoreError>>(
+    app: &App,
+    (kind, name): (&str, &str),
+    version: u64,
+    changed: impl FnOnce(u64) -> E,
+) -> Result<Op, E> {
+    let path = Document::path(kind, name);
+    // An addition that is not made holds that nobody else makes one.
+    let none = only_addition(app, (ADDITIONS, kind)).await?;
+    let record = app.store.get(&path).await?;
+    match record.map_or(0, |record| record.version) {
+        current if current != version => Err(changed(current)),
+        0 => Ok(none),
+        version => Ok(Op::Check { path, version }),
+    }
+}
+
 fn audited(
     action: &'static str,
-    op: Op,
+    ops: Vec<Op>,
     (kind, name): (&str, &str),
     (mut before, mut after): (Value, Value),
 ) -> Change {
     document_secrets::redact(kind, &mut before, &mut after);
-    let room = match op {
-        Op::Delete { .. } => Room::Reserve,
+    let room = match ops[..] {
+        [Op::Delete { .. }] => Room::Reserve,
         _ => Room::Ordinary,
     };
-    Change { ops: vec![op], action, room, subject: format!("{kind}/{name}"), before, after }
+    Change { ops, action, room, subject: format!("{kind}/{name}"), before, after }
 }
 
 /// The same with a value that does not depend on the one before.
@@ -215,7 +235,7 @@ pub async fn delete(
             }
             let before = open(app, &record)?.map_or(UNREADABLE.into(), |before| before.value);
             let op = Op::Delete { path: path.clone(), version: record.version };
-            let change = audited("settings.delete", op, (kind, name), (before, Value::Null));
+            let change = audited("settings.delete", vec![op], (kind, name), (before, Value::Null));
             Ok(Attempt::Commit(change, ()))
         })
     })

@@ -18,6 +18,7 @@ use std::pin::Pin;
 use super::{
     app::App,
     change::{Change, CommittedChange, Origin},
+    records::{AdditionsRecord, create, put},
 };
 use crate::{
     rt::Timestamp,
@@ -68,12 +69,17 @@ async fn carry_out<'a, T, E: From<StoreError>>(
     Err(StoreError::Failed("a record changes faster than it can be decided upon".into()).into())
 }
 
-/// Does `work` to its end, also when whoever asked for it goes away: what belongs together is not
-/// left half done.
-pub async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(work).await.map_err(|error| StoreError::Failed(error.to_string()))
+/// What makes an addition to a collection that has a bound fail if there is another one meanwhile.
+/// It is asked for before what is there is counted, be it in the store or in the registry.
+async fn only_addition(app: &App, (kind, name): (&str, &str)) -> Result<Op, StoreError> {
+    let path = AdditionsRecord::path(kind, name);
+    Ok(match app.store.get(&path).await? {
+        Some(record) => {
+            app.registry.caught_up(record.revision).await;
+            put(path, &AdditionsRecord {}, record.version)
+        }
+        None => create(path, &AdditionsRecord {}),
+    })
 }
 
 /// Records that are read, or deleted, at a time.

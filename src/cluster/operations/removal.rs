@@ -45,6 +45,7 @@ pub async fn remove_allocator(
             SetRolesError::Store(error) => error.into(),
             SetRolesError::RunnerNotFound(_)
             | SetRolesError::InvalidName(_)
+            | SetRolesError::Redefined(_)
             | SetRolesError::NotAvailable(_) => RemoveError::NotFound,
         }
     })

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Attempt, carry_out};
+use super::{Attempt, carry_out, documents::held_at};
 use crate::{
     cluster::{
         app::App,
@@ -29,6 +29,8 @@ pub enum SetRolesError {
     InvalidName(String),
     #[error("no other host than the first can be given {roles} in this version", roles = .0.in_words())]
     NotAvailable(RoleSet),
+    #[error("the role has changed since: its version is {0}")]
+    Redefined(u64),
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
     #[error(transparent)]
@@ -65,19 +67,28 @@ pub async fn set_roles(
     runner: &RunnerId,
     wanted: WantedRoles,
 ) -> Result<(), SetRolesError> {
-    change_roles(app, origin, runner, "host.roles", |_| wanted.clone()).await
+    change_roles(app, origin, runner, "host.roles", None, |_| wanted.clone()).await
 }
 
-/// Gives a host a role by its name, or takes it, and leaves all others as they are.
+/// The definition of a role, of which version it must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition<'a> {
+    pub kind: &'a str,
+    pub id: &'a str,
+    pub version: u64,
+}
+
+/// Gives a host a role by its name, or takes it, and leaves all others as they are. Nothing is done
+/// if the role is not as it is defined there any more.
 pub async fn bless(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
-    name: &str,
-    blessed: bool,
+    (name, blessed): (&str, bool),
+    definition: Option<Definition<'_>>,
 ) -> Result<(), SetRolesError> {
     let one = &WantedRoles::from_names([name])?;
-    change_roles(app, origin, runner, "host.roles", |host| {
+    change_roles(app, origin, runner, "host.roles", definition, |host| {
         let (mut roles, mut other) = (host.roles.clone(), host.other_roles.clone());
         for role in one.roles.iter() {
             if blessed { roles.insert(role) } else { roles.remove(role) }
@@ -102,7 +113,7 @@ pub async fn remove_role(
     role: Role,
     action: &'static str,
 ) -> Result<(), SetRolesError> {
-    change_roles(app, origin, runner, action, |host| {
+    change_roles(app, origin, runner, action, None, |host| {
         let mut roles = host.roles.clone();
         roles.remove(role);
         WantedRoles { roles, other: host.other_roles.clone() }
@@ -115,6 +126,7 @@ async fn change_roles(
     origin: &Origin,
     runner: &RunnerId,
     action: &'static str,
+    definition: Option<Definition<'_>>,
     wanted: impl Fn(&HostRecord) -> WantedRoles + Sync,
 ) -> Result<(), SetRolesError> {
     let wanted = &wanted;
@@ -134,14 +146,20 @@ async fn change_roles(
                 return Err(SetRolesError::InvalidName(one_too_many.clone()));
             }
             check_change(app, &before, &roles)?;
+            let mut ops = Vec::new();
+            if let Some(Definition { kind, id, version }) = definition {
+                let held = held_at(app, (kind, id), version, SetRolesError::Redefined);
+                ops.push(held.await?);
+            }
             let after = HostRecord {
                 roles,
                 other_roles: other,
                 desired_revision: before.desired_revision + 1,
                 ..before.clone()
             };
+            ops.push(put(path.clone(), &after, record.version));
             let change = Change {
-                ops: vec![put(path.clone(), &after, record.version)],
+                ops,
                 action,
                 // Fewer roles are access that is taken away.
                 room: match after.roles.beyond(&before.roles).is_empty() {

@@ -2,6 +2,7 @@
 //!
 //! Values are JSON with a `schema` number; a record of a newer schema is refused, not guessed.
 
+mod additions;
 mod api_key;
 mod audit;
 mod cluster;
@@ -17,6 +18,7 @@ use std::{collections::BTreeSet, sync::Mutex};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use additions::AdditionsRecord;
 pub use api_key::ApiKeyRecord;
 pub use audit::{Actor, AuditPlace, AuditRecord};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};

@@ -1,4 +1,11 @@
-use super::{super::roles::bless, *};
+use super::{
+    super::{
+        documents::{self, DocumentError, Expect},
+        roles::{Definition, SetRolesError, bless},
+    },
+    *,
+};
+use crate::cluster::records::Document;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_blessings_at_once_none_is_lost() {
@@ -11,11 +18,89 @@ async fn of_blessings_at_once_none_is_lost() {
         let mut given = JoinSet::new();
         for name in ["allocator", "proxy", "services-forwarder"] {
             let (app, origin, id) = (cluster.app.clone(), cluster.origin(), host.runner_id.clone());
-            given.spawn(async move { bless(&app, &origin, &id, name, true).await });
+            given.spawn(async move { bless(&app, &origin, &id, (name, true), None).await });
         }
         given.join_all().await.into_iter().collect::<Result<Vec<_>, _>>().expect("blessed");
         let host = cluster.app.member(host.runner_id.as_str(), None).expect("there");
         assert_eq!(host.roles.to_string(), "allocator,proxy");
         assert!(host.other_roles.contains("services-forwarder"));
+    }
+}
+
+async fn define(cluster: &TestCluster, id: &str, expect: Expect) -> u64 {
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let value = serde_json::json!({ "id": id, "at": uuid::Uuid::new_v4() });
+    let defined = documents::replace(app, &origin, ("roles", id), (expect, None), &value).await;
+    defined.expect("defined").version
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_blessing_that_names_a_version_is_given_before_the_role_changes_or_not_at_all() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    let token = cluster.token("", None, None).await;
+    let host = join(&cluster, 2, "", &token).await.expect("joined");
+    let (app, id, origin) = (&cluster.app, &host.runner_id, cluster.origin());
+    let mut version = define(&cluster, "spare", Expect::Missing).await;
+    let mut refused = 0;
+    for round in 0..100 {
+        let definition = Some(Definition { kind: "roles", id: "spare", version });
+        let blessing = bless(app, &origin, id, ("spare", round % 2 == 0), definition);
+        let (blessed, now) = tokio::join!(blessing, define(&cluster, "spare", Expect::There));
+        let changed =
+            |path| async move { app.store.get(&path).await.expect("read").expect("there") };
+        let role = changed(Document::path("roles", "spare")).await.revision;
+        match blessed {
+            Ok(()) => assert!(changed(HostRecord::path(id)).await.revision < role, "{round}"),
+            Err(SetRolesError::Redefined(found)) => {
+                assert_eq!(found, now);
+                refused += 1;
+                // The next round finds the host as this one would have left it.
+                bless(app, &origin, id, ("spare", round % 2 == 0), None).await.expect("blessed");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        version = define(&cluster, "spare", Expect::There).await;
+    }
+    assert!(refused < 100, "no blessing was ever given");
+    let stale = Some(Definition { kind: "roles", id: "spare", version: version - 1 });
+    let late = bless(app, &origin, id, ("spare", true), stale).await;
+    assert!(matches!(late, Err(SetRolesError::Redefined(now)) if now == version), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_kind_of_documents_keeps_its_bound_whenever_whoever_asked_goes_away() {
+    // Its commits are under way for a while.
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    for number in 1..documents::MOST_OF_A_KIND {
+        define(&cluster, &format!("role-{number}"), Expect::Missing).await;
+    }
+    let value = &serde_json::json!({});
+    let add = async |name: &str| {
+        let expected = (Expect::Either, None);
+        documents::replace(app, &origin, ("roles", name), expected, value).await.map(|_| ())
+    };
+    for patience in 0..25 {
+        let left = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            added = add("given-up") => added.expect("added"),
+            () = left => {}
+        }
+        let _ = add("late").await;
+        let stored = app.store.list(&Document::root().child("roles")).await.expect("listed");
+        assert_eq!(stored.len(), documents::MOST_OF_A_KIND, "gone after {patience}");
+        for name in ["given-up", "late"] {
+            let gone = documents::delete(app, &origin, ("roles", name), None).await;
+            assert!(matches!(gone, Ok(()) | Err(DocumentError::NotFound)));
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        operations::{Attempt, carry_out},
+        operations::{Attempt, carry_out, only_addition},
         records::{Hand, UserRecord, UserRole, create},
     },
     model::Secret,
@@ -57,8 +57,7 @@ pub async fn create_user(
     check_text("email", &new.email)?;
     check_free(app, &new.name)?;
     let hash = hash(app, origin, &new.password).await?;
-    let _nobody_else = app.own_changes.making_a_user().await;
-    check_free(app, &new.name)?;
+    let _in_turn = app.queues.users.lock().await;
     let (path, user) = (&UserRecord::path(&new.name), &UserRecord::new(new.name, new.roles, hash));
     let user = &UserRecord {
         full_name: new.full_name,
@@ -68,6 +67,8 @@ pub async fn create_user(
     };
     carry_out(app, origin, |now| {
         Box::pin(async move {
+            let addition = only_addition(app, ("users", "")).await?;
+            check_free(app, &user.name)?;
             // One that cannot be read keeps its name too.
             if app.store.get(path).await?.is_some() {
                 return Err(UserError::Conflict(user.name.clone()));
@@ -75,7 +76,7 @@ pub async fn create_user(
             let made = Some(Hand { by: origin.actor.to_string(), at: now });
             let user = UserRecord { made, ..user.clone() };
             let change = Change {
-                ops: vec![create(path.clone(), &user)],
+                ops: vec![addition, create(path.clone(), &user)],
                 action: "user.create",
                 room: Room::Ordinary,
                 subject: user.name.clone(),

@@ -40,7 +40,5 @@ pub async fn delete_user(app: &App, origin: &Origin, name: &str) -> Result<(), U
             Ok(Attempt::Commit(change, ()))
         })
     })
-    .await?;
-    app.sessions.end_all_of(name);
-    Ok(())
+    .await
 }

@@ -2,8 +2,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
 use crate::cluster::{
-    change::Standing,
-    operations::api_keys::{create_key, user_of_key},
+    change::{Credential, Standing},
+    operations::api_keys::{create_key, delete_key, user_of_key},
     passwords::Passwords,
     records::{Actor, UserRole},
     testing::TestCluster,
@@ -117,7 +117,8 @@ async fn who_was_let_go_while_they_asked_changes_nothing_any_more() {
         let name = format!("admin-{number}");
         let roles = BTreeSet::from([UserRole::PlatformAdmin]);
         let user = create_user(app, &origin, NewUser { roles, ..new(&name) }).await.expect("made");
-        let standing = Some(Standing { user: Arc::new(user), allows: is_admin });
+        let credential = Credential::Password;
+        let standing = Some(Standing { user: Arc::new(user), allows: is_admin, credential });
         let theirs = Origin { actor: Actor::User(name.clone()), standing, ..origin.clone() };
         let made = |name: String| create_user(app, &theirs, new(&name));
         made(format!("before-{number}")).await.expect("an admin makes users");
@@ -135,4 +136,45 @@ async fn who_was_let_go_while_they_asked_changes_nothing_any_more() {
         assert!(update_user(app, &theirs, &name, &own).await.is_err(), "{number}");
         assert!(app.registry.view().user(&format!("late-{number}")).is_none());
     }
+}
+
+#[tokio::test]
+async fn what_a_user_came_with_must_still_be_good_when_they_change_something() {
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let admin = app.registry.view().user("admin").expect("a user");
+    let key = create_key(app, &origin, &admin, "a key", None).await.expect("made").record;
+    let session = app.sessions.open(&admin);
+    let credentials = [
+        Credential::ApiKey(key.id.clone()),
+        Credential::Session(app.sessions.open_session(session.expose())),
+    ];
+    for (number, credential) in credentials.into_iter().enumerate() {
+        let user = admin.clone();
+        let standing = Some(Standing { user, allows: |_| true, credential: credential.clone() });
+        let theirs = Origin { standing, ..origin.clone() };
+        let made = |name: String| create_user(app, &theirs, new(&name));
+        made(format!("before-{number}")).await.expect("it is good");
+        match credential {
+            Credential::ApiKey(id) => {
+                delete_key(app, &theirs, "admin", &id).await.expect("it may delete itself");
+            }
+            _ => app.sessions.close(session.expose()),
+        }
+        let late = made(format!("late-{number}")).await;
+        assert!(matches!(late, Err(UserError::Store(StoreError::Withdrawn))), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_disabled_has_no_session_when_they_are_enabled_again() {
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let bob = create_user(app, &origin, new("bob")).await.expect("made");
+    let session = app.sessions.open(&bob);
+    for enabled in [false, true] {
+        let edit = UserEdit { enabled: Some(enabled), ..Default::default() };
+        update_user(app, &origin, "bob", &edit).await.expect("changed");
+    }
+    assert!(app.sessions.user(session.expose()).is_none());
 }

@@ -74,7 +74,7 @@ pub async fn update_user(
         None => None,
     };
     let (path, hash) = (&UserRecord::path(name), hash.as_ref());
-    let user = carry_out::<_, UserError>(app, origin, |now| {
+    carry_out::<_, UserError>(app, origin, |now| {
         Box::pin(async move {
             let record = app.store.get(path).await?.ok_or_else(unknown)?;
             let before: UserRecord = decode(&record)?;
@@ -91,11 +91,7 @@ pub async fn update_user(
             Ok(Attempt::Commit(change, after))
         })
     })
-    .await?;
-    if !user.enabled {
-        app.sessions.end_all_of(name);
-    }
-    Ok(user)
+    .await
 }
 
 /// What the audit tells of a change. It says that the password is another, and no more.
