@@ -13,7 +13,10 @@ use crate::{
         operations::api_keys::user_of_key,
         records::{Actor, UserRecord, UserRole},
     },
-    http::{error::ApiError, request_id::RequestId},
+    http::{
+        error::{Answer, ApiError},
+        request_id::RequestId,
+    },
     limits::source::Source,
     model::Secret,
     server::SharedContext,
@@ -79,7 +82,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let connection =
-            parts.extensions.get::<SharedContext>().cloned().ok_or(ApiError::Internal)?;
+            parts.extensions.get::<SharedContext>().cloned().ok_or(Answer::Internal)?;
         let Known { user, credential } = match parts.extensions.get::<Known>() {
             Some(known) => known.clone(),
             None => match Credentials::of(&parts.headers) {
@@ -90,13 +93,13 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
                     Known { user, credential: Credential::Password }
                 }
                 Some(Credentials::Bearer(_) | Credentials::ApiKey(_)) | None => {
-                    return Err(ApiError::Unauthenticated);
+                    return Err(Answer::Unauthenticated.into());
                 }
             },
         };
         connection.admission.belongs_to_user(&user.name);
         if !P::allows(&user) {
-            return Err(ApiError::Forbidden);
+            return Err(Answer::Forbidden.into());
         }
         let RequestId(request_id) =
             RequestId::from_request_parts(parts, app).await.unwrap_or_else(|never| match never {});
@@ -199,7 +202,7 @@ pub async fn check_password(
     // Another password may have come while this one waited for its turn.
     let now = app.registry.view().enabled_user(name);
     let same = now.filter(|now| now.password_hash == checked.password_hash);
-    same.ok_or(ApiError::Unauthenticated)
+    same.ok_or(Answer::Unauthenticated.into())
 }
 
 /// The bearer token of a request, whatever it is worth.
@@ -268,7 +271,7 @@ mod tests {
         app.registry.caught_up(app.store.commit(vec![put]).await.expect("committed")).await;
         go_on.send(()).expect("heard");
         let checked = checking.await.expect("no panic");
-        assert!(matches!(checked, Err(ApiError::Unauthenticated)), "{checked:?}");
+        assert!(checked.is_err_and(|error| error.is(Answer::Unauthenticated)));
     }
 
     proptest! {

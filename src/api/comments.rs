@@ -17,7 +17,7 @@ use crate::{
         records::{Comment, CommentedPart},
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path, Query},
     },
     model::{Role, RunnerId, printable::cut},
@@ -33,23 +33,14 @@ const LONGEST_NAME: usize = 128;
 impl From<CommentError> for ApiError {
     fn from(error: CommentError) -> Self {
         let message = error.to_string();
-        let contract = |status, code| Self::contract(status, code, message.clone());
         match error {
-            CommentError::Length => Self::InvalidParameter { name: "message", reason: message },
-            CommentError::TooMany => contract(StatusCode::BAD_REQUEST, "comments.too_many"),
-            CommentError::NotFound => {
-                contract(StatusCode::NOT_FOUND, "comments.comment_does_not_exist")
-            }
-            CommentError::NoSuchHost => {
-                contract(StatusCode::NOT_FOUND, "comments.resource_does_not_exist")
-            }
-            CommentError::NotTheAuthor => {
-                contract(StatusCode::UNAUTHORIZED, "comments.unauthorised")
-            }
-            CommentError::Conflict(_) => {
-                contract(StatusCode::CONFLICT, "comments.version_conflict")
-            }
-            CommentError::Store(error) => error.into(),
+            CommentError::Length => Self::invalid_parameter("message", message),
+            CommentError::TooMany => Answer::TooManyComments.saying(message),
+            CommentError::NotFound => Answer::NoSuchComment.saying(message),
+            CommentError::NoSuchHost => Answer::NothingToComment.saying(message),
+            CommentError::NotTheAuthor => Answer::NotTheAuthor.saying(message),
+            CommentError::Conflict(_) => Answer::CommentConflict.saying(message),
+            CommentError::Unfinished(error) => error.into(),
         }
     }
 }
@@ -94,7 +85,7 @@ impl Resource {
         found.ok_or_else(|| {
             let [kind, id] = [kind, id].map(|text| cut(text, LONGEST_NAME));
             let message = format!("there is no {kind} {id}");
-            ApiError::not_found("comments.resource_does_not_exist", message)
+            Answer::NothingToComment.saying(message)
         })
     }
 

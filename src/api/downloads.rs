@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     cluster::app::App,
-    http::error::ApiError,
+    http::error::{Answer, ApiError},
     limits::quiet::Quiet,
     model::{CoordinatorAddress, Fingerprint},
     server::API_PORT,
@@ -59,7 +59,7 @@ async fn read_binary() -> Result<Bytes, ApiError> {
         if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
             tracing::error!(%error, left_out, "this program's own file cannot be read");
         }
-        ApiError::Internal
+        Answer::Internal
     })?);
     *kept = Arc::downgrade(&binary);
     Ok(Bytes::from_owner(Shared(binary)))
@@ -85,7 +85,7 @@ fn platform() -> String {
 fn named(app: &App, headers: &HeaderMap) -> Result<CoordinatorAddress, ApiError> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let given = host.and_then(|host| host.parse::<CoordinatorAddress>().ok());
-    given.or_else(|| app.addresses.first().cloned()).ok_or(ApiError::Internal)
+    given.or_else(|| app.addresses.first().cloned()).ok_or(Answer::Internal.into())
 }
 
 pub async fn info(State(app): State<Arc<App>>) -> Result<Json<DownloadInfo>, ApiError> {

@@ -21,7 +21,7 @@ use crate::{
         app::{App, HostNow},
         lists::{ListError, Place},
     },
-    http::error::ApiError,
+    http::error::{Answer, ApiError},
 };
 
 /// A reply whose JSON was written where it was made: that of many hosts takes a while. A long one
@@ -41,7 +41,7 @@ impl Listed {
         json: Vec<u8>,
     ) -> Result<Self, ApiError> {
         let unsent = match json.len() > PART {
-            true => Some(app.lists.unsent(&permit.user.name).ok_or(ApiError::TooManyLists)?),
+            true => Some(app.lists.unsent(&permit.user.name).ok_or_else(too_many_lists)?),
             false => None,
         };
         Ok(Self { json: json.into(), unsent })
@@ -79,11 +79,15 @@ impl hyper::body::Body for Listed {
     }
 }
 
+fn too_many_lists() -> ApiError {
+    Answer::TooOften.saying("too many lists are being made; try again in a moment")
+}
+
 impl From<ListError> for ApiError {
     fn from(error: ListError) -> Self {
         match error {
-            ListError::Busy => Self::TooManyLists,
-            ListError::Failed => Self::Internal,
+            ListError::Busy => too_many_lists(),
+            ListError::Failed => Answer::Internal.into(),
         }
     }
 }
@@ -96,7 +100,7 @@ pub async fn listed<P: Permission, T: Serialize>(
     make: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Listed, ApiError> {
     let json = app.lists.make(&permit.user.name, looks, move || serde_json::to_vec(&make()));
-    let json = json.await?.map_err(|_| ApiError::Internal)?;
+    let json = json.await?.map_err(|_| Answer::Internal)?;
     Listed::of(app, permit, json)
 }
 
@@ -108,7 +112,7 @@ pub async fn listed_hosts<P: Permission, T: Serialize>(
     make: impl FnOnce(Vec<HostNow>) -> T + Send + 'static,
 ) -> Result<Listed, ApiError> {
     let json = of_hosts(app, permit, looks, |hosts| serde_json::to_vec(&make(hosts)));
-    let json = json.await?.map_err(|_| ApiError::Internal)?;
+    let json = json.await?.map_err(|_| Answer::Internal)?;
     Listed::of(app, permit, json)
 }
 

@@ -4,6 +4,7 @@ mod auth;
 mod comments;
 mod configuration;
 mod deployments;
+mod documents;
 mod downloads;
 mod infrastructure;
 mod listed;

@@ -1,6 +1,8 @@
 //! Operations of ECE's API that this version does not have. They are on the list, ask for the
 //! permission that they would need, and say what is missing.
 
+use crate::http::error::{Answer, ApiError};
+
 /// One handler for each line: `name: method "path" ("parameter"), "operation", Permission, "what"`.
 macro_rules! not_served {
     ($(
@@ -21,9 +23,14 @@ macro_rules! not_served {
         pub async fn $name(
             _permit: crate::api::auth::Permit<$permission>,
         ) -> crate::http::error::ApiError {
-            crate::http::error::ApiError::NotServed($what)
+            crate::api::not_served::says_not_served($what)
         }
     )*};
 }
 
 pub(super) use not_served;
+
+/// What is said of it.
+pub fn says_not_served(what: &str) -> ApiError {
+    Answer::NotServed.saying(format!("this version does not serve {what}"))
+}

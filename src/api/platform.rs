@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cluster::app::{App, HostNow},
-    http::error::ApiError,
+    http::error::{Answer, ApiError},
     model::Role,
     wire::platform::{
         AllocatorsSummary, AllocatorsZoneSummary, ContainerSetsSummary, PlatformInfo,
@@ -92,7 +92,7 @@ pub async fn get(
 ) -> Result<Listed, ApiError> {
     let expected = match settings(&app, false).await {
         // How many there should be cannot be read: that is not well, and hides nothing else.
-        Err(ApiError::Unreadable(_)) => None,
+        Err(error) if error.is(Answer::Unreadable) => None,
         settings => Some(settings?.expected_proxies_count),
     };
     listed_hosts(&app, &permit, LOOKS, move |hosts| platform(&hosts, expected)).await

@@ -13,7 +13,7 @@ use axum::{
 use super::auth::Known;
 use crate::{
     cluster::app::App,
-    http::error::ApiError,
+    http::error::{Answer, ApiError},
     limits::{allowance::Allowance, source::Source},
     server::SharedContext,
 };
@@ -52,7 +52,7 @@ impl Limits {
         from: Source,
     ) -> Result<Option<Known>, ApiError> {
         let known = Known::by(app, headers, from);
-        self.allow(known.as_ref(), from).then_some(known).ok_or(ApiError::TooOften)
+        self.allow(known.as_ref(), from).then_some(known).ok_or(Answer::TooOften.into())
     }
 
     fn allow(&self, known: Option<&Known>, from: Source) -> bool {

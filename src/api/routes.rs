@@ -31,7 +31,12 @@ use super::{
 };
 use crate::{
     cluster::{app::App, counters::answered},
-    http::{error::ApiError, extract::no_forgeries, finish, method_not_allowed, request_id::Asked},
+    http::{
+        error::{Answer, ApiError},
+        extract::no_forgeries,
+        finish, method_not_allowed,
+        request_id::Asked,
+    },
     model::{CoordinatorAddress, printable::cut},
     server::Service,
     wire::{
@@ -232,8 +237,12 @@ async fn measure(request: Request, next: Next) -> Response {
 
 async fn no_such_path(asked: Asked, uri: Uri) -> ApiError {
     match region_in(uri.path()) {
-        Some(region) if region != REGION => ApiError::NoSuchRegion(cut(region, LONGEST_REGION)),
-        _ => ApiError::NoSuchPath(asked),
+        Some(region) if region != REGION => {
+            let region = cut(region, LONGEST_REGION);
+            let message = format!("there is no region {region}: the only one is {REGION}");
+            Answer::NoSuchPath.saying(message)
+        }
+        _ => ApiError::no_such_path(&asked),
     }
 }
 
@@ -259,7 +268,8 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
                 (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response()
             }
             Err(_) => {
-                ApiError::NoSuchPath(Asked::by(request.method(), request.uri())).into_response()
+                let asked = Asked::by(request.method(), request.uri());
+                ApiError::no_such_path(&asked).into_response()
             }
         }
     };

@@ -7,7 +7,10 @@ use super::{
     not_served::not_served,
 };
 use crate::{
-    http::{error::ApiError, extract::Path},
+    http::{
+        error::{Answer, ApiError},
+        extract::Path,
+    },
     wire::{FailedReply, deployments::StackVersionConfigs},
 };
 
@@ -32,7 +35,7 @@ pub async fn list(_permit: Permit<ReadDeployments>) -> Json<StackVersionConfigs>
 )]
 pub async fn get(_permit: Permit<ReadDeployments>, Path(version): Path<String>) -> ApiError {
     let message = format!("there is no stack version {version}");
-    ApiError::not_found("stackpack.version_not_found", message)
+    Answer::NoSuchStack.saying(message)
 }
 
 not_served! {

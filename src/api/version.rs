@@ -23,9 +23,8 @@ impl VersionParameter {
     pub fn get(&self) -> Result<Option<u64>, ApiError> {
         match self.version.as_deref() {
             None | Some("") => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| ApiError::InvalidParameter {
-                name: "version",
-                reason: "it is not a version that was shown".into(),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                ApiError::invalid_parameter("version", "it is not a version that was shown")
             }),
         }
     }

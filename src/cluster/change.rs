@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     rt::Timestamp,
-    store::{CommitError, Op, Room, Store, StoreError},
+    store::{CommitError, Op, Room, Store, StoreError, StorePath},
 };
 
 /// Who asks for something, from where, in which request.
@@ -43,27 +43,27 @@ pub enum Credential {
 impl Standing {
     /// The preconditions that the user still has it. Whoever was deleted or disabled meanwhile, has
     /// another password or too few roles, or came with what is good no more, changes nothing.
-    async fn preconditions(&self, store: &dyn Store) -> Result<Vec<Op>, StoreError> {
+    async fn preconditions(&self, store: &dyn Store) -> Result<Vec<Op>, ChangeError> {
         let user = self.of_user(store).await?;
         Ok(match &self.credential {
             Credential::Password => vec![user],
             Credential::ApiKey(id) => {
                 let path = ApiKeyRecord::path(id);
-                let record = store.get(&path).await?.ok_or(StoreError::Withdrawn)?;
+                let record = store.get(&path).await?.ok_or(ChangeError::Withdrawn)?;
                 vec![user, Op::Check { path, version: record.version }]
             }
             Credential::Session(session) if session.is_open() => vec![user],
-            Credential::Session(_) => return Err(StoreError::Withdrawn),
+            Credential::Session(_) => return Err(ChangeError::Withdrawn),
         })
     }
 
-    async fn of_user(&self, store: &dyn Store) -> Result<Op, StoreError> {
+    async fn of_user(&self, store: &dyn Store) -> Result<Op, ChangeError> {
         let path = UserRecord::path(&self.user.name);
-        let record = store.get(&path).await?.ok_or(StoreError::Withdrawn)?;
+        let record = store.get(&path).await?.ok_or(ChangeError::Withdrawn)?;
         let now: UserRecord = records::decode(&record)?;
         let same = now.enabled && now.password_hash == self.user.password_hash;
         if !same || !(self.allows)(&now) {
-            return Err(StoreError::Withdrawn);
+            return Err(ChangeError::Withdrawn);
         }
         Ok(Op::Check { path, version: record.version })
     }
@@ -94,6 +94,28 @@ pub struct CommittedChange {
     pub audited: usize,
 }
 
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The record there is not what the change was decided upon.
+    #[error("{0} has changed meanwhile")]
+    Conflict(StorePath),
+    /// Whoever asked for it may not do it any more.
+    #[error("whoever asked for this may not do it any more")]
+    Withdrawn,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<CommitError> for ChangeError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict { path, .. } => Self::Conflict(path),
+            CommitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Change {
     /// Commits the change and the record of it in one transaction.
     pub async fn commit(
@@ -101,7 +123,7 @@ impl Change {
         store: &dyn Store,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<CommittedChange, CommitError> {
+    ) -> Result<CommittedChange, ChangeError> {
         let (before, after) = difference(self.before, self.after);
         let most = match origin.actor {
             Actor::Host(_) => MOST_BYTES_OF_A_HOST,

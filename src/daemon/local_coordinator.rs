@@ -142,7 +142,7 @@ fn certificate_names(
 pub(super) fn store_failure(error: StoreError) -> Failure {
     let code = match error {
         StoreError::TooNew { .. } => Code::StoreTooNew,
-        StoreError::Failed(_) | StoreError::Full | StoreError::Withdrawn => Code::StoreFailed,
+        StoreError::Failed(_) | StoreError::Full => Code::StoreFailed,
     };
     Failure::new(code, error.to_string())
 }

@@ -13,7 +13,7 @@ use axum::{
 
 use crate::{
     cluster::app::App,
-    http::error::ApiError,
+    http::error::{Answer, ApiError},
     limits::{allowance::Allowance, source::Source},
     model::KeyId,
     server::SharedContext,
@@ -94,7 +94,7 @@ fn is_member(app: &App, key: &KeyId) -> bool {
 }
 
 fn turned_away() -> Response {
-    let mut response = ApiError::TooOften.into_response();
+    let mut response = ApiError::from(Answer::TooOften).into_response();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use axum::{Extension, Json, extract::State};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::error::HostError;
+use super::error::not_left;
 use crate::{
     cluster::{
         app::App,
@@ -18,7 +18,11 @@ use crate::{
         },
         records::{HostRecord, KeyRecord},
     },
-    http::{error::ApiError, extract::Body, request_id::RequestId},
+    http::{
+        error::{Answer, ApiError},
+        extract::Body,
+        request_id::RequestId,
+    },
     limits::quiet::Quiet,
     model::{Code, Role, RunnerId},
     server::SharedContext,
@@ -31,20 +35,20 @@ use crate::{
     },
 };
 
-fn caller(connection: &SharedContext, request: RequestId) -> Result<Caller, HostError> {
+fn caller(connection: &SharedContext, request: RequestId) -> Result<Caller, ApiError> {
     Ok(Caller {
-        key: connection.key.ok_or(ApiError::Internal)?,
+        key: connection.key.ok_or(Answer::Internal)?,
         address: connection.address(),
         request_id: request.0,
     })
 }
 
-fn check_protocol(protocol: u32) -> Result<(), HostError> {
+fn check_protocol(protocol: u32) -> Result<(), ApiError> {
     if protocol == PROTOCOL {
         return Ok(());
     }
     let message = format!("the host speaks protocol {protocol}, and this coordinator {PROTOCOL}");
-    Err(HostError::Refused(Code::CoordinatorProtocol, message))
+    Err(Answer::Host(Code::CoordinatorProtocol).saying(message))
 }
 
 pub async fn enrol_host(
@@ -52,7 +56,7 @@ pub async fn enrol_host(
     Extension(connection): Extension<SharedContext>,
     request_id: RequestId,
     Body(request): Body<EnrolRequest>,
-) -> Result<Json<EnrolReply>, HostError> {
+) -> Result<Json<EnrolReply>, ApiError> {
     check_protocol(request.protocol)?;
     let caller = caller(&connection, request_id)?;
     let runner = request.runner_id.clone();
@@ -84,7 +88,7 @@ pub async fn session(
     Extension(connection): Extension<SharedContext>,
     request_id: RequestId,
     Body(request): Body<SessionRequest>,
-) -> Result<Json<SessionReply>, HostError> {
+) -> Result<Json<SessionReply>, ApiError> {
     let caller = caller(&connection, request_id)?;
     // Boxed, so that a poll that is held keeps no room for what came with it.
     match Box::pin(begin(&app, &connection, caller, request)).await? {
@@ -109,7 +113,7 @@ async fn begin(
     connection: &SharedContext,
     caller: Caller,
     request: SessionRequest,
-) -> Result<Begun, HostError> {
+) -> Result<Begun, ApiError> {
     check_protocol(request.protocol)?;
     let host = member(app, &caller)?;
     connection.admission.belongs_to_key(caller.key);
@@ -177,7 +181,7 @@ async fn stand_against_rivals(
     app: &App,
     runner: &RunnerId,
     source: &Source,
-) -> Result<(), HostError> {
+) -> Result<(), ApiError> {
     let holder = match app.liveness.challenge(runner, source, app.clock.now()) {
         Challenge::NotNeeded => return Ok(()),
         Challenge::Rival(holder) => holder,
@@ -197,7 +201,7 @@ async fn stand_against_rivals(
         machine(&holder),
         machine(&own)
     );
-    Err(HostError::Refused(Code::HostCloned, message))
+    Err(Answer::Host(Code::HostCloned).saying(message))
 }
 
 /// A machine in words.
@@ -212,11 +216,11 @@ pub async fn leave_cluster(
     Extension(connection): Extension<SharedContext>,
     request_id: RequestId,
     Body(request): Body<LeaveRequest>,
-) -> Result<Json<EmptyResponse>, HostError> {
+) -> Result<Json<EmptyResponse>, ApiError> {
     check_protocol(request.protocol)?;
     let caller = caller(&connection, request_id)?;
     let host = member(&app, &caller)?;
-    leave(&app, caller, &host.runner_id).await?;
+    leave(&app, caller, &host.runner_id).await.map_err(not_left)?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -237,7 +241,7 @@ async fn wait_for_news(
     applied_revision: u64,
     mut host: Arc<HostRecord>,
     until: Instant,
-) -> Result<Arc<HostRecord>, HostError> {
+) -> Result<Arc<HostRecord>, ApiError> {
     while host.desired_revision == applied_revision {
         let in_time = tokio::select! {
             () = poll.news.notified() => true,
@@ -255,20 +259,20 @@ async fn wait_for_news(
     Ok(host)
 }
 
-fn member(app: &App, caller: &Caller) -> Result<Arc<HostRecord>, HostError> {
+fn member(app: &App, caller: &Caller) -> Result<Arc<HostRecord>, ApiError> {
     let view = app.registry.view();
     match view.key(&caller.key).as_deref() {
         Some(KeyRecord::Host { runner_id }) => view
             .host(runner_id)
             .filter(|host| host.key == caller.key)
-            .ok_or_else(|| ApiError::Internal.into()),
+            .ok_or(Answer::Internal.into()),
         Some(KeyRecord::Removed { runner_id, at }) => {
             let message = format!("the host {runner_id} was removed from the cluster at {at}");
-            Err(HostError::Refused(Code::HostRemoved, message))
+            Err(Answer::Host(Code::HostRemoved).saying(message))
         }
         None => {
             let message = format!("no host with the key {} is a member", caller.key);
-            Err(HostError::Refused(Code::HostUnknown, message))
+            Err(Answer::Host(Code::HostUnknown).saying(message))
         }
     }
 }

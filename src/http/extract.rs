@@ -12,7 +12,10 @@ use axum::{
 };
 use serde::{Deserializer, de::DeserializeOwned};
 
-use super::{error::ApiError, request_id::Asked};
+use super::{
+    error::{Answer, ApiError},
+    request_id::Asked,
+};
 use crate::model::printable::cut;
 
 /// No request here comes near this many bytes.
@@ -39,7 +42,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|_| ApiError::NoSuchPath(Asked::of(parts)))
+            .map_err(|_| ApiError::no_such_path(&Asked::of(parts)))
     }
 }
 
@@ -48,9 +51,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|axum::extract::Query(value)| Self(value)).map_err(|error| {
-            ApiError::InvalidParameter { name: "query", reason: error.body_text() }
-        })
+        query
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|error| ApiError::invalid_parameter("query", error.body_text()))
     }
 }
 
@@ -72,7 +75,7 @@ pub async fn no_forgeries(mut request: Request, next: Next) -> Response {
     }
     let from = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
     if from.is_some_and(|from| !matches!(from, b"same-origin" | b"none")) {
-        return ApiError::Forbidden.into_response();
+        return ApiError::from(Answer::Forbidden).into_response();
     }
     if !says_json(&request) {
         request.extensions_mut().insert(NotSaidToBeJson);
@@ -93,7 +96,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let forged = request.extensions().get::<NotSaidToBeJson>().is_some();
         let value = parse(&read(request).await?)?;
-        if forged { Err(ApiError::NotJson) } else { Ok(Self(value)) }
+        if forged { Err(Answer::NotJson.into()) } else { Ok(Self(value)) }
     }
 }
 
@@ -107,14 +110,14 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
             return Ok(Self(T::default()));
         }
         let value = parse(&bytes)?;
-        if forged { Err(ApiError::NotJson) } else { Ok(Self(value)) }
+        if forged { Err(Answer::NotJson.into()) } else { Ok(Self(value)) }
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     if depth(bytes) > DEEPEST {
         let reason = format!("it is nested deeper than {DEEPEST} levels");
-        return Err(ApiError::invalid_body(reason));
+        return Err(ApiError::invalid_body(reason, None));
     }
     let mut text = serde_json::Deserializer::from_slice(bytes);
     let value = read_fields(&mut text)?;
@@ -137,7 +140,9 @@ where
         let text = error.to_string();
         let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
         let field = match (missing, path.as_str()) {
-            (None, ".") => return ApiError::invalid_body(format!("it is no object{}", at(&error))),
+            (None, ".") => {
+                return ApiError::invalid_body(format!("it is no object{}", at(&error)), None);
+            }
             (None, path) => path.to_owned(),
             (Some(name), ".") => name.to_owned(),
             (Some(name), path) => format!("{path}.{name}"),
@@ -145,12 +150,12 @@ where
         let field = cut(&field, LONGEST_FIELD);
         let what = if missing.is_some() { "is missing" } else { "has a wrong type or value" };
         let reason = format!("the field {field} {what}{}", at(&error));
-        ApiError::InvalidBody { reason, field: Some(field) }
+        ApiError::invalid_body(reason, Some(field))
     })
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
-    ApiError::invalid_body(format!("it is not JSON{}", at(error)))
+    ApiError::invalid_body(format!("it is not JSON{}", at(error)), None)
 }
 
 /// Where in a text something is wrong, if it comes from a text.
@@ -195,10 +200,10 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
-            Err(ApiError::BodyTooLarge)
+            Err(Answer::BodyTooLarge.into())
         }
-        Ok(Err(_)) => Err(ApiError::invalid_body("it broke off")),
-        Err(_) => Err(ApiError::invalid_body("it did not arrive in time")),
+        Ok(Err(_)) => Err(ApiError::invalid_body("it broke off", None)),
+        Err(_) => Err(ApiError::invalid_body("it did not arrive in time", None)),
     }
 }
 
@@ -225,6 +230,6 @@ mod tests {
         let nested = |levels: usize| Bytes::from("[".repeat(levels) + &"]".repeat(levels));
         assert!(parse::<serde_json::Value>(&nested(DEEPEST)).is_ok());
         let refused = parse::<serde_json::Value>(&nested(DEEPEST + 1));
-        assert!(matches!(refused, Err(ApiError::InvalidBody { .. })), "{refused:?}");
+        assert!(refused.is_err_and(|error| error.is(Answer::InvalidBody)));
     }
 }

@@ -1,6 +1,7 @@
 //! What all ports that speak HTTP share: what a request may be, and what it is told instead of
 //! success.
 
+mod answers;
 pub mod error;
 pub mod extract;
 pub mod request_id;
@@ -18,7 +19,7 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    error::ApiError,
+    error::{Answer, ApiError},
     extract::MAX_BODY,
     request_id::{Asked, name_request},
 };
@@ -36,16 +37,16 @@ pub fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Service {
 }
 
 pub async fn no_such_path(asked: Asked) -> ApiError {
-    ApiError::NoSuchPath(asked)
+    ApiError::no_such_path(&asked)
 }
 
 pub async fn method_not_allowed(asked: Asked) -> ApiError {
-    ApiError::MethodNotAllowed(asked)
+    Answer::MethodNotAllowed.saying(format!("this path does not take that method: {asked}"))
 }
 
 fn after_panic(_cause: Box<dyn Any + Send>) -> Response {
     // The panic hook has logged where it happened.
-    ApiError::Internal.into_response()
+    ApiError::from(Answer::Internal).into_response()
 }
 
 /// A base URL with a trailing slash makes clients ask for `//api/…`.

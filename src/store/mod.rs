@@ -114,8 +114,6 @@ pub enum StoreError {
     Full,
     #[error("the datastore has format {found}, and this version reads up to {known}")]
     TooNew { found: i64, known: i64 },
-    #[error("whoever asked for this may not do it any more")]
-    Withdrawn,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

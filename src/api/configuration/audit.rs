@@ -98,7 +98,7 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(given): Query<AuditParameters>,
 ) -> Result<Response, ApiError> {
-    let invalid = |name, reason: &str| ApiError::InvalidParameter { name, reason: reason.into() };
+    let invalid = |name, reason: &str| ApiError::invalid_parameter(name, reason);
     let number = |name, text: &Option<String>, default| match text.as_deref() {
         None | Some("") => Ok(default),
         Some(text) => {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use serde::Deserialize;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         operations::documents::{self, DocumentError, Expect, ReadError, Versioned},
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Query},
     },
     rt::Timestamp,
@@ -26,8 +26,7 @@ const NAME: &str = "base-url";
 const LONGEST: usize = 1024;
 
 fn unreadable() -> ApiError {
-    let code = "adminconsole.base_url.invalid_persisted_data";
-    ApiError::contract(StatusCode::INTERNAL_SERVER_ERROR, code, "what is stored is not a URL")
+    Answer::BaseUrlUnreadable.into()
 }
 
 fn read(versioned: Versioned) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
@@ -54,13 +53,7 @@ pub async fn get(
     if let Some(stored) = stored {
         return read(stored);
     }
-    let own = app.addresses.first().ok_or_else(|| {
-        ApiError::contract(
-            StatusCode::NOT_FOUND,
-            "adminconsole.base_url.not_found",
-            "no URL was set",
-        )
-    })?;
+    let own = app.addresses.first().ok_or(Answer::NoBaseUrl)?;
     let value = ApiBaseUrlData { value: own.with_port(API_PORT).base_url() };
     Ok(with_version(value, 0, Timestamp::EPOCH, Timestamp::EPOCH))
 }
@@ -87,23 +80,15 @@ pub async fn set(
     let url = &request.value;
     let known_scheme = url.starts_with("https://") || url.starts_with("http://");
     if !known_scheme || url.len() > LONGEST || url.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(ApiError::InvalidBody {
-            reason: "value is not a URL".into(),
-            field: Some("value".into()),
-        });
+        return Err(ApiError::invalid_body("value is not a URL", Some("value".into())));
     }
-    let version = version.get().map_err(|error| {
-        let code = "adminconsole.base_url.bad_version_format";
-        ApiError::contract(StatusCode::BAD_REQUEST, code, error.to_string())
-    })?;
-    let value = serde_json::to_value(&request).map_err(|_| ApiError::Internal)?;
+    let version = version.get();
+    let version = version.map_err(|error| Answer::BaseUrlVersion.saying(error.to_string()))?;
+    let value = serde_json::to_value(&request).map_err(|_| Answer::Internal)?;
     let expected = (Expect::Either, version);
     let written = documents::replace(&app, &permit.origin, (KIND, NAME), expected, &value).await;
     read(written.map_err(|error| match error {
-        DocumentError::Store(error) => error.into(),
-        error => {
-            let code = "adminconsole.base_url.version_conflict";
-            ApiError::contract(StatusCode::CONFLICT, code, error.to_string())
-        }
+        DocumentError::Unfinished(error) => error.into(),
+        error => Answer::BaseUrlConflict.saying(error.to_string()),
     })?)
 }

@@ -5,7 +5,10 @@ use crate::{
         auth::{ChangeHosts, Permit, ReadDeployments},
         not_served::not_served,
     },
-    http::{error::ApiError, extract::Path},
+    http::{
+        error::{Answer, ApiError},
+        extract::Path,
+    },
     wire::{FailedReply, deployments::NoneYet},
 };
 
@@ -31,8 +34,8 @@ pub async fn list(_permit: Permit<ReadDeployments>) -> Json<NoneYet> {
     )
 )]
 pub async fn get(_permit: Permit<ReadDeployments>, Path(id): Path<String>) -> ApiError {
-    let code = "configuration.instance_configuration_not_found";
-    ApiError::not_found(code, format!("there is no instance configuration {id}"))
+    let message = format!("there is no instance configuration {id}");
+    Answer::NoSuchInstanceConfiguration.saying(message)
 }
 
 not_served! {

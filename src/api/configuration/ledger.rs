@@ -20,7 +20,7 @@ use crate::{
         records::TokenRecord,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Path, Query},
     },
     rt::Timestamp,
@@ -80,8 +80,8 @@ pub async fn list(
 
 fn find(app: &App, id: &str) -> Result<Arc<TokenRecord>, ApiError> {
     let view = app.registry.view();
-    let id = id.parse().map_err(|_| ApiError::NoSuchToken)?;
-    view.token(id).ok_or(ApiError::NoSuchToken)
+    let id = id.parse().map_err(|_| Answer::NoSuchToken)?;
+    view.token(id).ok_or(Answer::NoSuchToken.into())
 }
 
 /// Show a roles token and who came with it

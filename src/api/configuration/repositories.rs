@@ -5,7 +5,10 @@ use crate::{
         auth::{ChangeHosts, Permit, ReadHosts},
         not_served::not_served,
     },
-    http::{error::ApiError, extract::Path},
+    http::{
+        error::{Answer, ApiError},
+        extract::Path,
+    },
     wire::{FailedReply, deployments::RepositoryConfigs},
 };
 
@@ -30,7 +33,7 @@ pub async fn list(_permit: Permit<ReadHosts>) -> Json<RepositoryConfigs> {
 )]
 pub async fn get(_permit: Permit<ReadHosts>, Path(name): Path<String>) -> ApiError {
     let message = format!("there is no snapshot repository {name}");
-    ApiError::not_found("root.resource_not_found", message)
+    Answer::NoSuchPath.saying(message)
 }
 
 not_served! {

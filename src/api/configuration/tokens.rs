@@ -6,10 +6,13 @@ use crate::{
     api::auth::{ManageTokens, Permit},
     cluster::{
         app::App,
-        operations::tokens::{TokenOptions, create_token, list_tokens, revoke_token},
+        operations::tokens::{
+            CreateTokenError, InvalidTokenRequest, RevokeTokenError, TokenOptions, create_token,
+            list_tokens, revoke_token,
+        },
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path},
     },
     wire::{
@@ -20,6 +23,31 @@ use crate::{
         },
     },
 };
+
+impl From<InvalidTokenRequest> for ApiError {
+    fn from(error: InvalidTokenRequest) -> Self {
+        let message = format!("the request for a token is not valid: {}", error.message);
+        Answer::InvalidTokenRequest.saying(message).at(error.field)
+    }
+}
+
+impl From<CreateTokenError> for ApiError {
+    fn from(error: CreateTokenError) -> Self {
+        match error {
+            CreateTokenError::NoSigningKey => Answer::NoSigningKey.into(),
+            CreateTokenError::Unfinished(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeTokenError> for ApiError {
+    fn from(error: RevokeTokenError) -> Self {
+        match error {
+            RevokeTokenError::NotFound => Answer::NoSuchToken.into(),
+            RevokeTokenError::Unfinished(error) => error.into(),
+        }
+    }
+}
 
 /// Make a roles token
 #[utoipa::path(
@@ -38,9 +66,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     body: Result<Body<EnrollmentTokenRequest>, ApiError>,
 ) -> Result<Json<RequestEnrollmentTokenReply>, ApiError> {
-    let Body(request) = body.map_err(|error| {
-        error.naming_body(|message, field| ApiError::InvalidTokenRequest { message, field })
-    })?;
+    let Body(request) = body.map_err(|error| error.naming_body(Answer::InvalidTokenRequest))?;
     let token = create_token(&app, &permit.origin, TokenOptions::try_from(request)?).await?;
     let token_id = token.record.is_persistent().then(|| token.record.id.to_string());
     Ok(Json(RequestEnrollmentTokenReply { token: token.text.expose().to_owned(), token_id }))

@@ -5,7 +5,10 @@ use crate::{
         auth::{ChangeDeployments, Permit, ReadDeployments},
         not_served::not_served,
     },
-    http::{error::ApiError, extract::Path},
+    http::{
+        error::{Answer, ApiError},
+        extract::Path,
+    },
     wire::{FailedReply, deployments::Extensions},
 };
 
@@ -29,7 +32,7 @@ pub async fn list(_permit: Permit<ReadDeployments>) -> Json<Extensions> {
     responses((status = 404, description = "extensions.not_found", body = FailedReply))
 )]
 pub async fn get(_permit: Permit<ReadDeployments>, Path(id): Path<String>) -> ApiError {
-    ApiError::not_found("extensions.not_found", format!("there is no extension {id}"))
+    Answer::NoSuchExtension.saying(format!("there is no extension {id}"))
 }
 
 not_served! {

@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 use crate::{
     api::{
         auth::{ChangeDeployments, Permission, Permit, ReadDeployments},
-        not_served::not_served,
+        not_served::{not_served, says_not_served},
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{OptionalBody, Path},
     },
     wire::{
@@ -43,7 +43,7 @@ pub async fn search_all(
 }
 
 fn not_found(id: &str) -> ApiError {
-    ApiError::not_found("deployments.deployment_not_found", format!("there is no deployment {id}"))
+    Answer::NoSuchDeployment.saying(format!("there is no deployment {id}"))
 }
 
 /// Show a deployment
@@ -79,7 +79,7 @@ pub async fn below(
         return not_found(&id);
     }
     match ChangeDeployments::allows(&permit.user) {
-        true => ApiError::NotServed("deployments"),
-        false => ApiError::Forbidden,
+        true => says_not_served("deployments"),
+        false => Answer::Forbidden.into(),
     }
 }

@@ -1,4 +1,4 @@
-use axum::{Json, http::StatusCode};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -8,7 +8,7 @@ use crate::{
         not_served::not_served,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Path, Query},
     },
     wire::{FailedReply, deployments::NoneYet, platform::REGION},
@@ -26,8 +26,7 @@ impl RegionParameter {
             None | Some("" | REGION) => Ok(()),
             Some(other) => {
                 let message = format!("there is no region {other:?}: the only one is {REGION}");
-                let code = "templates.region_not_found";
-                Err(ApiError::contract(StatusCode::BAD_REQUEST, code, message))
+                Err(Answer::NoSuchTemplateRegion.saying(message))
             }
         }
     }
@@ -69,7 +68,7 @@ pub async fn get(
     Query(region): Query<RegionParameter>,
 ) -> Result<(), ApiError> {
     region.check()?;
-    Err(ApiError::not_found("templates.template_not_found", format!("there is no template {id}")))
+    Err(Answer::NoSuchTemplate.saying(format!("there is no template {id}")))
 }
 
 /// List the templates of deployments in all regions

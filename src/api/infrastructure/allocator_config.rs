@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State, http::StatusCode};
 
 use super::{
-    allocators::{runner_id, the_allocator},
+    allocators::{no_such_allocator, runner_id, the_allocator},
     shown::{metadata, settings},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         records::HostRecord,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path, Query},
     },
     model::{MIN_CAPACITY_MB, Tags},
@@ -33,17 +33,11 @@ impl From<AllocatorError> for ApiError {
     fn from(error: AllocatorError) -> Self {
         let message = error.to_string();
         match error {
-            AllocatorError::NotFound(runner) => Self::NoSuchAllocator(runner.to_string()),
-            AllocatorError::Conflict(_) => {
-                Self::contract(StatusCode::CONFLICT, "allocators.version_conflict", message)
-            }
-            AllocatorError::Store(error) => error.into(),
+            AllocatorError::NotFound(runner) => no_such_allocator(runner.as_str()),
+            AllocatorError::Conflict(_) => Answer::AllocatorConflict.saying(message),
+            AllocatorError::Unfinished(error) => error.into(),
         }
     }
-}
-
-fn bad_request(code: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::contract(StatusCode::BAD_REQUEST, code, message)
 }
 
 /// A part of the configuration, with the version that counts it.
@@ -128,14 +122,14 @@ pub async fn get_metadata(
 
 /// Labels that can be kept, by the rules of the installer's flags.
 fn checked(
-    code: &'static str,
+    answer: Answer,
     labels: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ApiError> {
     if labels.iter().any(|(key, value)| key.is_empty() || value.is_empty()) {
-        return Err(bad_request(code, "neither key nor value of a label may be empty"));
+        return Err(answer.saying("neither key nor value of a label may be empty"));
     }
     let labels = Tags(labels);
-    labels.check().map_err(|error| bad_request(code, error.to_string()))?;
+    labels.check().map_err(|error| answer.saying(error.to_string()))?;
     Ok(labels.0)
 }
 
@@ -181,7 +175,7 @@ pub async fn set_metadata(
     Body(request): Body<MetadataItems>,
 ) -> Result<VersionedReply<Vec<MetadataItem>>, ApiError> {
     let labels = request.items.into_iter().map(|item| (item.key, item.value)).collect();
-    let labels = checked("allocators.invalid_empty_metadata_items", labels)?;
+    let labels = checked(Answer::AllocatorMetadata, labels)?;
     write_metadata(&app, &permit, &id, &version, |all| all.clone_from(&labels)).await
 }
 
@@ -211,7 +205,7 @@ pub async fn set_metadata_item(
     Body(request): Body<MetadataItemValue>,
 ) -> Result<VersionedReply<Vec<MetadataItem>>, ApiError> {
     let label = BTreeMap::from([(key, request.value)]);
-    let label = checked("allocators.invalid_empty_metadata_item", label)?;
+    let label = checked(Answer::AllocatorLabel, label)?;
     write_metadata(&app, &permit, &id, &version, |all| all.extend(label.clone())).await
 }
 
@@ -272,7 +266,7 @@ async fn write_settings(
 ) -> Result<VersionedReply<AllocatorSettings>, ApiError> {
     let invalid = || {
         let message = format!("a capacity is in MB, and at least {MIN_CAPACITY_MB}");
-        bad_request("allocators.invalid_settings", message)
+        Answer::AllocatorSettings.saying(message)
     };
     let given = match capacity {
         Some(Some(mb)) => {

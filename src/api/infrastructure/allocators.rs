@@ -15,11 +15,11 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
-        operations::removal::remove_allocator,
+        operations::removal::{RemoveError, remove_allocator},
         records::HostRecord,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{OptionalBody, Path, Query},
     },
     model::{Role, RunnerId},
@@ -46,12 +46,27 @@ pub struct ListParameters {
 }
 
 pub fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
-    id.parse().map_err(|_| ApiError::NoSuchAllocator(id.to_owned()))
+    id.parse().map_err(|_| no_such_allocator(id))
+}
+
+pub fn no_such_allocator(id: &str) -> ApiError {
+    Answer::NoSuchAllocator.saying(format!("there is no allocator {id}"))
+}
+
+fn not_deleted(id: &str, error: RemoveError) -> ApiError {
+    match error {
+        RemoveError::NotFound | RemoveError::LastOfItsKind { .. } => no_such_allocator(id),
+        RemoveError::Connected(_) => {
+            let message = format!("the allocator {id} is connected; stop its daemon first");
+            Answer::AllocatorConnected.saying(message)
+        }
+        RemoveError::Unfinished(error) => error.into(),
+    }
 }
 
 pub fn the_allocator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     let found = app.member(id, Some(Role::Allocator));
-    found.ok_or_else(|| ApiError::NoSuchAllocator(id.to_owned()))
+    found.ok_or_else(|| no_such_allocator(id))
 }
 
 fn overview(hosts: &[HostNow], listing: &Listing) -> Result<AllocatorOverview, TooMuch> {
@@ -106,7 +121,7 @@ pub async fn search_all(
     State(app): State<Arc<App>>,
     body: Result<OptionalBody<SearchRequest>, ApiError>,
 ) -> Result<Listed, ApiError> {
-    let listing = Listing::from_body("allocators.search_failed", body)?;
+    let listing = Listing::from_body(Answer::AllocatorSearch, body)?;
     found_hosts(&app, &permit, listing, overview).await
 }
 
@@ -150,7 +165,7 @@ pub async fn delete(
     let runner = runner_id(&id)?;
     remove_allocator(&app, &permit.origin, &runner)
         .await
-        .map_err(|error| ApiError::deleting_allocator(&id, error))?;
+        .map_err(|error| not_deleted(&id, error))?;
     Ok(Json(EmptyResponse {}))
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn bless(
     blessings: &Blessings,
     (all, version): (bool, Option<u64>),
 ) -> Result<(), ApiError> {
-    let definition = version.map(|version| Definition { kind: KIND, id, version });
+    let definition = version.map(|version| Definition { kind: KIND.name, id, version });
     let wanted = &blessings.runner_ids_to_blessing;
     let mut changes: Vec<(RunnerId, bool)> = Vec::new();
     for (runner, blessing) in wanted {

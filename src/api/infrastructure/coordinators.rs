@@ -12,10 +12,13 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
-        operations::roles::remove_role,
+        operations::removal::{RemoveError, remove_role},
         records::HostRecord,
     },
-    http::{error::ApiError, extract::Path},
+    http::{
+        error::{Answer, ApiError},
+        extract::Path,
+    },
     model::Role,
     wire::{
         EmptyResponse, FailedReply,
@@ -68,15 +71,12 @@ pub fn all_constructors(hosts: &[HostNow]) -> ConstructorOverview {
 
 fn the_coordinator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
     let found = app.member(id, Some(Role::Coordinator));
-    found.ok_or_else(|| ApiError::NoSuchCoordinator(id.to_owned()))
+    found.ok_or_else(|| Answer::NoSuchCoordinator.saying(format!("there is no coordinator {id}")))
 }
 
 fn the_constructor(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
-    app.member(id, Some(Role::Coordinator)).ok_or_else(|| ApiError::Contract {
-        status: StatusCode::NOT_FOUND,
-        code: "constructors.constructor_not_found",
-        message: format!("there is no constructor {id}"),
-    })
+    app.member(id, Some(Role::Coordinator))
+        .ok_or_else(|| Answer::NoSuchConstructor.saying(format!("there is no constructor {id}")))
 }
 
 /// List the coordinators
@@ -132,12 +132,15 @@ pub async fn demote(
     let runner = the_coordinator(&app, &id)?.runner_id.clone();
     remove_role(&app, &permit.origin, &runner, Role::Coordinator, "coordinator.demote")
         .await
-        .map_err(|error| ApiError::Contract {
-            status: StatusCode::BAD_REQUEST,
-            code: "coordinators.coordinator_demote_failed",
-            message: error.to_string(),
-        })?;
+        .map_err(not_demoted)?;
     Ok(Json(EmptyResponse {}))
+}
+
+fn not_demoted(error: RemoveError) -> ApiError {
+    match error {
+        RemoveError::Unfinished(error) => error.into(),
+        error => Answer::NotDemoted.saying(error.to_string()),
+    }
 }
 
 /// List the hosts that wait to become coordinators: none can in this version
@@ -152,11 +155,7 @@ pub async fn candidates(_permit: Permit<ReadHosts>) -> Json<CoordinatorCandidate
 }
 
 fn no_candidate(id: &str) -> ApiError {
-    ApiError::Contract {
-        status: StatusCode::NOT_FOUND,
-        code: "coordinators.candidate_not_found",
-        message: format!("{id} does not wait to become a coordinator"),
-    }
+    Answer::NoSuchCandidate.saying(format!("{id} does not wait to become a coordinator"))
 }
 
 /// Show a host that waits to become a coordinator
@@ -265,11 +264,7 @@ pub async fn resync_constructor(
 fn never_in_maintenance(app: &App, id: &str) -> ApiError {
     match the_constructor(app, id) {
         Err(error) => error,
-        Ok(_) => ApiError::Contract {
-            status: StatusCode::FORBIDDEN,
-            code: "constructors.command_prohibited",
-            message: "a constructor is its coordinator, which is never in maintenance mode".into(),
-        },
+        Ok(_) => Answer::ConstructorCommand.into(),
     }
 }
 

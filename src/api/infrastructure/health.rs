@@ -49,8 +49,8 @@ impl HealthParameters {
             Some("yellow") => Health::Yellow,
             Some("red") => Health::Red,
             Some(_) => {
-                let reason = "it is green, yellow or red".into();
-                return Err(ApiError::InvalidParameter { name: "expect_status", reason });
+                let reason = "it is green, yellow or red";
+                return Err(ApiError::invalid_parameter("expect_status", reason));
             }
         };
         Ok(if health < expected { StatusCode::EXPECTATION_FAILED } else { StatusCode::OK })

@@ -10,20 +10,22 @@ use crate::{
         listed::{Listed, of_hosts},
     },
     cluster::app::{App, HostNow},
-    http::{error::ApiError, extract::OptionalBody},
+    http::{
+        error::{Answer, ApiError},
+        extract::OptionalBody,
+    },
     search::{
         BadQuery, Document, Effort, Fields, Order, Query, SearchRequest, page, query_from_json,
         query_from_text,
     },
 };
-use axum::http::StatusCode;
 
 pub struct Listing {
     pub query: Query,
     pub order: Order,
     pub page: Page,
-    /// The operation's code for what cannot be asked for; `None` for a parameter.
-    code: Option<&'static str>,
+    /// The operation's answer to what cannot be asked for; `None` for a parameter.
+    answer: Option<Answer>,
 }
 
 /// The search has asked for too much.
@@ -59,9 +61,9 @@ impl Listing {
 
     pub fn too_much(&self) -> ApiError {
         let reason = "it compares too much; ask for single fields, and with fewer wildcards";
-        match self.code {
-            Some(code) => ApiError::contract(StatusCode::BAD_REQUEST, code, reason),
-            None => ApiError::InvalidParameter { name: "q", reason: reason.into() },
+        match self.answer {
+            Some(answer) => answer.saying(reason),
+            None => ApiError::invalid_parameter("q", reason),
         }
     }
 
@@ -74,17 +76,18 @@ impl Listing {
         from: Option<&str>,
         size: Option<&str>,
     ) -> Result<Self, ApiError> {
-        let bad = |name| {
-            move |error: BadQuery| ApiError::InvalidParameter { name, reason: error.to_string() }
-        };
+        let bad =
+            |name| move |error: BadQuery| ApiError::invalid_parameter(name, error.to_string());
         let number = |name, text: Option<&str>, default| match text {
             None | Some("") => Ok(default),
             // The contract has both in 32 bits.
             Some(text) => {
                 text.parse::<i32>().ok().and_then(|number| usize::try_from(number).ok()).ok_or_else(
-                    || ApiError::InvalidParameter {
-                        name,
-                        reason: "it is not a whole number from 0 to 2147483647".into(),
+                    || {
+                        ApiError::invalid_parameter(
+                            name,
+                            "it is not a whole number from 0 to 2147483647",
+                        )
                     },
                 )
             }
@@ -95,18 +98,17 @@ impl Listing {
                 .map_err(bad("q"))?,
             order: Order::from_text(sort.unwrap_or_default()).map_err(bad("sort"))?,
             page: Page { from: number("from", from, 0)?, size: number("size", size, usize::MAX)? },
-            code: None,
+            answer: None,
         })
     }
 
-    /// As the body of a search says it; what cannot be read fails with `code`.
+    /// As the body of a search says it; what cannot be read fails with `answer`.
     pub fn from_body(
-        code: &'static str,
+        answer: Answer,
         body: Result<OptionalBody<SearchRequest>, ApiError>,
     ) -> Result<Self, ApiError> {
-        let failed = |message: String| ApiError::contract(StatusCode::BAD_REQUEST, code, message);
-        let OptionalBody(request) =
-            body.map_err(|error| error.naming_body(|message, _| failed(message)))?;
+        let failed = |message: String| answer.saying(message);
+        let OptionalBody(request) = body.map_err(|error| error.naming_body(answer))?;
         let bad = |error: BadQuery| failed(error.to_string());
         let number = |number: Option<i32>, default, name: &str| match number {
             None => Ok(default),
@@ -125,7 +127,7 @@ impl Listing {
                 from: number(request.from, 0, "from")?,
                 size: number(size, usize::MAX, "size")?,
             },
-            code: Some(code),
+            answer: Some(answer),
         })
     }
 }
@@ -140,7 +142,7 @@ pub async fn found_hosts<P: Permission, T: Serialize + 'static>(
     let looks = listing.looks();
     let work = move |hosts: Vec<HostNow>| {
         let made = make(&hosts, &listing).map_err(|TooMuch| listing.too_much());
-        made.and_then(|made| serde_json::to_vec(&made).map_err(|_| ApiError::Internal))
+        made.and_then(|made| serde_json::to_vec(&made).map_err(|_| Answer::Internal.into()))
     };
     let json = of_hosts(app, permit, looks, work).await??;
     Listed::of(app, permit, json)

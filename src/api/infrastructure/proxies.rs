@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::shown::{int32, public_hostname};
@@ -18,7 +18,7 @@ use crate::{
         },
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path, Query, read_fields},
     },
     model::Role,
@@ -72,7 +72,7 @@ fn read(value: Value, with_secrets: bool) -> Result<ProxiesSettings, ApiError> {
 }
 
 fn unreadable() -> ApiError {
-    ApiError::Unreadable(format!("{KIND}/{SETTINGS}"))
+    ApiError::unreadable(format!("{KIND}/{SETTINGS}"))
 }
 
 fn versioned(
@@ -97,7 +97,7 @@ pub async fn list(
 ) -> Result<Listed, ApiError> {
     let settings = match settings(&app, ChangeHosts::allows(&permit.user)).await {
         // Settings that cannot be read do not hide the proxies; whoever asks for them is told.
-        Err(ApiError::Unreadable(_)) => ProxiesSettings::default(),
+        Err(error) if error.is(Answer::Unreadable) => ProxiesSettings::default(),
         settings => settings?,
     };
     listed_hosts(&app, &permit, LOOKS, move |hosts| {
@@ -124,7 +124,9 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<ProxyInfo>, ApiError> {
-    let host = app.member(&id, Some(Role::Proxy)).ok_or(ApiError::NoSuchProxy(id))?;
+    let host = app
+        .member(&id, Some(Role::Proxy))
+        .ok_or_else(|| Answer::NoSuchProxy.saying(format!("there is no proxy {id}")))?;
     Ok(Json(shown(&app.now(host))))
 }
 
@@ -153,19 +155,17 @@ async fn write(
     edit: impl Fn(Before<'_>) -> Result<ProxiesSettings, ApiError> + Sync,
 ) -> Result<VersionedReply<ProxiesSettings>, ApiError> {
     let expected = (Expect::Either, version.get()?);
-    let edit =
-        |before: Before<'_>| serde_json::to_value(edit(before)?).map_err(|_| ApiError::Internal);
+    let edit = |before: Before<'_>| {
+        serde_json::to_value(edit(before)?).map_err(|_| Answer::Internal.into())
+    };
     let written = documents::write(app, &permit.origin, (KIND, SETTINGS), expected, edit).await;
     let written = written.map_err(|error| match error {
         DocumentError::Invalid(error) => error,
-        DocumentError::Store(error) => error.into(),
+        DocumentError::Unfinished(error) => error.into(),
         error @ (DocumentError::NotFound
         | DocumentError::Exists
         | DocumentError::TooMany
-        | DocumentError::Conflict(_)) => {
-            let code = "proxies.version_conflict";
-            ApiError::contract(StatusCode::CONFLICT, code, error.to_string())
-        }
+        | DocumentError::Conflict(_)) => Answer::ProxiesConflict.saying(error.to_string()),
     })?;
     versioned(written, true)
 }
@@ -216,7 +216,7 @@ pub async fn update_settings(
             Before::Unreadable => return Err(unreadable()),
             Before::Value(value) => read(value.clone(), true)?,
         };
-        let mut value = serde_json::to_value(before).map_err(|_| ApiError::Internal)?;
+        let mut value = serde_json::to_value(before).map_err(|_| Answer::Internal)?;
         merge(&mut value, &request);
         read_fields(value)
     })

@@ -1,6 +1,6 @@
 //! Groups of proxies with certain labels, of which so many are expected.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
@@ -13,15 +13,16 @@ use super::{
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
+        documents::Kind,
         listed::of_hosts,
         version::{VersionParameter, VersionedReply, with_version_of},
     },
     cluster::{
         app::{App, HostNow},
-        operations::documents::{self, DocumentError, Expect, Versioned},
+        operations::documents::{self, Expect, Versioned},
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path, Query},
     },
     wire::{
@@ -30,47 +31,23 @@ use crate::{
     },
 };
 
-const KIND: &str = "proxies-groups";
-
-fn not_found(id: &str) -> ApiError {
-    let code = "proxies.proxies_filtered_group_not_found";
-    ApiError::contract(StatusCode::NOT_FOUND, code, format!("there is no group {id}"))
-}
-
-fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
-    let told = error.to_string();
-    match error {
-        DocumentError::NotFound => not_found(id),
-        DocumentError::Exists => ApiError::contract(
-            StatusCode::BAD_REQUEST,
-            "proxies.proxies_filtered_group_already_exists",
-            format!("there is a group {id}"),
-        ),
-        DocumentError::Conflict(version) => ApiError::contract(
-            StatusCode::CONFLICT,
-            "proxies.proxies_filtered_group_version_conflict",
-            format!("the group has changed since: its version is {version}"),
-        ),
-        DocumentError::TooMany => {
-            ApiError::contract(StatusCode::BAD_REQUEST, "proxies.too_many_filtered_groups", told)
-        }
-        DocumentError::Invalid(never) => match never {},
-        DocumentError::Store(error) => error.into(),
-    }
-}
-
-fn unreadable(id: &str) -> ApiError {
-    ApiError::Unreadable(format!("{KIND}/{id}"))
-}
+const KIND: Kind = Kind {
+    name: "proxies-groups",
+    noun: "group",
+    not_found: Answer::NoSuchGroup,
+    exists: Answer::GroupExists,
+    conflict: Answer::GroupConflict,
+    too_many: Answer::TooManyGroups,
+};
 
 fn read(id: &str, versioned: Versioned) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     let Versioned { document, version } = versioned;
     let group = ProxiesFilteredGroup::deserialize(&document.value);
-    Ok(with_version_of(&document, version, group.map_err(|_| unreadable(id))?))
+    Ok(with_version_of(&document, version, group.map_err(|_| KIND.unreadable(id))?))
 }
 
 async fn find(app: &App, id: &str) -> Result<Versioned, ApiError> {
-    documents::read(app, KIND, id).await?.ok_or_else(|| not_found(id))
+    documents::read(app, KIND.name, id).await?.ok_or_else(|| KIND.not_found(id))
 }
 
 fn health_of(
@@ -92,7 +69,7 @@ fn health_of(
 }
 
 pub async fn all(app: &App) -> Result<Vec<ProxiesFilteredGroup>, ApiError> {
-    let stored = documents::list(app, KIND).await?;
+    let stored = documents::list(app, KIND.name).await?;
     // One that cannot be read does not hide the others.
     let groups = stored.iter().map(|it| ProxiesFilteredGroup::deserialize(&it.document.value));
     Ok(groups.filter_map(Result::ok).collect())
@@ -113,9 +90,9 @@ async fn write(
     group: ProxiesFilteredGroup,
 ) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     let group = ProxiesFilteredGroup { id: Some(id.to_owned()), ..group };
-    let value = serde_json::to_value(group).map_err(|_| ApiError::Internal)?;
-    let written = documents::replace(app, &permit.origin, (KIND, id), expected, &value).await;
-    read(id, written.map_err(|error| from_document(id, error))?)
+    let value = serde_json::to_value(group).map_err(|_| Answer::Internal)?;
+    let written = documents::replace(app, &permit.origin, (KIND.name, id), expected, &value).await;
+    read(id, written.map_err(|error| KIND.error(id, error))?)
 }
 
 /// Make a group of proxies
@@ -136,8 +113,7 @@ pub async fn create(
 ) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     let id = group.id.clone().unwrap_or_default();
     if id.is_empty() || id.len() > 128 {
-        let code = "proxies.proxies_filtered_group_empty_id";
-        return Err(ApiError::contract(StatusCode::BAD_REQUEST, code, "an id has 1 to 128 bytes"));
+        return Err(Answer::GroupEmptyId.into());
     }
     write(&app, &permit, &id, (Expect::Missing, None), group).await
 }
@@ -186,12 +162,7 @@ pub async fn update(
     Body(group): Body<ProxiesFilteredGroup>,
 ) -> Result<VersionedReply<ProxiesFilteredGroup>, ApiError> {
     if group.id.as_ref().is_some_and(|given| !given.is_empty() && *given != id) {
-        let code = "proxies.proxies_filtered_group_id_conflict";
-        return Err(ApiError::contract(
-            StatusCode::BAD_REQUEST,
-            code,
-            "body and path name different groups",
-        ));
+        return Err(Answer::GroupIds.into());
     }
     write(&app, &permit, &id, (Expect::There, version.get()?), group).await
 }
@@ -217,9 +188,9 @@ pub async fn delete(
     Path(id): Path<String>,
     Query(version): Query<VersionParameter>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    documents::delete(&app, &permit.origin, (KIND, &id), version.get()?)
+    documents::delete(&app, &permit.origin, (KIND.name, &id), version.get()?)
         .await
-        .map_err(|error| from_document(&id, error))?;
+        .map_err(|error| KIND.error(&id, error))?;
     Ok(Json(EmptyResponse {}))
 }
 

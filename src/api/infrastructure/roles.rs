@@ -11,6 +11,7 @@ use super::blessings::bless;
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
+        documents::Kind,
         listed::{Listed, listed_hosts},
         version::VersionParameter,
     },
@@ -23,7 +24,7 @@ use crate::{
         records::HostRecord,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path, Query},
     },
     model::{Role, RoleSet},
@@ -37,31 +38,20 @@ use crate::{
     },
 };
 
-pub(super) const KIND: &str = "roles";
+pub(super) const KIND: Kind = Kind {
+    name: "roles",
+    noun: "role",
+    not_found: Answer::NoSuchRole,
+    exists: Answer::RoleExists,
+    conflict: Answer::RoleConflict,
+    too_many: Answer::TooManyRoles,
+};
 
-fn not_found(id: &str) -> ApiError {
-    ApiError::contract(StatusCode::NOT_FOUND, "roles.not_found", format!("there is no role {id}"))
-}
-
+/// What to say of a role; its version is told as it is shown.
 pub(super) fn from_document(id: &str, error: DocumentError<Infallible>) -> ApiError {
-    let told = error.to_string();
     match error {
-        DocumentError::NotFound => not_found(id),
-        DocumentError::Exists => ApiError::contract(
-            StatusCode::CONFLICT,
-            "roles.already_exists",
-            format!("there is a role {id}"),
-        ),
-        DocumentError::Conflict(version) => {
-            let version = shown_version(id, version);
-            let message = format!("the role has changed since: its version is {version}");
-            ApiError::contract(StatusCode::CONFLICT, "roles.version_conflict", message)
-        }
-        DocumentError::TooMany => {
-            ApiError::contract(StatusCode::BAD_REQUEST, "roles.too_many", told)
-        }
-        DocumentError::Invalid(never) => match never {},
-        DocumentError::Store(error) => error.into(),
+        DocumentError::Conflict(version) => KIND.conflict(shown_version(id, version)),
+        other => KIND.error(id, other),
     }
 }
 
@@ -131,22 +121,21 @@ impl Described {
 
 /// The document of a role that there is; a built-in one may have none.
 pub(super) async fn stored(app: &App, id: &str) -> Result<Option<Versioned>, ApiError> {
-    let stored = documents::read(app, KIND, id).await?;
+    let stored = documents::read(app, KIND.name, id).await?;
     if let Some(Versioned { document, .. }) = &stored {
-        let unreadable = |_| ApiError::Unreadable(format!("{KIND}/{id}"));
-        RoleDefinition::deserialize(&document.value).map_err(unreadable)?;
+        RoleDefinition::deserialize(&document.value).map_err(|_| KIND.unreadable(id))?;
     }
     match stored.is_some() || built_in(id) {
         true => Ok(stored),
-        false => Err(not_found(id)),
+        false => Err(KIND.not_found(id)),
     }
 }
 
 /// Whether there is such a role, whether or not its document can be read.
 async fn exists(app: &App, id: &str) -> Result<(), ApiError> {
     match stored(app, id).await {
-        Ok(_) | Err(ApiError::Unreadable(_)) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) if !error.is(Answer::Unreadable) => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -168,7 +157,7 @@ pub async fn list(
 ) -> Result<Listed, ApiError> {
     let mut all: BTreeMap<String, Option<Versioned>> =
         RoleSet::all().iter().map(|role| (role.name().to_owned(), None)).collect();
-    for stored in documents::list(&app, KIND).await? {
+    for stored in documents::list(&app, KIND.name).await? {
         let id = stored.document.value["id"].as_str().unwrap_or_default().to_owned();
         all.insert(id, Some(stored));
     }
@@ -225,9 +214,9 @@ pub async fn create(
     if built_in(&id) {
         return Err(from_document(&id, DocumentError::Exists));
     }
-    let value = serde_json::to_value(&request.role).map_err(|_| ApiError::Internal)?;
+    let value = serde_json::to_value(&request.role).map_err(|_| Answer::Internal)?;
     let expected = (Expect::Missing, None);
-    documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
+    documents::replace(&app, &permit.origin, (KIND.name, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
     bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), (false, None)).await?;
@@ -259,9 +248,9 @@ pub async fn update(
 ) -> Result<Json<RoleAggregate>, ApiError> {
     exists(&app, &id).await?;
     let value = serde_json::to_value(RoleDefinition { id: id.clone(), ..request })
-        .map_err(|_| ApiError::Internal)?;
+        .map_err(|_| Answer::Internal)?;
     let expected = (Expect::Either, stored_version(&id, &version)?);
-    documents::replace(&app, &permit.origin, (KIND, &id), expected, &value)
+    documents::replace(&app, &permit.origin, (KIND.name, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
     find(&app, &id).await.map(Json)
@@ -301,10 +290,10 @@ pub async fn delete(
     let in_use = app.registry.hosts().iter().any(|host| has(host, &id));
     if built_in(&id) || (in_use && given.skip_validations != Some(true)) {
         let message = format!("the role {id} is one that hosts have, or can always have");
-        return Err(ApiError::contract(StatusCode::BAD_REQUEST, "roles.in_use", message));
+        return Err(Answer::RoleInUse.saying(message));
     }
     let version = stored_version(&id, &VersionParameter::new(given.version))?;
-    documents::delete(&app, &permit.origin, (KIND, &id), version)
+    documents::delete(&app, &permit.origin, (KIND.name, &id), version)
         .await
         .map_err(|error| from_document(&id, error))?;
     Ok(Json(EmptyResponse {}))

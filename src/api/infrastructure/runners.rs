@@ -6,6 +6,7 @@ use utoipa::IntoParams;
 
 use super::{
     listing::{Listing, TooMuch, found_hosts},
+    roles::KIND,
     shown::{RUNNER_FIELDS, RunnerView},
 };
 use crate::{
@@ -16,16 +17,16 @@ use crate::{
     cluster::{
         app::{App, HostNow},
         operations::{
-            removal::remove_runner,
-            roles::{WantedRoles, set_roles},
+            removal::{RemoveError, remove_runner},
+            roles::{SetRolesError, WantedRoles, set_roles},
         },
         records::{HostRecord, Passage},
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, OptionalBody, Path, Query},
     },
-    model::{Code, RunnerId},
+    model::{Code, Role, RunnerId},
     search::SearchRequest,
     wire::{
         EmptyResponse, FailedReply,
@@ -41,11 +42,47 @@ pub struct ListParameters {
 }
 
 fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
-    id.parse().map_err(|_| ApiError::NoSuchRunner(id.to_owned()))
+    id.parse().map_err(|_| no_such_runner(id))
+}
+
+pub fn no_such_runner(id: &str) -> ApiError {
+    Answer::NoSuchRunner.saying(format!("there is no runner {id}"))
+}
+
+impl From<SetRolesError> for ApiError {
+    fn from(error: SetRolesError) -> Self {
+        let failed = Answer::RunnerRoles.saying(error.to_string());
+        match error {
+            SetRolesError::RunnerNotFound(runner) => no_such_runner(runner.as_str()),
+            SetRolesError::InvalidName(_) => failed.because(Code::RolesUnknown),
+            SetRolesError::NotAvailable(_) => failed.because(Code::JoinRoleNotAvailable),
+            SetRolesError::LastOfItsKind { role, .. } => failed.because(last(role)),
+            SetRolesError::Redefined(version) => KIND.conflict(version),
+            SetRolesError::Unfinished(error) => error.into(),
+        }
+    }
+}
+
+fn not_deleted(id: &str, error: RemoveError) -> ApiError {
+    let failed = Answer::RunnerDeletion.saying(error.to_string());
+    match error {
+        RemoveError::NotFound => no_such_runner(id),
+        RemoveError::Connected(_) => failed,
+        RemoveError::LastOfItsKind { role, .. } => failed.because(last(role)),
+        RemoveError::Unfinished(error) => error.into(),
+    }
+}
+
+/// Of which roles there must be one.
+fn last(role: Role) -> Code {
+    match role {
+        Role::Director => Code::RolesLastDirector,
+        Role::Coordinator | Role::Allocator | Role::Proxy => Code::RolesLastCoordinator,
+    }
 }
 
 pub fn the_runner(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
-    app.member(id, None).ok_or_else(|| ApiError::NoSuchRunner(id.to_owned()))
+    app.member(id, None).ok_or_else(|| no_such_runner(id))
 }
 
 fn overview(hosts: &[HostNow], listing: &Listing) -> Result<RunnerOverview, TooMuch> {
@@ -89,7 +126,7 @@ pub async fn search_all(
     State(app): State<Arc<App>>,
     body: Result<OptionalBody<SearchRequest>, ApiError>,
 ) -> Result<Listed, ApiError> {
-    let listing = Listing::from_body("runners.search_failed", body)?;
+    let listing = Listing::from_body(Answer::RunnerSearch, body)?;
     found_hosts(&app, &permit, listing, overview).await
 }
 
@@ -140,9 +177,7 @@ pub async fn delete(
     Path(id): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
     let runner = runner_id(&id)?;
-    remove_runner(&app, &permit.origin, &runner)
-        .await
-        .map_err(|error| ApiError::deleting_runner(&id, error))?;
+    remove_runner(&app, &permit.origin, &runner).await.map_err(|error| not_deleted(&id, error))?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -166,9 +201,8 @@ pub async fn set_runner_roles(
     body: Result<Body<RunnerRolesInfo>, ApiError>,
 ) -> Result<Json<RunnerRolesInfo>, ApiError> {
     let runner = runner_id(&id)?;
-    let Body(request) = body.map_err(|error| {
-        error.naming_body(|message, _| ApiError::RolesNotSet(message, Code::RolesUnknown))
-    })?;
+    let Body(request) =
+        body.map_err(|error| error.naming_body(Answer::RunnerRoles).because(Code::RolesUnknown))?;
     let names = request.roles.iter().map(|role| role.role_name.as_str());
     set_roles(&app, &permit.origin, &runner, WantedRoles::from_names(names)?).await?;
     Ok(Json(request))

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,7 +12,7 @@ use crate::{
         records::{ADMIN, Hand, UserRecord, UserRole},
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path, Query},
     },
     wire::{
@@ -24,19 +24,20 @@ use crate::{
 impl From<UserError> for ApiError {
     fn from(error: UserError) -> Self {
         let message = error.to_string();
-        let refused = |code| Self::UserNotChanged { code, message: message.clone() };
         match error {
-            UserError::NotFound(name) => Self::NoSuchUser(name),
-            UserError::Conflict(_) => {
-                Self::contract(StatusCode::CONFLICT, "user.user_name.conflict", message)
-            }
-            UserError::Name => refused("user.user_name.invalid"),
-            UserError::TooMany => refused("user.too_many"),
-            UserError::PasswordLength | UserError::Text(_) => refused("user.restricted_field"),
-            UserError::Busy => Self::Busy,
-            UserError::Store(error) => error.into(),
+            UserError::NotFound(name) => no_such_user(&name),
+            UserError::Conflict(_) => Answer::UserExists.saying(message),
+            UserError::Name => Answer::UserName.saying(message),
+            UserError::TooMany => Answer::TooManyUsers.saying(message),
+            UserError::PasswordLength | UserError::Text(_) => Answer::UserField.saying(message),
+            UserError::Busy => Self::passwords_busy(),
+            UserError::Unfinished(error) => error.into(),
         }
     }
+}
+
+pub(super) fn no_such_user(name: &str) -> ApiError {
+    Answer::NoSuchUser.saying(format!("there is no user {name}"))
 }
 
 pub(super) fn shown(user: &UserRecord) -> User {
@@ -72,7 +73,7 @@ pub(super) fn roles<'a>(
 ) -> Result<BTreeSet<UserRole>, ApiError> {
     let parsed = names.into_iter().map(|name| name.parse());
     parsed.collect::<Result<_, _>>().map_err(|error: crate::cluster::records::UnknownUserRole| {
-        ApiError::UserNotChanged { code: "user.roles.invalid", message: error.to_string() }
+        Answer::UserRoles.saying(error.to_string())
     })
 }
 
@@ -129,9 +130,9 @@ pub async fn get(
     Path(name): Path<String>,
 ) -> Result<Json<User>, ApiError> {
     if permit.user.name != name && !ReadUsers::allows(&permit.user) {
-        return Err(ApiError::Forbidden);
+        return Err(Answer::Forbidden.into());
     }
-    let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
+    let user = app.registry.view().user(&name).ok_or_else(|| no_such_user(&name))?;
     Ok(Json(shown(&user)))
 }
 
@@ -153,10 +154,9 @@ pub async fn create(
     Body(given): Body<UserChange>,
 ) -> Result<Json<User>, ApiError> {
     let security = given.security.unwrap_or_default();
-    let password = security.password.ok_or_else(|| ApiError::UserNotChanged {
-        code: "user.restricted_field",
-        message: "a new user has a password (security.password)".into(),
-    })?;
+    let password = security
+        .password
+        .ok_or_else(|| Answer::UserField.saying("a new user has a password (security.password)"))?;
     let new = NewUser {
         name: given.user_name.unwrap_or_default(),
         full_name: given.full_name.unwrap_or_default(),
@@ -185,14 +185,13 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
-    let refused = |code, message: String| Err(ApiError::UserNotChanged { code, message });
+    let user = app.registry.view().user(&name).ok_or_else(|| no_such_user(&name))?;
     if user.is_built_in() {
         let message = format!("the user {} came with the cluster and stays with it", user.name);
-        return refused("user.cannot_modify", message);
+        return Err(Answer::UserFixed.saying(message));
     }
     if user.name == permit.user.name {
-        return refused("user.restricted_deletion", "nobody deletes themselves".into());
+        return Err(Answer::UserDeletion.into());
     }
     delete_user(&app, &permit.origin, &user.name).await?;
     Ok(Json(EmptyResponse {}))

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 
-use super::accounts::{roles, shown};
+use super::{
+    accounts::{no_such_user, roles, shown},
+    keys::too_many_changes,
+};
 use crate::{
     api::auth::{ManageUsers, OwnAccount, Permission, Permit},
     cluster::{
@@ -13,7 +16,7 @@ use crate::{
         records::UserRecord,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path},
     },
     wire::{
@@ -62,9 +65,9 @@ pub async fn change(
     Body(change): Body<UserChange>,
 ) -> Result<Json<User>, ApiError> {
     if permit.user.name != name && !ManageUsers::allows(&permit.user) {
-        return Err(ApiError::Forbidden);
+        return Err(Answer::Forbidden.into());
     }
-    let user = app.registry.view().user(&name).ok_or(ApiError::NoSuchUser(name))?;
+    let user = app.registry.view().user(&name).ok_or_else(|| no_such_user(&name))?;
     change_user(&app, &permit, &user, change).await
 }
 
@@ -76,7 +79,7 @@ async fn change_user(
 ) -> Result<Json<User>, ApiError> {
     let own = permit.user.name == user.name;
     if change.user_name.as_ref().is_some_and(|given| *given != user.name) {
-        return Err(refused("user.restricted_field", "a user keeps their name"));
+        return Err(Answer::UserField.saying("a user keeps their name"));
     }
     let edit = edit(user, change)?;
     let asks = edit.of(user, None);
@@ -84,21 +87,17 @@ async fn change_user(
         check_built_in(user, &asks, own || edit.password.is_none())?;
     } else if own && (asks.roles != user.roles || asks.enabled != user.enabled) {
         let message = "nobody changes their own roles, or disables themselves";
-        return Err(refused("user.restricted_field", message));
+        return Err(Answer::UserField.saying(message));
     }
     let changes = asks != *user || edit.password.is_some();
     if own && changes {
-        app.own_changes.take(&user.name).map_err(ApiError::TooManyChanges)?;
+        app.own_changes.take(&user.name).map_err(too_many_changes)?;
     }
     let origin = match own {
         true => permit.origin.clone(),
         false => permit.origin_with::<ManageUsers>(),
     };
     Ok(Json(shown(&update_user(app, &origin, &user.name, &edit).await?)))
-}
-
-fn refused(code: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::UserNotChanged { code, message: message.into() }
 }
 
 /// What is to be another. What is given as it is shown is no change.
@@ -128,14 +127,14 @@ fn check_built_in(
             true => "its roles, full name and address stay as they are",
         };
         let message = format!("the user {name} came with the cluster: {what}");
-        return Err(refused("user.cannot_modify", message));
+        return Err(Answer::UserFixed.saying(message));
     }
     if !password_may_change {
         let message = format!(
             "the user {name} came with the cluster: its password is changed by itself, or with \
              'ece-agent reset-password --user {name}' on the first host"
         );
-        return Err(refused("user.cannot_modify", message));
+        return Err(Answer::UserFixed.saying(message));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
         records::ApiKeyRecord,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError, seconds},
         extract::{Body, Path},
     },
     rt::Timestamp,
@@ -29,12 +29,19 @@ use crate::{
 impl From<ApiKeyError> for ApiError {
     fn from(error: ApiKeyError) -> Self {
         match error {
-            ApiKeyError::Invalid(message) => Self::InvalidApiKey(message.into()),
-            ApiKeyError::NotFound => Self::NoSuchApiKey,
-            ApiKeyError::TooManyChanges(wait) => Self::TooManyChanges(wait),
-            ApiKeyError::Store(error) => error.into(),
+            ApiKeyError::Invalid(message) => Answer::InvalidApiKey.saying(message),
+            ApiKeyError::NotFound => Answer::NoSuchApiKey.into(),
+            ApiKeyError::TooManyChanges(wait) => too_many_changes(wait),
+            ApiKeyError::Unfinished(error) => error.into(),
         }
     }
+}
+
+/// One's own account has been changed too often.
+pub(super) fn too_many_changes(wait: Duration) -> ApiError {
+    let message =
+        format!("this user has changed their account too often; try again in {} s", seconds(wait));
+    Answer::TooOften.saying(message).after(wait)
 }
 
 fn shown(record: &ApiKeyRecord) -> ApiKeyResponse {
@@ -54,7 +61,7 @@ fn keys(app: &App, user: &str) -> ApiKeysResponse {
 
 fn key(app: &App, user: &str, id: &str) -> Result<Json<ApiKeyResponse>, ApiError> {
     let key = app.registry.view().api_key(id).filter(|key| key.user == user);
-    key.map(|key| Json(shown(&key))).ok_or(ApiError::NoSuchApiKey)
+    key.map(|key| Json(shown(&key))).ok_or(Answer::NoSuchApiKey.into())
 }
 
 /// `30m`, `1d`…
@@ -103,15 +110,13 @@ pub async fn create(
     State(app): State<Arc<App>>,
     body: Result<Body<CreateApiKeyRequest>, ApiError>,
 ) -> Result<(StatusCode, Json<ApiKeyResponse>), ApiError> {
-    let Body(request) =
-        body.map_err(|error| error.naming_body(|message, _| ApiError::InvalidApiKey(message)))?;
+    let Body(request) = body.map_err(|error| error.naming_body(Answer::InvalidApiKey))?;
     let expires_at = match request.expiration.as_deref() {
         None | Some("") => None,
         Some(text) => {
             let duration = duration(text).ok_or_else(|| {
-                ApiError::InvalidApiKey(
-                    "an expiration is a number and one of ms, s, m, h and d".into(),
-                )
+                Answer::InvalidApiKey
+                    .saying("an expiration is a number and one of ms, s, m, h and d")
             })?;
             Some(app.clock.now().plus(duration))
         }
@@ -218,7 +223,8 @@ pub async fn delete_some_of_all(
 
 fn known(app: &App, user: &str) -> Result<(), ApiError> {
     let found = app.registry.view().user(user);
-    found.map(|_| ()).ok_or_else(|| ApiError::NoSuchUserOfKeys(user.to_owned()))
+    let unknown = || Answer::NoSuchUserOfKeys.saying(format!("there is no user {user}"));
+    found.map(|_| ()).ok_or_else(unknown)
 }
 
 /// List the API keys of a user

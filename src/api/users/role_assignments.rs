@@ -1,17 +1,20 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 
 use super::accounts::roles;
 use crate::{
-    api::auth::{ManageUsers, Permit},
+    api::{
+        auth::{ManageUsers, Permit},
+        not_served::says_not_served,
+    },
     cluster::{
         app::App,
         operations::users::{RolesEdit, UserEdit, update_user},
         records::UserRole,
     },
     http::{
-        error::ApiError,
+        error::{Answer, ApiError},
         extract::{Body, Path},
     },
     wire::{EmptyResponse, FailedReply, users::RoleAssignments},
@@ -67,10 +70,10 @@ fn assigned(given: &RoleAssignments) -> Result<BTreeSet<UserRole>, ApiError> {
     };
     let all = || [&given.platform, &given.deployment].into_iter().flatten().flatten();
     if all().any(|it| of_some(&it)) {
-        return Err(ApiError::NotServed("roles for some deployments only"));
+        return Err(says_not_served("roles for some deployments only"));
     }
     if given.organization.as_ref().is_some_and(|them| !them.is_empty()) {
-        return Err(ApiError::NotServed("roles in organizations"));
+        return Err(says_not_served("roles in organizations"));
     }
     roles(all().map(|it| &it.role_id))
 }
@@ -81,18 +84,18 @@ async fn apply(
     name: &str,
     edit: RolesEdit,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    let user = app.registry.view().user(name).ok_or_else(|| {
-        let code = "role_assignments.invalid_target_user_id";
-        ApiError::contract(StatusCode::BAD_REQUEST, code, format!("there is no user {name}"))
-    })?;
+    let user = app
+        .registry
+        .view()
+        .user(name)
+        .ok_or_else(|| Answer::AssignedToNobody.saying(format!("there is no user {name}")))?;
     let fixed = user.is_built_in() || user.name == permit.user.name;
     if fixed && edit.of(&user.roles) != user.roles {
-        let code = "role_assignments.unauthorized_role_assignments";
         let message = match user.is_built_in() {
             true => format!("the user {name} came with the cluster: its roles stay as they are"),
             false => "nobody changes their own roles".into(),
         };
-        return Err(ApiError::contract(StatusCode::FORBIDDEN, code, message));
+        return Err(Answer::AssignmentRefused.saying(message));
     }
     let edit = UserEdit { roles: Some(edit), ..Default::default() };
     update_user(app, &permit.origin, name, &edit).await?;

@@ -9,7 +9,10 @@ use axum::{
 use crate::{
     api::auth::{OwnAccount, Permit, bearer, check_password, user_of_session},
     cluster::{app::App, records::UserRecord, sessions::LIFETIME},
-    http::{error::ApiError, extract::Body},
+    http::{
+        error::{Answer, ApiError},
+        extract::Body,
+    },
     limits::source::Source,
     model::Secret,
     server::SharedContext,
@@ -84,7 +87,7 @@ pub async fn login(
     let user = check_password(&app, &request.username, &request.password.0, from).await?;
     drop(queued);
     connection.admission.belongs_to_user(&user.name);
-    opened(&app, &user).ok_or(ApiError::Unauthenticated)
+    opened(&app, &user).ok_or(Answer::Unauthenticated.into())
 }
 
 /// A bearer token that is good; without one the answer is not that of other operations.
@@ -97,8 +100,8 @@ impl FromRequestParts<Arc<App>> for Refreshing {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let text = bearer(&parts.headers).ok_or(ApiError::NoSession)?;
-        let user = user_of_session(app, &text).ok_or(ApiError::NoSession)?;
+        let text = bearer(&parts.headers).ok_or(Answer::NoSession)?;
+        let user = user_of_session(app, &text).ok_or(Answer::NoSession)?;
         Ok(Self { text, user })
     }
 }
@@ -119,7 +122,7 @@ pub async fn refresh(
 ) -> Result<Json<TokenResponse>, ApiError> {
     let renewed = opened(&app, &refreshing.user);
     app.sessions.close(refreshing.text.expose());
-    renewed.ok_or(ApiError::NoSession)
+    renewed.ok_or(Answer::NoSession.into())
 }
 
 /// End the session that the request came with

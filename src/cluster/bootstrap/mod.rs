@@ -17,7 +17,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    change::{Change, Origin},
+    change::{Change, ChangeError, Origin},
     operations::tokens::{NewToken, TokenOptions, mint},
     passwords,
     records::{
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     model::{CoordinatorAddress, Fingerprint, KeyId, Role, RoleSet, RunnerId, Secret},
     rt::{Timestamp, files},
-    store::{CommitError, Room, Store, StoreError},
+    store::{Room, Store, StoreError},
     tls::{CertificateDer, ClusterAuthority, KeyError, PrivateKey},
     token::SigningKey,
     wire::hosts::{Facts, SecretText},
@@ -272,8 +272,10 @@ async fn commit(
         standing: None,
     };
     change.commit(store, &origin, now).await.map_err(|error| match error {
-        CommitError::Store(error) => error,
-        CommitError::Conflict { path, .. } => StoreError::Failed(format!("{path} is taken")),
+        ChangeError::Store(error) => error,
+        error @ (ChangeError::Conflict(_) | ChangeError::Withdrawn) => {
+            StoreError::Failed(error.to_string())
+        }
     })?;
     Ok(())
 }
@@ -307,7 +309,7 @@ mod tests {
     use super::*;
     use crate::{
         cluster::testing::first_host,
-        store::{LeaseId, MemoryStore, Op, PageFrom, Record, StorePath, Watch},
+        store::{CommitError, LeaseId, MemoryStore, Op, PageFrom, Record, StorePath, Watch},
     };
 
     /// Fails every commit, as a disk does that has just gone.

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Attempt, carry_out};
+use super::{Attempt, Unfinished, carry_out, stops_at_the_store};
 use crate::{
     cluster::{
         app::App,
@@ -9,7 +9,7 @@ use crate::{
     },
     model::{Role, RunnerId},
     rt::Timestamp,
-    store::{Room, StoreError},
+    store::Room,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,10 @@ pub enum AllocatorError {
     #[error("it has changed since: the version is {0}")]
     Conflict(u64),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(AllocatorError);
 
 /// Which part of an allocator's configuration a version counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{Attempt, carry_out, forget, only_addition};
+use super::{Attempt, Unfinished, carry_out, forget, only_addition, stops_at_the_store};
 use crate::{
     cluster::{
         app::App,
@@ -31,8 +31,10 @@ pub enum ApiKeyError {
     #[error("too many changes")]
     TooManyChanges(Duration),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(ApiKeyError);
 
 /// A key just made. Its text is nowhere else.
 pub struct NewApiKey {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Attempt, carry_out, forget};
+use super::{Attempt, Unfinished, carry_out, forget, stops_at_the_store};
 use crate::{
     cluster::{
         app::App,
@@ -42,8 +42,10 @@ pub enum CommentError {
     #[error("the comment has changed since: its version is {0}")]
     Conflict(u64),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(CommentError);
 
 pub async fn comments(app: &App, on: Commented<'_>) -> Result<Vec<Comment>, StoreError> {
     let record = app.store.get(&CommentsRecord::path(on.runner, on.part)).await?;

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 
 use serde_json::Value;
 
-use super::{Attempt, carry_out, document_secrets, only_addition};
+use super::{Attempt, Unfinished, carry_out, document_secrets, only_addition};
 use crate::{
     cluster::{
         app::App,
@@ -50,7 +50,13 @@ pub enum DocumentError<E> {
     #[error("it cannot be so")]
     Invalid(E),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
+}
+
+impl<E> From<StoreError> for DocumentError<E> {
+    fn from(error: StoreError) -> Self {
+        Unfinished::from(error).into()
+    }
 }
 
 /// Whether a document has to be there before.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 pub use self::refused::EnrolError;
 use self::replacement::{Replaced, replace};
-use super::{Attempt, carry_out, roles::roles_of_the_first_host};
+use super::{Attempt, carry_out, members::check_facts, roles::roles_of_the_first_host};
 use crate::{
     cluster::{
         app::App,
@@ -19,7 +19,7 @@ use crate::{
     rt::Timestamp,
     store::{Op, Room, StoreError},
     token::{UnverifiedToken, VerifiedToken},
-    wire::hosts::{EnrolRequest, Facts},
+    wire::hosts::EnrolRequest,
 };
 
 /// Who knocks, as TLS knows them.
@@ -50,7 +50,7 @@ pub async fn enrol(
                 return Ok(Attempt::Settled(host));
             }
             match new_member(app, caller, request, now).await {
-                Err(EnrolError::Store(error)) => Err(error.into()),
+                Err(EnrolError::Unfinished(error)) => Err(error.into()),
                 // The same host may have come in while this was decided: it gets the same answer.
                 Err(refused) => match already_known(app, caller, request).await? {
                     Some(host) => Ok(Attempt::Settled(host)),
@@ -245,18 +245,6 @@ async fn taken_slots(
     let root = UseRecord::root(token);
     let uses = app.store.list(&root).await?;
     Ok(uses.iter().filter_map(|used| used.path.below(&root)?.parse().ok()).collect())
-}
-
-pub(super) fn check_facts(facts: &Facts, hash: &str) -> Result<(), EnrolError> {
-    const LONGEST_TEXT: usize = 253;
-    let plain = |text: &str| text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
-    if ![&facts.hostname, &facts.version, hash].into_iter().all(plain) {
-        return Err(EnrolError::InvalidFacts("a name is too long or not printable".into()));
-    }
-    for tags in [&facts.allocator_tags, &facts.proxy_tags] {
-        tags.check().map_err(|error| EnrolError::InvalidFacts(error.to_string()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{
-    Attempt, carry_out,
-    enrolment::{Caller, EnrolError, check_facts},
-};
+use super::{Attempt, Unfinished, carry_out, enrolment::Caller, stops_at_the_store};
 use crate::{
     cluster::{
         app::App,
@@ -69,6 +66,34 @@ pub enum FactsTaken {
     NotNow,
 }
 
+/// What a host says of itself, and cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("what the host says of itself is not possible: {0}")]
+pub struct InvalidFacts(String);
+
+/// Why what a member says of itself is not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    #[error(transparent)]
+    Invalid(#[from] InvalidFacts),
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+}
+
+stops_at_the_store!(FactsError);
+
+pub(super) fn check_facts(facts: &Facts, hash: &str) -> Result<(), InvalidFacts> {
+    const LONGEST_TEXT: usize = 253;
+    let plain = |text: &str| text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
+    if ![&facts.hostname, &facts.version, hash].into_iter().all(plain) {
+        return Err(InvalidFacts("a name is too long or not printable".into()));
+    }
+    for tags in [&facts.allocator_tags, &facts.proxy_tags] {
+        tags.check().map_err(|error| InvalidFacts(error.to_string()))?;
+    }
+    Ok(())
+}
+
 /// Takes in what a member says about itself. A host may change it now and then.
 pub async fn update_facts(
     app: &App,
@@ -76,7 +101,7 @@ pub async fn update_facts(
     runner: &RunnerId,
     facts: Facts,
     facts_hash: String,
-) -> Result<FactsTaken, EnrolError> {
+) -> Result<FactsTaken, FactsError> {
     check_facts(&facts, &facts_hash)?;
     if app.host_allowances.facts(runner).is_err() {
         return Ok(FactsTaken::NotNow);

@@ -11,13 +11,17 @@ pub mod members;
 pub mod removal;
 pub mod roles;
 pub mod tokens;
+mod unfinished;
 pub mod users;
 
 use std::pin::Pin;
 
+pub use unfinished::Unfinished;
+use unfinished::stops_at_the_store;
+
 use super::{
     app::App,
-    change::{Change, CommittedChange, Origin},
+    change::{Change, ChangeError, CommittedChange, Origin},
     records::{AdditionsRecord, create, put},
 };
 use crate::{
@@ -43,7 +47,7 @@ type Attempting<'a, T, E> = Pin<Box<dyn Future<Output = Result<Attempt<T>, E>> +
 
 /// Reads, decides and commits, anew each time that somebody else's change came in between. When
 /// it returns, the registry shows the change.
-async fn carry_out<'a, T, E: From<StoreError>>(
+async fn carry_out<'a, T, E: From<Unfinished>>(
     app: &App,
     origin: &Origin,
     attempt: impl Fn(Timestamp) -> Attempting<'a, T, E>,
@@ -60,13 +64,14 @@ async fn carry_out<'a, T, E: From<StoreError>>(
                 app.registry.caught_up(revision).await;
                 return Ok(result);
             }
-            Err(CommitError::Conflict { path, .. }) => {
+            Err(ChangeError::Conflict(path)) => {
                 tracing::debug!(%path, "somebody else was faster; trying again");
             }
-            Err(CommitError::Store(error)) => return Err(error.into()),
+            Err(ChangeError::Withdrawn) => return Err(Unfinished::Withdrawn.into()),
+            Err(ChangeError::Store(error)) => return Err(Unfinished::from(error).into()),
         }
     }
-    Err(StoreError::Failed("a record changes faster than it can be decided upon".into()).into())
+    Err(Unfinished::Contended.into())
 }
 
 /// What makes an addition to a collection that has a bound fail if there is another one meanwhile.

@@ -1,9 +1,10 @@
 use serde_json::json;
 
 use super::{
-    Attempt, carry_out, comments,
+    Attempt, Unfinished, carry_out, comments,
     enrolment::Caller,
-    roles::{SetRolesError, remove_role, roles_of_the_first_host},
+    roles::{last_of_its_kind, role_change, roles_of_the_first_host, with_roles},
+    stops_at_the_store,
 };
 use crate::{
     cluster::{
@@ -12,7 +13,7 @@ use crate::{
         records::{Actor, HostRecord, KeyRecord, decode, put},
     },
     model::{KeyId, Role, RunnerId, TokenId},
-    store::{Op, Room, StoreError},
+    store::{Op, Room},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +25,10 @@ pub enum RemoveError {
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(RemoveError);
 
 /// Takes the allocator role from a host that is not connected.
 pub async fn remove_allocator(
@@ -37,18 +40,36 @@ pub async fn remove_allocator(
     if app.liveness.is_connected(runner) {
         return Err(RemoveError::Connected(runner.clone()));
     }
-    remove_role(app, origin, runner, Role::Allocator, "allocator.delete").await.map_err(|error| {
-        match error {
-            SetRolesError::LastOfItsKind { runner, role } => {
-                RemoveError::LastOfItsKind { runner, role }
+    remove_role(app, origin, runner, Role::Allocator, "allocator.delete").await
+}
+
+/// Takes one role away.
+pub async fn remove_role(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    role: Role,
+    action: &'static str,
+) -> Result<(), RemoveError> {
+    let path = &HostRecord::path(runner);
+    carry_out(app, origin, |_| {
+        Box::pin(async move {
+            let record = app.store.get(path).await?.ok_or(RemoveError::NotFound)?;
+            let before: HostRecord = decode(&record)?;
+            let mut roles = before.roles.clone();
+            roles.remove(role);
+            if roles == before.roles {
+                return Ok(Attempt::Settled(()));
             }
-            SetRolesError::Store(error) => error.into(),
-            SetRolesError::RunnerNotFound(_)
-            | SetRolesError::InvalidName(_)
-            | SetRolesError::Redefined(_)
-            | SetRolesError::NotAvailable(_) => RemoveError::NotFound,
-        }
+            if let Some(role) = last_of_its_kind(app, &before, &roles) {
+                return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
+            }
+            let after = with_roles(&before, roles, before.other_roles.clone());
+            let ops = vec![put(path.clone(), &after, record.version)];
+            Ok(Attempt::Commit(role_change(ops, action, &before, &after), ()))
+        })
     })
+    .await
 }
 
 /// Removes a host that is not connected. Its key stays known as that of a removed host.
@@ -88,7 +109,7 @@ pub async fn evict_hosts_of(
     app: &App,
     origin: &Origin,
     token: TokenId,
-) -> Result<Vec<RunnerId>, StoreError> {
+) -> Result<Vec<RunnerId>, Unfinished> {
     let came_with_it = |host: &HostRecord| host.joined.token == Some(token);
     let hosts = app.registry.hosts().into_iter().filter(|host| came_with_it(host));
     let hosts: Vec<RunnerId> = hosts.map(|host| host.runner_id.clone()).collect();
@@ -104,7 +125,7 @@ pub async fn evict_hosts_of(
                 app.liveness.removed(&runner, key);
                 evicted.push(runner);
             }
-            Err(RemoveError::Store(error)) => return Err(error),
+            Err(RemoveError::Unfinished(error)) => return Err(error),
             Err(error) => tracing::warn!(%runner, %error, "not evicted"),
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Attempt, carry_out, documents::held_at};
+use super::{Attempt, Unfinished, carry_out, documents::held_at, stops_at_the_store};
 use crate::{
     cluster::{
         app::App,
@@ -10,7 +10,7 @@ use crate::{
         records::{HostRecord, decode, put},
     },
     model::{Role, RoleSet, RunnerId},
-    store::{Room, StoreError},
+    store::{Op, Room},
 };
 
 /// The roles that a host is to have: those that this program runs, and names that ECE's tools
@@ -34,8 +34,10 @@ pub enum SetRolesError {
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(SetRolesError);
 
 /// Names beside the roles of this program that a host has at most.
 const MOST_OTHER: usize = 64;
@@ -67,7 +69,7 @@ pub async fn set_roles(
     runner: &RunnerId,
     wanted: WantedRoles,
 ) -> Result<(), SetRolesError> {
-    change_roles(app, origin, runner, "host.roles", None, |_| wanted.clone()).await
+    change_roles(app, origin, runner, None, |_| wanted.clone()).await
 }
 
 /// The definition of a role, of which version it must be.
@@ -88,7 +90,7 @@ pub async fn bless(
     definition: Option<Definition<'_>>,
 ) -> Result<(), SetRolesError> {
     let one = &WantedRoles::from_names([name])?;
-    change_roles(app, origin, runner, "host.roles", definition, |host| {
+    change_roles(app, origin, runner, definition, |host| {
         let (mut roles, mut other) = (host.roles.clone(), host.other_roles.clone());
         for role in one.roles.iter() {
             if blessed { roles.insert(role) } else { roles.remove(role) }
@@ -105,27 +107,10 @@ pub async fn bless(
     .await
 }
 
-/// Takes one role away.
-pub async fn remove_role(
-    app: &App,
-    origin: &Origin,
-    runner: &RunnerId,
-    role: Role,
-    action: &'static str,
-) -> Result<(), SetRolesError> {
-    change_roles(app, origin, runner, action, None, |host| {
-        let mut roles = host.roles.clone();
-        roles.remove(role);
-        WantedRoles { roles, other: host.other_roles.clone() }
-    })
-    .await
-}
-
 async fn change_roles(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
-    action: &'static str,
     definition: Option<Definition<'_>>,
     wanted: impl Fn(&HostRecord) -> WantedRoles + Sync,
 ) -> Result<(), SetRolesError> {
@@ -151,29 +136,43 @@ async fn change_roles(
                 let held = held_at(app, (kind, id), version, SetRolesError::Redefined);
                 ops.push(held.await?);
             }
-            let after = HostRecord {
-                roles,
-                other_roles: other,
-                desired_revision: before.desired_revision + 1,
-                ..before.clone()
-            };
+            let after = with_roles(&before, roles, other);
             ops.push(put(path.clone(), &after, record.version));
-            let change = Change {
-                ops,
-                action,
-                // Fewer roles are access that is taken away.
-                room: match after.roles.beyond(&before.roles).is_empty() {
-                    true => Room::Reserve,
-                    false => Room::Ordinary,
-                },
-                subject: runner.to_string(),
-                before: shown(&before),
-                after: shown(&after),
-            };
+            let change = role_change(ops, "host.roles", &before, &after);
             Ok(Attempt::Commit(change, ()))
         })
     })
     .await
+}
+
+/// The host with other roles, which it hears of at once.
+pub(super) fn with_roles(
+    host: &HostRecord,
+    roles: RoleSet,
+    other_roles: BTreeSet<String>,
+) -> HostRecord {
+    let desired_revision = host.desired_revision + 1;
+    HostRecord { roles, other_roles, desired_revision, ..host.clone() }
+}
+
+pub(super) fn role_change(
+    ops: Vec<Op>,
+    action: &'static str,
+    before: &HostRecord,
+    after: &HostRecord,
+) -> Change {
+    Change {
+        ops,
+        action,
+        // Fewer roles are access that is taken away.
+        room: match after.roles.beyond(&before.roles).is_empty() {
+            true => Room::Reserve,
+            false => Room::Ordinary,
+        },
+        subject: before.runner_id.to_string(),
+        before: shown(before),
+        after: shown(after),
+    }
 }
 
 fn check_change(app: &App, before: &HostRecord, roles: &RoleSet) -> Result<(), SetRolesError> {
@@ -181,21 +180,24 @@ fn check_change(app: &App, before: &HostRecord, roles: &RoleSet) -> Result<(), S
     if !unavailable.is_empty() {
         return Err(SetRolesError::NotAvailable(unavailable));
     }
+    match last_of_its_kind(app, before, roles) {
+        Some(role) => Err(SetRolesError::LastOfItsKind { runner: before.runner_id.clone(), role }),
+        None => Ok(()),
+    }
+}
+
+/// A role that no host would have if this one had only `roles`.
+pub(super) fn last_of_its_kind(app: &App, before: &HostRecord, roles: &RoleSet) -> Option<Role> {
     // These roles are only ever given to the first host, so the registry cannot be outrun by a
     // change elsewhere.
     let lost = roles_of_the_first_host(&before.roles.beyond(roles));
     if lost.is_empty() {
-        return Ok(());
+        return None;
     }
     let hosts = app.registry.hosts();
-    for role in lost.iter() {
-        let elsewhere =
-            hosts.iter().any(|host| host.runner_id != before.runner_id && host.has(role));
-        if !elsewhere {
-            return Err(SetRolesError::LastOfItsKind { runner: before.runner_id.clone(), role });
-        }
-    }
-    Ok(())
+    let elsewhere =
+        |role| hosts.iter().any(|host| host.runner_id != before.runner_id && host.has(role));
+    lost.iter().find(|role| !elsewhere(*role))
 }
 
 /// Those of `roles` that need what only the first host has: without a replicated datastore

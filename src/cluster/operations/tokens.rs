@@ -2,7 +2,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{Attempt, carry_out};
+use super::{Attempt, Unfinished, carry_out, stops_at_the_store};
 use crate::{
     cluster::{
         app::App,
@@ -147,8 +147,10 @@ pub enum CreateTokenError {
     #[error("the cluster has no key to sign tokens with")]
     NoSigningKey,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(CreateTokenError);
 
 pub async fn create_token(
     app: &App,
@@ -180,8 +182,10 @@ pub enum RevokeTokenError {
     #[error("there is no such token")]
     NotFound,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(RevokeTokenError);
 
 /// Revokes the token with this id or text. When this returns, it lets nobody in any more.
 pub async fn revoke_token(

@@ -1,9 +1,9 @@
 use std::net::IpAddr;
 
+use super::super::{Unfinished, members::InvalidFacts, stops_at_the_store};
 use crate::{
     model::{KeyId, RoleSet, RunnerId, TokenId},
     rt::Timestamp,
-    store::StoreError,
 };
 
 /// Why a host is not let in.
@@ -43,8 +43,10 @@ pub enum EnrolError {
     TooMany(TokenId),
     #[error("{0} is the name of something else in the API, and cannot be a runner id")]
     RunnerIdReserved(RunnerId),
-    #[error("what the host says of itself is not possible: {0}")]
-    InvalidFacts(String),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    InvalidFacts(#[from] InvalidFacts),
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(EnrolError);

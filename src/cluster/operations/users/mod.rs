@@ -10,6 +10,8 @@ pub use update::{RolesEdit, UserEdit, set_password, update_user};
 
 use serde_json::{Value, json};
 
+use super::{Unfinished, stops_at_the_store};
+
 use crate::{
     cluster::{
         app::App,
@@ -18,7 +20,6 @@ use crate::{
         records::UserRecord,
     },
     model::{Secret, printable::escaped},
-    store::StoreError,
 };
 
 /// Users of a cluster. Each may have so many sessions, keys and connections.
@@ -48,8 +49,10 @@ pub enum UserError {
     #[error("too many passwords are being worked on; try again in a moment")]
     Busy,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unfinished(#[from] Unfinished),
 }
+
+stops_at_the_store!(UserError);
 
 fn check_text(name: &'static str, text: &str) -> Result<(), UserError> {
     let plain = escaped(text) == text;

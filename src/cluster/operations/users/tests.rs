@@ -131,7 +131,7 @@ async fn who_was_let_go_while_they_asked_changes_nothing_any_more() {
             None => delete_user(app, &origin, &name).await.expect("deleted"),
         }
         let late = made(format!("late-{number}")).await;
-        assert!(matches!(late, Err(UserError::Store(StoreError::Withdrawn))), "{number}");
+        assert!(matches!(late, Err(UserError::Unfinished(Unfinished::Withdrawn))), "{number}");
         let own = UserEdit { full_name: Some("B".into()), ..Default::default() };
         assert!(update_user(app, &theirs, &name, &own).await.is_err(), "{number}");
         assert!(app.registry.view().user(&format!("late-{number}")).is_none());
@@ -162,7 +162,7 @@ async fn what_a_user_came_with_must_still_be_good_when_they_change_something() {
             _ => app.sessions.close(session.expose()),
         }
         let late = made(format!("late-{number}")).await;
-        assert!(matches!(late, Err(UserError::Store(StoreError::Withdrawn))), "{number}");
+        assert!(matches!(late, Err(UserError::Unfinished(Unfinished::Withdrawn))), "{number}");
     }
 }
 
