@@ -64,7 +64,7 @@ impl KnownHost {
     pub fn of_installation(options: &InstallOptions, said: &Identity) -> Option<Self> {
         let storage = &options.settings.storage_path;
         match &options.purpose {
-            Purpose::FirstHost(_) => {
+            Purpose::FirstHost(_) | Purpose::Stay(_) => {
                 let never = service_user().ok()?.map(|user| user.uid);
                 Self::of_first_host(storage, never, said)
             }

@@ -147,11 +147,7 @@ impl Output {
     pub fn failure(self, failure: &Failure) {
         match self.style {
             Style::Json => self.event("failed", shown(failure)),
-            Style::Text => {
-                tell_of("error", Mark::Bad, failure, "");
-                let fix = fix(&escaped(&failure.fix), 2, width(stderr()));
-                fix.iter().for_each(|line| tell(line));
-            }
+            Style::Text => tell_with_fix("error", Mark::Bad, failure),
         }
     }
 
@@ -173,7 +169,7 @@ impl Output {
     pub fn warning(self, failure: &Failure) {
         match self.style {
             Style::Json => self.event("warning", shown(failure)),
-            Style::Text => tell_of("warning", Mark::Warning, failure, ""),
+            Style::Text => tell_with_fix("warning", Mark::Warning, failure),
         }
     }
 }
@@ -198,6 +194,12 @@ fn print(line: &str) {
 /// Prints a line beside it. Nothing depends on whether somebody reads it.
 fn tell(line: &str) {
     let _ = writeln!(stderr().lock(), "{line}");
+}
+
+fn tell_with_fix(what: &str, mark: Mark, failure: &Failure) {
+    tell_of(what, mark, failure, "");
+    let fix = fix(&escaped(&failure.fix), 2, width(stderr()));
+    fix.iter().for_each(|line| tell(line));
 }
 
 /// The message of a failure has the line ends that it was made with.

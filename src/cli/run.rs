@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     agent::load_identity,
-    config::{InstallArguments, Mistake, Purpose, StateDir, default_state_dir},
+    config::{InstallArguments, Membership, Mistake, Purpose, StateDir, default_state_dir},
     daemon::{Daemon, DaemonConfig, JoinAtStart, StateLock},
     host::{
         LinuxMachine,
@@ -83,8 +83,9 @@ fn join_at_start(
     state: &StateDir,
 ) -> Result<JoinAtStart, Failure> {
     let arguments = InstallArguments { roles_token_file: Some(token), ..file.clone() };
-    let options =
-        arguments.build(state.path().to_owned()).map_err(|mistakes| Mistake::failure(&mistakes))?;
+    let options = arguments
+        .build(state.path().to_owned(), Membership::None)
+        .map_err(|mistakes| Mistake::failure(&mistakes))?;
     match options.purpose.clone() {
         Purpose::Join(join) => Ok(JoinAtStart {
             options,
@@ -92,7 +93,7 @@ fn join_at_start(
             machine: Arc::new(LinuxMachine),
             clock: Clock::system(),
         }),
-        Purpose::FirstHost(_) => Err(not_installed(state)),
+        Purpose::FirstHost(_) | Purpose::Stay(_) => Err(not_installed(state)),
     }
 }
 

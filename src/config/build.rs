@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     CheckOptions, FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions,
-    Mistake, Purpose, StateDir, mistake::Checker, read_token,
+    Membership, Mistake, Purpose, StateDir, StayOptions, mistake::Checker, read_token,
 };
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, Secret},
@@ -19,8 +19,13 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const MAX_CA_FILE: u64 = 1 << 20;
 
 impl InstallArguments {
-    /// What was given, checked; or everything that is wrong with it.
-    pub fn build(self, default_state_dir: PathBuf) -> Result<InstallOptions, Vec<Mistake>> {
+    /// What was given, checked; or everything that is wrong with it. What only a host needs that
+    /// is to become a member is not missing where it is one.
+    pub fn build(
+        self,
+        default_state_dir: PathBuf,
+        membership: Membership,
+    ) -> Result<InstallOptions, Vec<Mistake>> {
         let mut check = Checker::default();
         let settings = self.settings(&mut check);
         let runner_id = check.parse("--runner-id", self.runner_id.as_deref());
@@ -28,7 +33,7 @@ impl InstallArguments {
         let wait_for_coordinator =
             seconds(&mut check, "--wait-for-coordinator", self.wait_for_coordinator.as_deref());
         let skip = self.skipped(&mut check);
-        let purpose = self.purpose(&mut check);
+        let purpose = self.purpose(membership, &mut check);
         let given = settings.as_ref().map(|settings| self.given(settings)).unwrap_or_default();
         match (purpose, settings) {
             (Some(purpose), Some(settings)) if check.0.is_empty() => Ok(InstallOptions {
@@ -156,7 +161,7 @@ impl InstallArguments {
         }
     }
 
-    fn purpose(&self, check: &mut Checker) -> Option<Purpose> {
+    fn purpose(&self, membership: Membership, check: &mut Checker) -> Option<Purpose> {
         let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
         let coordinators = self.coordinators(check);
         let token = self.token(check)?;
@@ -167,6 +172,11 @@ impl InstallArguments {
                 token: SecretText(token),
                 roles: roles.unwrap_or_default(),
                 pins,
+            })),
+            None if membership != Membership::None => Some(Purpose::Stay(StayOptions {
+                first_host: membership == Membership::FirstHost,
+                coordinators,
+                roles: roles.unwrap_or_default(),
             })),
             None if !self.coordinator_host.is_empty() => {
                 check.note_as(
@@ -250,7 +260,7 @@ mod tests {
     use super::*;
 
     fn build(arguments: InstallArguments) -> Result<InstallOptions, Vec<Mistake>> {
-        arguments.build("/state".into())
+        arguments.build("/state".into(), Membership::None)
     }
 
     fn joining() -> InstallArguments {
@@ -301,6 +311,25 @@ mod tests {
         let mistakes =
             build(InstallArguments { roles_token: None, ..joining() }).expect_err("no token");
         assert_eq!(mistakes[0].flag, "--roles-token");
+    }
+
+    #[test]
+    fn what_lacks_to_a_newcomer_is_not_missing_on_a_member() {
+        let named = || InstallArguments { roles_token: None, ..joining() };
+        let proxy = || InstallArguments { roles: Some("proxy".into()), ..Default::default() };
+        for given in [named(), proxy()] {
+            build(given.clone()).expect_err("a newcomer");
+            let options = given.build("/state".into(), Membership::Joined).expect("a member");
+            assert!(
+                matches!(options.purpose, Purpose::Stay(_)) && !options.purpose.is_first_host()
+            );
+        }
+        let named = named().build("/state".into(), Membership::FirstHost).expect("a member");
+        assert_eq!(named.purpose.coordinators()[0].host(), "10.0.0.1");
+        let mistakes = InstallArguments { roles: Some("alocator".into()), ..Default::default() }
+            .build("/state".into(), Membership::Joined)
+            .expect_err("no role");
+        assert_eq!(mistakes[0].flag, "--roles");
     }
 
     #[test]

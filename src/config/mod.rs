@@ -14,8 +14,8 @@ pub use given::{Difference, GivenSettings};
 pub use host_file::edited;
 pub use mistake::Mistake;
 pub use options::{
-    CheckOptions, FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Purpose,
-    only_address,
+    CheckOptions, FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Membership, Purpose,
+    StayOptions, only_address,
 };
 pub use raw::{ConfigFileError, InstallArguments};
 pub use state_dir::{StateDir, default_state_dir};

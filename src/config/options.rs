@@ -46,6 +46,16 @@ pub struct InstallOptions {
 pub enum Purpose {
     FirstHost(FirstHostOptions),
     Join(JoinOptions),
+    /// To stay the member that the host is: no token was given.
+    Stay(StayOptions),
+}
+
+/// What a host is already where `install` is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    None,
+    Joined,
+    FirstHost,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,6 +71,14 @@ pub struct JoinOptions {
     pub roles: RoleSet,
     /// Pins beside those in the token.
     pub pins: Vec<Fingerprint>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StayOptions {
+    pub first_host: bool,
+    /// Those that were named.
+    pub coordinators: Vec<CoordinatorAddress>,
+    pub roles: RoleSet,
 }
 
 /// What `check` is to look at.
@@ -104,6 +122,25 @@ impl Purpose {
         match self {
             Purpose::FirstHost(first) => &first.roles,
             Purpose::Join(join) => &join.roles,
+            Purpose::Stay(stay) => &stay.roles,
+        }
+    }
+
+    /// The coordinators that were named.
+    pub fn coordinators(&self) -> &[CoordinatorAddress] {
+        match self {
+            Purpose::FirstHost(_) => &[],
+            Purpose::Join(join) => &join.coordinators,
+            Purpose::Stay(stay) => &stay.coordinators,
+        }
+    }
+
+    /// Whether the host is, or becomes, the first of its cluster.
+    pub fn is_first_host(&self) -> bool {
+        match self {
+            Purpose::FirstHost(_) => true,
+            Purpose::Join(_) => false,
+            Purpose::Stay(stay) => stay.first_host,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Finished, Host, agent, within};
+use crate::support::{Cluster, Finished, Host, Terminal, agent, within};
 
 /// A host with a daemon in the background, and the token that it joined with.
 fn member(cluster: &Cluster, roles: &str) -> (Host, String) {
@@ -193,4 +193,99 @@ fn a_role_that_is_not_healthy_is_shown_with_its_code_and_is_no_success() {
     let told = again(&["--timeout", "60"]).expect(0).stderr;
     assert!(told.contains("all is well"), "{told}");
     assert!(within(Duration::from_secs(10), || shown()["healthy"] == true), "{}", shown());
+}
+
+/// The same host again, with these flags and no token.
+fn again(host: &Host, flags: &[&str]) -> Finished {
+    let mut command = host.install_command(&["--force"]);
+    Finished::of(command.args(flags))
+}
+
+#[test]
+fn a_coordinator_that_is_none_of_the_members_cluster_is_warned_of_and_changes_nothing() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let (own, other) = (&cluster.first.address, &cluster.host(77).address);
+    // The same address in other words, as a name leads to one.
+    let (network, low) = own.rsplit_once('.').unwrap();
+    let (network, high) = network.rsplit_once('.').unwrap();
+    let named = u16::from(high.parse::<u8>().unwrap()) * 256 + low.parse::<u16>().unwrap();
+    let named = format!("{network}.{named}");
+    for running in [true, false] {
+        for more in [&["--dry-run", "--json"][..], &["--json"]] {
+            if !running {
+                host.stop_background();
+            }
+            let told = |coordinator: &str| {
+                let flags = [&["--coordinator-host", coordinator], more].concat();
+                warnings(&again(&host, &flags).expect(0), "install.setting_kept")
+            };
+            let port = format!("{own}:12343");
+            for same in [own, &port, &named, &format!("{other},{own}")] {
+                assert_eq!(told(same), Vec::<Value>::new(), "{same} {more:?}");
+            }
+            if !running {
+                host.stop_background();
+            }
+            for elsewhere in [other.as_str(), "no-such-name.invalid", &format!("{own}:12443")] {
+                let warned = told(elsewhere);
+                assert_eq!(warned.len(), 1, "{elsewhere} {more:?} {warned:?}");
+                let message = warned[0]["message"].as_str().unwrap();
+                assert!(message.contains(elsewhere) && message.contains(&port), "{message}");
+                let fix = warned[0]["fix"].as_str().unwrap();
+                let uninstall =
+                    format!("'ece-agent uninstall --state-dir {}'", host.state.display());
+                assert!(fix.contains(&uninstall), "{fix}");
+            }
+        }
+    }
+    // With a token too, and on the first host.
+    let mut with_token = host.install_command(&["--force", "--json"]);
+    with_token.args(["--coordinator-host", other, "--roles-token", &token]);
+    let told = Finished::of(&mut with_token).expect(0);
+    assert_eq!(warnings(&told, "install.setting_kept").len(), 1, "{told:?}");
+    let first = |coordinator: &str| {
+        let told = again(&cluster.first, &["--json", "--coordinator-host", coordinator]);
+        warnings(&told.expect(0), "install.setting_kept").len()
+    };
+    assert_eq!((first(own), first(other)), (0, 1));
+
+    let mut command = host.install_command(&["--force", "--coordinator-host", other]);
+    let (code, shown) = Terminal::start(80, command.env("NO_COLOR", "1")).end();
+    assert!(code == 0 && shown.contains("  fix: Leave --coordinator-host out."), "{shown}");
+    let lines = shown.lines().filter_map(|line| line.rsplit("\u{1b}[2K").next());
+    for line in lines.filter(|line| line.chars().count() > 80) {
+        assert!(!line.trim().contains(' '), "{line}");
+    }
+}
+
+#[test]
+fn a_member_is_asked_for_no_token_and_its_roles_are_compared() {
+    let cluster = Cluster::start();
+    let (host, _) = member(&cluster, "allocator");
+    for running in [true, false] {
+        for more in [&["--dry-run"][..], &[]] {
+            if !running {
+                host.stop_background();
+            }
+            let roles = |roles: &str| again(&host, &[&["--roles", roles], more].concat());
+            let told = roles("proxy").refused(14, "join.roles_differ").stderr;
+            assert!(told.contains("has the role allocator"), "{told}");
+            roles("coordinator,proxy").refused(14, "join.roles_differ");
+            roles("alocator").refused(3, "config.invalid");
+            roles("allocator").expect(0);
+        }
+    }
+    // Nothing of a first host is made for it.
+    assert!(!host.storage.join("bootstrap-state").exists());
+    let first = |roles: &str| again(&cluster.first, &["--roles", roles]);
+    first("proxy").refused(14, "join.roles_differ");
+    first("coordinator,director,allocator,proxy").expect(0);
+    // Who is no member needs what a newcomer needs.
+    let stranger = cluster.host(3);
+    again(&stranger, &["--roles", "proxy"]).refused(3, "install.coordinator_required");
+    let coordinator = ["--coordinator-host", &cluster.first.address];
+    again(&stranger, &coordinator).refused(3, "token.missing");
+    let renewed = [&["--new-identity"][..], &coordinator].concat();
+    again(&host, &renewed).refused(3, "token.missing");
 }

@@ -1,7 +1,7 @@
 //! Settings that are given to a host which is a member already, and are not those in force.
 
 use std::{
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::Path,
 };
 
@@ -9,9 +9,10 @@ use super::{Daemon, Installation, service::write_public};
 use crate::{
     agent::{Identity, Progress, Status, Step, load_identity},
     cli::{CONFIG_FILE, known_host::known_host, own_state_dir, shell_word},
+    client::resolve_all,
     config::{Difference, GivenSettings, HostSettings, InstallArguments, edited},
     host::{LinuxMachine, Machine},
-    model::{Code, Failure},
+    model::{Code, CoordinatorAddress, Failure},
     rt::files,
 };
 
@@ -31,12 +32,15 @@ impl Installation<'_> {
     }
 
     /// What was given and is to be taken on. What cannot be is warned of.
-    pub(super) fn drift(
+    pub(super) async fn drift(
         &self,
         identity: &Identity,
         running: Option<&Status>,
         progress: &dyn Progress,
     ) -> Vec<Difference> {
+        if let Some(failure) = self.kept_coordinators(identity).await {
+            progress.warning(&failure);
+        }
         let told = running.and_then(|status| status.settings.clone());
         let mut in_force = told.unwrap_or_else(|| self.settings_at_start(identity));
         in_force.storage_path.clone_from(&self.options.settings.storage_path);
@@ -82,11 +86,7 @@ impl Installation<'_> {
         first_host: bool,
         can_be_changed: bool,
     ) -> Option<String> {
-        let dir = self.options.state_dir.path();
-        let here = match dir == own_state_dir() {
-            true => String::new(),
-            false => format!(" --state-dir {}", shell_word(&dir.to_string_lossy())),
-        };
+        let here = self.here();
         match difference.key {
             "host-storage-path" => Some(format!(
                 "Leave --host-storage-path out, or mount the other disk at {}. To begin anew elsewhere, run 'ece-agent uninstall{here}' first.",
@@ -107,6 +107,40 @@ impl Installation<'_> {
                 Some(stop(&here))
             }
             _ => None,
+        }
+    }
+
+    /// A member stays with its cluster, whatever coordinator is named.
+    async fn kept_coordinators(&self, identity: &Identity) -> Option<Failure> {
+        let (given, known) = (self.options.purpose.coordinators(), identity.coordinators());
+        if given.is_empty() || given.iter().any(|it| known.contains(it)) {
+            return None;
+        }
+        let sockets = sockets_of(&known).await;
+        if sockets_of(given).await.iter().any(|it| sockets.contains(it)) {
+            return None;
+        }
+        let in_words = |them: &[CoordinatorAddress]| {
+            them.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        };
+        let difference = Difference {
+            key: "coordinator-host",
+            in_force: in_words(&known),
+            given: in_words(given),
+        };
+        let fix = format!(
+            "Leave --coordinator-host out. To move this host to another cluster run 'ece-agent uninstall{}' first.",
+            self.here()
+        );
+        Some(kept(&difference, fix))
+    }
+
+    /// What makes a verb be about this host.
+    fn here(&self) -> String {
+        let dir = self.options.state_dir.path();
+        match dir == own_state_dir() {
+            true => String::new(),
+            false => format!(" --state-dir {}", shell_word(&dir.to_string_lossy())),
         }
     }
 
@@ -158,6 +192,15 @@ impl Installation<'_> {
     fn may_take_host_ip(&self, identity: &Identity) -> bool {
         !identity.first_host || identity.settings.host_ip == self.options.given.host_ip
     }
+}
+
+/// Where coordinators are, as far as their names lead somewhere.
+async fn sockets_of(coordinators: &[CoordinatorAddress]) -> Vec<SocketAddr> {
+    let mut sockets = Vec::new();
+    for coordinator in coordinators {
+        sockets.extend(resolve_all(coordinator).await.unwrap_or_default());
+    }
+    sockets
 }
 
 fn kept(Difference { key, in_force, given }: &Difference, fix: String) -> Failure {

@@ -13,8 +13,8 @@ use crate::{
         roles_today, save_identity,
     },
     cli::{
-        bootstrap_log::BootstrapLog, output::Output, progress::EventReporter, run::run_daemon,
-        shell_word,
+        bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
+        progress::EventReporter, run::run_daemon, shell_word,
     },
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock},
@@ -126,6 +126,7 @@ impl Installation<'_> {
                 let secrets_file = Some(set_up.secrets_file);
                 Ok(Installed { identity: set_up.identity, secrets_file, already: false })
             }
+            Purpose::Stay(_) => Err(not_installed(&options.state_dir)),
         }
     }
 

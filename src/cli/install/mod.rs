@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     agent::{AgentState, Identity, Progress, Status, Step, load_identity, prepare_state_dir},
-    config::{InstallArguments, InstallOptions, Mistake, StateDir},
+    config::{InstallArguments, InstallOptions, Membership, Mistake, StateDir},
     daemon::StateLock,
     host::{LinuxMachine, Machine, process::spawn_background},
     model::{Code, Exit, Failure},
@@ -112,15 +112,17 @@ fn install_logged(
     log: &BootstrapLog,
     output: Output,
 ) -> Result<Exit, Failure> {
+    let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
+    if let Some(failure) = installed_by_root(&state) {
+        return Err(failure);
+    }
+    let membership = membership(&state, arguments.new_identity);
     let options = renewal::with_settings_kept(arguments)
-        .build(own_state_dir())
+        .build(own_state_dir(), membership)
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));
-    }
-    if let Some(failure) = installed_by_root(&options.state_dir) {
-        return Err(failure);
     }
     logging::start(if options.foreground { "info" } else { "warn" });
     let daemon = match () {
@@ -129,6 +131,16 @@ fn install_logged(
         () => Daemon::Background,
     };
     run_daemon(Installation { options, output, daemon, log }.carry_out())
+}
+
+/// What the host is already; with a new identity it becomes a member anew.
+fn membership(state: &StateDir, new_identity: bool) -> Membership {
+    match load_identity(state).ok().flatten() {
+        Some(_) if new_identity => Membership::None,
+        Some(identity) if identity.first_host => Membership::FirstHost,
+        Some(_) => Membership::Joined,
+        None => Membership::None,
+    }
 }
 
 /// Whether the host of this state directory is, or will be, a service of the system.
@@ -187,7 +199,7 @@ impl Installation<'_> {
         let refused = status.state == AgentState::Refused;
         if let Some(identity) = load_identity(state)?.filter(|_| !refused) {
             self.check_same(&identity)?;
-            let differences = self.drift(&identity, Some(&status), &progress);
+            let differences = self.drift(&identity, Some(&status), &progress).await;
             if self.daemon == Daemon::Service {
                 self.note_cluster(&identity, false)?;
                 self.repair(&identity, &status, &differences, &progress)?;
@@ -216,7 +228,7 @@ impl Installation<'_> {
         self.log.begin()?;
         let progress = self.log.beside(reporter);
         if let Some(identity) = self.identity_that_stays()? {
-            let differences = self.drift(&identity, None, &progress);
+            let differences = self.drift(&identity, None, &progress).await;
             if !differences.is_empty() {
                 progress.started(Step::Config);
                 progress.finished(Step::Config, &drift::in_words(&differences));

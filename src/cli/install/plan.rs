@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::{Daemon, Installation, service::Layout};
 use crate::{
-    agent::{find_coordinator, proxies_in_environment},
+    agent::{find_coordinator, proxies_in_environment, roles_today},
     cli::{
         CONFIG_FILE,
         check::{denied_to_service, show},
+        known_host::not_installed,
         progress::EventReporter,
         storage,
         wait::running,
@@ -51,6 +52,10 @@ impl Installation<'_> {
             let silent = crate::cli::progress::Silent;
             reach = find_coordinator(coordinators, pins, patience, &silent).await;
         }
+        let roles = match &identity {
+            Some(identity) if !options.roles_given => roles_today(&options.state_dir, identity),
+            _ => options.purpose.roles().clone(),
+        };
         let bind = options.settings.host_ip.and_then(only_address);
         let as_service = self.daemon == Daemon::Service;
         let storage = &options.settings.storage_path;
@@ -61,7 +66,7 @@ impl Installation<'_> {
         let outcomes = preflight::check(&preflight::Context {
             machine: &LinuxMachine,
             settings: &options.settings,
-            roles: options.purpose.roles(),
+            roles: &roles,
             bind,
             relaxed: options.foreground || options.force,
             as_service,
@@ -76,7 +81,8 @@ impl Installation<'_> {
         let mut plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
         if let Some(identity) = &identity {
             let running = running(&options.state_dir).await?;
-            let differences = self.drift(identity, running.as_ref(), &EventReporter(self.output));
+            let differences =
+                self.drift(identity, running.as_ref(), &EventReporter(self.output)).await;
             plan.splice(0..0, differences.iter().map(would_set));
         }
         if self.output.is_json() {
@@ -132,6 +138,7 @@ impl Installation<'_> {
                     format!("set up a cluster, with this host as {}", first.roles)
                 }
                 Purpose::Join(join) => format!("join the cluster with {}", join.roles.in_words()),
+                Purpose::Stay(_) => return Err(not_installed(&options.state_dir)),
             });
         }
         plan.push(match self.daemon {

@@ -115,7 +115,7 @@ impl Installation<'_> {
         self.log.begin()?;
         let progress = self.log.beside(reporter);
         let given = match &before {
-            Some(identity) => self.drift(identity, None, &progress),
+            Some(identity) => self.drift(identity, None, &progress).await,
             None => self.unlike_config_file(),
         };
         let installed = self.member_as(user, &progress)?;
@@ -183,7 +183,7 @@ impl Installation<'_> {
         if !status.success() {
             return Err(internal(io::Error::other(status.to_string())));
         }
-        if matches!(self.options.purpose, Purpose::FirstHost(_)) {
+        if !matches!(self.options.purpose, Purpose::Join(_)) {
             let dir = self.options.settings.storage_path.join(secrets_file::DIR);
             if dir.exists() {
                 hand_over(&dir, secrets_file::NAME, user, invoking_user())
@@ -298,7 +298,7 @@ fn place_below(
 ) -> io::Result<()> {
     let storage = OpenDir::open(&options.settings.storage_path)?.ok_or(io::ErrorKind::NotFound)?;
     storage.dir_or_make("instances", user, 0o700)?.give(user, 0o700)?;
-    if matches!(options.purpose, Purpose::FirstHost(_)) {
+    if options.purpose.is_first_host() {
         storage.dir_or_make("logs", caller, 0o755)?.dir_or_make("bootstrap-logs", caller, 0o700)?;
         // Until the cluster is made its secrets file is written by the service user.
         let secrets = storage.dir_or_make(secrets_file::DIR, user, 0o700)?;
