@@ -3,8 +3,9 @@ use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::{
-    model::{Code, CoordinatorAddress, Failure, Fingerprint},
+    model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT},
     rt,
+    server::API_PORT,
     tls::{KeyError, PinVerifier, PrivateKey, TrustError, client_config},
 };
 
@@ -39,7 +40,20 @@ impl From<DialError> for Failure {
             DialError::NotTls { .. } => Code::CoordinatorNotTls,
             DialError::Untrusted(error) => return error.into(),
         };
-        Failure::new(code, error.to_string())
+        let failure = Failure::new(code, error.to_string());
+        match &error {
+            DialError::ConnectionRefused(address) => failure.with_fix(format!(
+                "Check that the coordinator runs ('ece-agent status' there), and that port {} is meant: hosts use {HOSTS_PORT}, the API {API_PORT}.",
+                address.port()
+            )),
+            DialError::Timeout(address) => {
+                let (host, port) = (address.host(), address.port());
+                failure.with_fix(format!(
+                    "Check the route and the firewall for port {port} ('nc -vz {host} {port}')."
+                ))
+            }
+            _ => failure,
+        }
     }
 }
 

@@ -139,16 +139,16 @@ codes! {
         "Check the spelling and this machine's name resolution ('getent hosts NAME'), or give the address."
     CoordinatorConnectionRefused "coordinator.connection_refused" Unreachable
         "The machine answers, but nothing listens on that port."
-        "Check that the coordinator runs ('ece-agent status' there) and that the port is the one for hosts, 12343."
+        "Check that the coordinator runs ('ece-agent status' there) and that the port is right: hosts use 12343, the API 12443."
     CoordinatorTimeout "coordinator.timeout" Unreachable
         "Nobody answered in time: the machine is off, a firewall drops the packets, or the server hangs."
-        "Check the route and the firewall for port 12343 ('nc -vz HOST 12343')."
+        "Check the route and the firewall for the port that is named ('nc -vz HOST PORT')."
     CoordinatorUnreachable "coordinator.unreachable" Unreachable
         "The network refused the connection or broke it off."
         "The message has the system's reason; check the route to the coordinator."
     CoordinatorNotTls "coordinator.not_tls" Unreachable
         "What answers does not speak TLS, or not a version of it that is accepted here."
-        "Check the port: hosts talk to 12343, over TLS 1.3."
+        "Check the port: hosts talk to 12343, over TLS 1.3; the API is on 12443."
     CoordinatorProtocol "coordinator.protocol" Unreachable
         "The answer is not one that a coordinator gives."
         "Check that the address is a coordinator's and that the versions of agent and coordinator are neighbours."

@@ -217,6 +217,10 @@ fn a_logout_that_cannot_tell_the_coordinator_keeps_the_key_unless_it_is_forced()
     let told = Finished::of(&mut at_home(home.path(), ["logout"]));
     let told = told.refused(12, "coordinator.connection_refused");
     assert!(told.stderr.contains("--force") && key.exists(), "{told:?}");
+    // The port that was asked is the one to look at.
+    let told = Finished::of(&mut at_home(home.path(), ["host", "list"]));
+    let told = told.refused(12, "coordinator.connection_refused").stderr;
+    assert!(told.contains("that port 12443 is meant"), "{told}");
     Finished::of(&mut at_home(home.path(), ["logout", "--force"])).expect(0);
     assert!(!key.exists());
 }
