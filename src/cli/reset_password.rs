@@ -9,6 +9,7 @@ use super::{
     output::Output,
     run_to_end,
     secrets_file::SecretsFile,
+    wait::not_answered,
 };
 use crate::{
     agent::{StatusClient, StatusError},
@@ -89,7 +90,7 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         let client = StatusClient::connect(&state).await?;
         client.set_password(user, password.clone()).await
     });
-    if let Some(reason) = refused? {
+    if let Some(reason) = refused.map_err(|error| not_answered(error, &state))? {
         return Err(Failure::new(Code::ApiRefused, reason));
     }
     let kept_in = match (file, kept_as) {

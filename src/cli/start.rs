@@ -13,7 +13,8 @@ use super::{
 use crate::{
     agent::load_identity,
     config::{StateDir, default_state_dir},
-    host::service::systemctl,
+    daemon::StateLock,
+    host::service::{systemctl, unit_state},
     model::{Code, Exit, Failure},
 };
 
@@ -36,9 +37,16 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
     if load_identity(&state)?.is_none() {
         return Err(not_installed(&state));
     }
-    if let Some(status) = run_to_end(running(&state))? {
-        output.note(&format!("the daemon runs already, as process {}", status.pid));
-        return Ok(Exit::Success);
+    match run_to_end(running(&state)) {
+        Ok(None) => {}
+        Ok(Some(status)) => {
+            output.note(&format!("the daemon runs already, as process {}", status.pid));
+            return Ok(Exit::Success);
+        }
+        // A daemon that starts puts its socket into the place of whatever is there.
+        Err(_) if service && unit_state() != "active" => {}
+        Err(_) if !service && StateLock::must_be_free(&state).is_ok() => {}
+        Err(failure) => return Err(failure),
     }
     match service {
         true => {
@@ -74,17 +82,37 @@ fn is_unit_there() -> bool {
     Path::new(Layout::UNIT).exists() || Layout::has_packaged_unit()
 }
 
+fn is_of_a_service(state: &StateDir) -> bool {
+    state.path() == default_state_dir(true) && is_unit_there()
+}
+
 /// What starts the daemon of an installed host.
 pub fn how_to_start(state: &StateDir) -> String {
-    let dir = state.path();
-    if dir == default_state_dir(true) && is_unit_there() {
-        return "Start it with 'systemctl start ece-agent', or with 'ece-agent start'.".into();
+    match is_of_a_service(state) {
+        true => "Start it with 'systemctl start ece-agent', or with 'ece-agent start'.".into(),
+        false => format!("Start it with '{}'.", start_command(state)),
     }
-    match dir == own_state_dir() {
-        true => "Start it with 'ece-agent start'.".into(),
-        false => {
-            let dir = shell_word(&dir.to_string_lossy());
-            format!("Start it with 'ece-agent start --state-dir {dir}'.")
+}
+
+/// What makes a daemon answer where something else does.
+pub fn how_to_be_answered(state: &StateDir) -> String {
+    if is_of_a_service(state) {
+        return "Run 'systemctl restart ece-agent', which makes the socket anew, then repeat the command.".into();
+    }
+    let start = start_command(state);
+    match StateLock::must_be_free(state) {
+        Ok(()) => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
+        Err(_) => {
+            let lock = shell_word(&state.lock().to_string_lossy());
+            format!("End the daemon, whose process 'fuser {lock}' names, then run '{start}'.")
         }
+    }
+}
+
+fn start_command(state: &StateDir) -> String {
+    let dir = state.path();
+    match dir == own_state_dir() {
+        true => "ece-agent start".into(),
+        false => format!("ece-agent start --state-dir {}", shell_word(&dir.to_string_lossy())),
     }
 }

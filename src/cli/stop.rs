@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{StateDirArgument, known_host::not_installed, output::Output, run_to_end};
+use super::{
+    StateDirArgument, known_host::not_installed, output::Output, run_to_end, wait::not_answered,
+};
 use crate::{
     agent::{StatusClient, StatusError, load_identity},
     config::StateDir,
@@ -42,10 +44,10 @@ pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
         Ok(_) => {}
         Err(StatusError::NotRunning(_)) => return Ok(false),
         // What is in the socket's place is not what a daemon has put there, if there is none.
-        Err(error @ StatusError::Io(_)) => {
+        Err(error) => {
             return match StateLock::must_be_free(state) {
                 Ok(()) if !error.is_refusal() => Ok(false),
-                _ => Err(error.into()),
+                _ => Err(not_answered(error, state)),
             };
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     config::StateDir,
     host::{
         process::spawn_background,
-        service::{is_packaged, stop_service, systemctl},
+        service::{LONGEST_STOP, is_packaged, stop_service, systemctl},
     },
     model::{Code, Exit, Failure},
 };
@@ -38,9 +38,6 @@ pub struct UpgradeArguments {
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u32,
 }
-
-/// Longer than the unit lets the daemon take.
-const LONGEST_STOP: Duration = Duration::from_secs(40);
 
 /// An installed daemon, and the program that it runs.
 struct Upgrade {
@@ -171,13 +168,17 @@ impl Upgrade {
         if self.before.as_ref().is_some_and(|status| status.connected) {
             return until_connected(&self.state, deadline, || None, |_| ()).await.map(|_| ());
         }
-        while running(&self.state).await?.is_none() {
+        loop {
+            let answered = running(&self.state).await;
+            if matches!(answered, Ok(Some(_))) {
+                return Ok(());
+            }
             if Instant::now() >= deadline {
                 let message = "the daemon does not answer";
-                return Err(Failure::new(Code::DaemonNotRunning, message));
+                let silent = Failure::new(Code::DaemonNotRunning, message);
+                return Err(answered.err().unwrap_or(silent));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
     }
 }

@@ -1,7 +1,8 @@
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::start::how_to_be_answered;
 use crate::{
     agent::{AgentState, Status, StatusClient, StatusError},
     config::StateDir,
@@ -9,6 +10,11 @@ use crate::{
 };
 
 const PAUSE: Duration = Duration::from_millis(10);
+/// After an answer that is not the daemon's: whoever gives it can do so at once, again and again.
+const LONG_PAUSE: Duration = Duration::from_millis(500);
+
+/// What was heard last, if anything was.
+type Heard = Option<Result<Status, StatusError>>;
 
 /// Waits until the daemon says that it is connected, and tells `on_wait` of what it is waiting for
 /// meanwhile. `gone` tells why a daemon that does not answer never will.
@@ -18,46 +24,60 @@ pub async fn until_connected(
     mut gone: impl FnMut() -> Option<Failure>,
     mut on_wait: impl FnMut(&Failure),
 ) -> Result<Status, Failure> {
-    let mut last = None;
+    let mut heard: Heard = None;
     let waiting = async {
         loop {
-            if let Ok(client) = StatusClient::connect(state).await
-                && let Some(outcome) = follow(client, &mut last, &mut on_wait).await
-            {
-                return outcome;
+            let followed = match StatusClient::connect(state).await {
+                Ok(client) => follow(client, &mut heard, &mut on_wait).await,
+                Err(error) => Err(error),
+            };
+            let mut pause = PAUSE;
+            match followed {
+                Ok(Some(outcome)) => return outcome,
+                Err(error @ StatusError::NotTheDaemon { .. }) => {
+                    heard = Some(Err(error));
+                    pause = LONG_PAUSE;
+                }
+                // What answered is gone.
+                _ if matches!(heard, Some(Err(_))) => heard = None,
+                _ => {}
             }
             if let Some(failure) = gone() {
                 return Err(failure);
             }
-            sleep(PAUSE).await;
+            sleep(pause).await;
         }
     };
-    match timeout_at(deadline, waiting).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(not_in_time(last)),
-    }
+    let outcome = timeout_at(deadline, waiting).await;
+    outcome.unwrap_or_else(|_| {
+        Err(match heard {
+            Some(Err(error)) => not_answered(error, state),
+            Some(Ok(last)) => not_in_time(Some(last)),
+            None => not_in_time(None),
+        })
+    })
 }
 
 /// `None` if the daemon went away before there was an outcome.
 async fn follow(
     client: StatusClient,
-    last: &mut Option<Status>,
+    heard: &mut Heard,
     on_wait: &mut impl FnMut(&Failure),
-) -> Option<Result<Status, Failure>> {
-    let mut watch = client.watch().await.ok()?;
-    while let Some(status) = watch.next().await.ok()? {
+) -> Result<Option<Result<Status, Failure>>, StatusError> {
+    let mut watch = client.watch().await?;
+    while let Some(status) = watch.next().await? {
         match (status.state, &status.problem) {
-            (AgentState::Connected, _) => return Some(Ok(status)),
-            (AgentState::Refused, Some(problem)) => return Some(Err(problem.clone().into())),
+            (AgentState::Connected, _) => return Ok(Some(Ok(status))),
+            (AgentState::Refused, Some(problem)) => return Ok(Some(Err(problem.clone().into()))),
             (_, problem) => {
                 if let Some(problem) = problem {
                     on_wait(&problem.clone().into());
                 }
-                *last = Some(status);
+                *heard = Some(Ok(status));
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// Says what the daemon is waiting for, if it said so.
@@ -79,13 +99,32 @@ pub fn not_in_time(last: Option<Status>) -> Failure {
 
 /// The daemon's status, or `None` if there is no daemon.
 pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
-    let answer = match StatusClient::connect(state).await {
-        Ok(client) => client.status().await,
-        Err(error) => Err(error),
-    };
+    let mut answer = asked(state).await;
+    // One that ended while it was asked is gone the second time.
+    if matches!(&answer, Err(StatusError::NotTheDaemon { reason, .. }) if is_an_end(reason)) {
+        answer = asked(state).await;
+    }
     match answer {
         Ok(status) => Ok(Some(status)),
         Err(StatusError::NotRunning(_)) => Ok(None),
-        Err(error @ StatusError::Io(_)) => Err(error.into()),
+        Err(error) => Err(not_answered(error, state)),
+    }
+}
+
+async fn asked(state: &StateDir) -> Result<Status, StatusError> {
+    StatusClient::connect(state).await?.status().await
+}
+
+fn is_an_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// What is said where the daemon was asked in vain.
+pub fn not_answered(error: StatusError, state: &StateDir) -> Failure {
+    let failure = Failure::from(error);
+    match failure.is(Code::DaemonAnswerUnreadable) {
+        true => failure.with_fix(how_to_be_answered(state)),
+        false => failure,
     }
 }

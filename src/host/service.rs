@@ -15,6 +15,9 @@ use super::tree::Owner;
 /// The user that the daemon runs as, and its unit.
 pub const SERVICE: &str = "ece-agent";
 
+/// Longer than the unit lets the daemon take to stop.
+pub const LONGEST_STOP: Duration = Duration::from_secs(40);
+
 const SYSUSERS: &str = include_str!("../../systemd/ece-agent.sysusers");
 
 /// A command of the system that did not do what it was asked to.

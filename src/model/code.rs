@@ -245,6 +245,9 @@ codes! {
     DaemonNotRunning "daemon.not_running" General
         "No daemon answers for this state directory."
         "Start it with 'ece-agent start'."
+    DaemonAnswerUnreadable "daemon.answer_unreadable" General
+        "Something answers at the daemon's socket, and not as the daemon does: the socket is another program's, or the daemon hangs."
+        "A service makes its socket anew with 'systemctl restart ece-agent'; else end the daemon, if there is one, and run 'ece-agent start', which does the same."
     DaemonNotStarted "daemon.not_started" General
         "The daemon that install left behind ended at once."
         "The reason is in agent.log in the state directory: 'ece-agent logs' shows it."

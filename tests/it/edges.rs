@@ -64,13 +64,21 @@ fn what_is_no_socket_in_the_place_of_the_daemons_keeps_nobody_from_going() {
         let mut host = cluster.joined(number, "allocator");
         host.stop();
         let socket = host.state.join("agent.sock");
-        let _ = fs::remove_file(&socket);
-        match linked {
-            true => symlink("/dev/null", &socket).unwrap(),
-            false => fs::write(&socket, "").unwrap(),
-        }
+        let place = || {
+            let _ = fs::remove_file(&socket);
+            match linked {
+                true => symlink("/dev/null", &socket).unwrap(),
+                false => fs::write(&socket, "").unwrap(),
+            }
+        };
+        place();
         host.status(&[]).refused(1, "daemon.not_running");
         call("stop", &host.state).expect(0);
+        // The way that it names.
+        call("start", &host.state).expect(0);
+        host.wait_connected();
+        host.stop_background();
+        place();
         let told = call("uninstall", &host.state).expect(0).stderr;
         assert!(told.contains("left the cluster"), "{told}");
         assert!(!host.state.exists(), "{told}");

@@ -9,7 +9,11 @@ use std::{
         net::UnixListener,
     },
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -153,11 +157,15 @@ fn an_uninstall_removes_nothing_behind_a_link() {
     assert!(told["problems"][0].as_str().unwrap().contains("bootstrap-state"), "{told}");
 }
 
-/// A status socket that says this to whoever asks, for as long as it is listened to.
-fn socket_that_says(socket: &Path, piece: &'static [u8]) {
+/// A status socket that says this to whoever asks, for as long as it is listened to; how often it
+/// was asked.
+fn socket_that_says(socket: &Path, piece: &'static [u8]) -> Arc<AtomicUsize> {
     let listener = UnixListener::bind(socket).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::Relaxed);
             let mut stream = stream.unwrap();
             let _asked = BufReader::new(stream.try_clone().unwrap()).read_line(&mut String::new());
             std::thread::spawn(
@@ -165,6 +173,7 @@ fn socket_that_says(socket: &Path, piece: &'static [u8]) {
             );
         }
     });
+    asked
 }
 
 #[test]
@@ -206,10 +215,54 @@ fn neither_a_silent_nor_an_endless_status_socket_nor_a_pipe_holds_anybody_up() {
     assert!(told.as_str().unwrap().contains("not a socket"), "{told}");
     let piped = state("piped");
     for name in ["lock", "identity.json", "install.json", "agent.sock"] {
-        let made = std::process::Command::new("mkfifo").arg(piped.join(name)).status();
+        let made = Command::new("mkfifo").arg(piped.join(name)).status();
         assert!(made.unwrap().success());
     }
     for verb in [&["status"][..], &["stop"], &["run"], &["uninstall"], &["ca", "show"]] {
         ended(verb, &piped);
     }
+}
+
+#[test]
+fn what_answers_and_is_not_the_daemon_is_named_and_the_way_out_works() {
+    let cluster = Cluster::prepare();
+    let host = &cluster.first;
+    Finished::of(&mut host.install_command(&["--force"])).expect(0);
+    let socket = host.state.join("agent.sock");
+    let call = |verb: &[&str]| {
+        let mut command = agent(verb);
+        Finished::of(command.arg("--state-dir").arg(&host.state))
+    };
+    let code = "daemon.answer_unreadable";
+    let start = format!("'ece-agent start --state-dir {}'", host.state.display());
+    for said in [&b"{}\n"[..], &[b'['; 4096]] {
+        host.stop_background();
+        let _ = fs::remove_file(&socket);
+        let asked = socket_that_says(&socket, said);
+        let told = call(&["status"]).refused(1, code).stderr;
+        assert!(told.contains(&format!("something answers at {}", socket.display())), "{told}");
+        assert!(told.contains(&start), "{told}");
+        for flags in [&["--force"][..], &["--force", "--dry-run"]] {
+            Finished::of(&mut host.install_command(flags)).refused(1, code);
+        }
+        call(&["upgrade"]).refused(1, code);
+        let before = asked.load(Ordering::Relaxed);
+        call(&["status", "--wait", "--timeout", "2"]).refused(1, code);
+        let times = asked.load(Ordering::Relaxed) - before;
+        assert!((2..20).contains(&times), "asked {times} times in two seconds");
+        assert!(call(&["stop"]).expect(0).stderr.contains("no daemon is running"));
+        call(&["start"]).expect(0);
+        host.wait_connected();
+    }
+    // A daemon runs, and somebody else's socket is in the place of its own.
+    let pid = host.status_json()["pid"].to_string();
+    fs::remove_file(&socket).unwrap();
+    socket_that_says(&socket, b"");
+    let told = call(&["stop"]).refused(1, code).stderr;
+    assert!(told.contains("fuser") && told.contains(&start), "{told}");
+    call(&["start"]).refused(1, code);
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    assert!(within(Duration::from_secs(20), || call(&["stop"]).code == 0));
+    call(&["start"]).expect(0);
+    host.wait_connected();
 }

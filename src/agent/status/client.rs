@@ -1,5 +1,10 @@
-use std::{io, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
@@ -20,14 +25,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: u64 = 1 << 20;
 
 /// Asks the daemon of a state directory.
-pub struct StatusClient(UnixStream);
+pub struct StatusClient {
+    stream: UnixStream,
+    socket: PathBuf,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     #[error("no daemon answers for {0}")]
-    NotRunning(std::path::PathBuf),
-    #[error("the daemon's answer cannot be read: {0}")]
+    NotRunning(PathBuf),
+    #[error("no daemon can be asked: {0}")]
     Io(#[from] io::Error),
+    #[error("something answers at {socket}, and not as the daemon does: {reason}")]
+    NotTheDaemon { socket: PathBuf, reason: io::Error },
 }
 
 impl StatusError {
@@ -35,13 +45,21 @@ impl StatusError {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
+
+    fn not_the_daemon(socket: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |reason| Self::NotTheDaemon { socket: socket.to_owned(), reason }
+    }
 }
 
 impl From<StatusError> for Failure {
     fn from(error: StatusError) -> Self {
-        match error.is_refusal() {
-            false => Failure::new(Code::DaemonNotRunning, error.to_string()),
-            true => not_permitted("the daemon was not asked", &error),
+        let message = error.to_string();
+        match &error {
+            _ if error.is_refusal() => not_permitted("the daemon was not asked", &error),
+            StatusError::NotRunning(_) | StatusError::Io(_) => {
+                Failure::new(Code::DaemonNotRunning, message)
+            }
+            StatusError::NotTheDaemon { .. } => Failure::new(Code::DaemonAnswerUnreadable, message),
         }
     }
 }
@@ -49,7 +67,7 @@ impl From<StatusError> for Failure {
 impl StatusClient {
     pub async fn connect(state: &StateDir) -> Result<Self, StatusError> {
         match unix_socket::connect(state.path(), state.socket_name()).await {
-            Ok(stream) => Ok(Self(stream)),
+            Ok(stream) => Ok(Self { stream, socket: state.path().join(state.socket_name()) }),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -76,7 +94,7 @@ impl StatusClient {
     /// The status now and at each change.
     pub async fn watch(mut self) -> Result<StatusWatch, StatusError> {
         self.send(&StatusRequest::Watch).await?;
-        Ok(StatusWatch(BufReader::new(self.0)))
+        Ok(self.reads())
     }
 
     /// Gives a user of the API a new password; why not, if it does not work.
@@ -87,23 +105,27 @@ impl StatusClient {
     ) -> Result<Option<String>, StatusError> {
         let password = SecretText(password);
         self.send(&StatusRequest::SetPassword { user: user.to_owned(), password }).await?;
-        let mut reader = BufReader::new(self.0);
-        let reply = timeout(ANSWER_TIMEOUT, next_line(&mut reader)).await.map_err(|_| late())??;
-        let reply = reply.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        let reply: ChangeReply = serde_json::from_slice(&reply).map_err(io::Error::other)?;
+        let reply: ChangeReply = self.reads().first().await?;
         Ok(reply.error)
     }
 
     async fn one_line(mut self, request: &StatusRequest) -> Result<Status, StatusError> {
         self.send(request).await?;
-        let mut watch = StatusWatch(BufReader::new(self.0));
-        let status = timeout(ANSWER_TIMEOUT, watch.next()).await.map_err(|_| late())??;
-        Ok(status.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
+        self.reads().first().await
     }
 
-    async fn send(&mut self, request: &StatusRequest) -> io::Result<()> {
+    async fn send(&mut self, request: &StatusRequest) -> Result<(), StatusError> {
         let line = line(request);
-        timeout(ANSWER_TIMEOUT, self.0.write_all(&line)).await.map_err(|_| late())?
+        let sent = in_time(self.stream.write_all(&line)).await;
+        sent.map_err(StatusError::not_the_daemon(&self.socket))
+    }
+
+    fn reads(self) -> StatusWatch {
+        StatusWatch {
+            reader: BufReader::new(self.stream),
+            socket: self.socket,
+            has_answered: false,
+        }
     }
 }
 
@@ -123,19 +145,40 @@ fn line(request: &StatusRequest) -> zeroize::Zeroizing<Vec<u8>> {
     zeroize::Zeroizing::new(line)
 }
 
-fn late() -> io::Error {
-    io::ErrorKind::TimedOut.into()
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(ANSWER_TIMEOUT, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// A stream of statuses.
-pub struct StatusWatch(BufReader<UnixStream>);
+pub struct StatusWatch {
+    reader: BufReader<UnixStream>,
+    socket: PathBuf,
+    has_answered: bool,
+}
 
 impl StatusWatch {
-    /// The next status, or `None` when the daemon is gone.
+    /// The next status, or `None` when the daemon is gone. The first comes at once.
     pub async fn next(&mut self) -> Result<Option<Status>, StatusError> {
-        match next_line(&mut self.0).await? {
-            None => Ok(None),
-            Some(line) => Ok(Some(serde_json::from_slice(&line).map_err(io::Error::other)?)),
+        match self.has_answered {
+            false => self.first().await.map(Some),
+            true => {
+                let line = next_line(&mut self.reader).await;
+                let status = line.and_then(|line| line.map(|line| parsed(&line)).transpose());
+                status.map_err(StatusError::not_the_daemon(&self.socket))
+            }
         }
     }
+
+    async fn first<T: DeserializeOwned>(&mut self) -> Result<T, StatusError> {
+        let line = in_time(next_line(&mut self.reader)).await;
+        let line = line.and_then(|line| line.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+        let answer = line.and_then(|line| parsed(&line));
+        self.has_answered = true;
+        answer.map_err(StatusError::not_the_daemon(&self.socket))
+    }
+}
+
+fn parsed<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
+    let other = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no answer of a daemon");
+    serde_json::from_slice(line).map_err(other)
 }

@@ -165,12 +165,7 @@ impl Installation<'_> {
         let patience = self.options.timeout + self.options.wait_for_coordinator;
         let deadline = Instant::now() + patience;
         let state = &self.options.state_dir;
-        let status = match running(state).await {
-            // What answers there need not be the service, which is looked at as one.
-            Err(_) if self.daemon == Daemon::Service => None,
-            answered => answered?,
-        };
-        if let Some(status) = status {
+        if let Some(status) = self.running().await? {
             match status.state {
                 AgentState::Refused if self.options.new_identity => stop_daemon(state).await?,
                 AgentState::Connected if self.options.new_identity => {
@@ -187,6 +182,15 @@ impl Installation<'_> {
         };
         reporter.end();
         ended
+    }
+
+    /// What the daemon says. What answers where a service does need not be the service, which is
+    /// looked at as one.
+    async fn running(&self) -> Result<Option<Status>, Failure> {
+        match running(&self.options.state_dir).await {
+            Err(_) if self.daemon == Daemon::Service => Ok(None),
+            answered => answered,
+        }
     }
 
     /// The same command again, while the daemon runs.
@@ -206,7 +210,7 @@ impl Installation<'_> {
             }
         }
         let status = match self.options.no_wait {
-            true => running(state).await?.unwrap_or(status),
+            true => self.running().await?.unwrap_or(status),
             false => until_connected(state, deadline, || None, |it| reporter.waiting(it)).await?,
         };
         let deadline = if self.options.no_wait { Instant::now() } else { deadline };

@@ -11,7 +11,6 @@ use crate::{
         known_host::not_installed,
         progress::EventReporter,
         storage,
-        wait::running,
     },
     config::{Difference, Purpose, only_address},
     host::{LinuxMachine, service::service_user},
@@ -80,7 +79,7 @@ impl Installation<'_> {
         let stops = outcomes.iter().any(|outcome| outcome.severity == Severity::Error);
         let mut plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
         if let Some(identity) = &identity {
-            let running = running(&options.state_dir).await?;
+            let running = self.running().await?;
             let differences =
                 self.drift(identity, running.as_ref(), &EventReporter(self.output)).await;
             plan.splice(0..0, differences.iter().map(would_set));

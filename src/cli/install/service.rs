@@ -20,12 +20,13 @@ use crate::{
         service_child::ServiceChild,
         storage::{self, Claim},
     },
-    config::{HostSettings, InstallOptions, Purpose},
+    config::{HostSettings, InstallOptions, Purpose, StateDir},
+    daemon::StateLock,
     host::{
         open_dir::OpenDir,
         service::{
-            CommandError, invoking_user, is_packaged, make_service_user, service_user, systemctl,
-            unit_log, unit_state,
+            CommandError, LONGEST_STOP, invoking_user, is_packaged, make_service_user,
+            service_user, stop_service, systemctl, unit_log, unit_state,
         },
         tree::{Owner, give_from_root, hand_over, make_dir, make_dir_if_missing},
         view::StorageView,
@@ -118,6 +119,10 @@ impl Installation<'_> {
             Some(identity) => self.drift(identity, None, &progress).await,
             None => self.unlike_config_file(),
         };
+        if let Some(identity) = &before {
+            self.check_same(identity)?;
+        }
+        stop_silent_service(&self.options.state_dir)?;
         let installed = self.member_as(user, &progress)?;
         self.place_config(&installed.identity, &given, &progress)?;
         let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
@@ -332,6 +337,14 @@ pub(super) fn place_unit(
     systemctl(["daemon-reload"]).map_err(|error| service_failed(&error))?;
     progress.finished(Step::Unit, unit);
     Ok(changed)
+}
+
+/// Beside a service that runs, and does not answer as one, nothing can be done.
+fn stop_silent_service(state: &StateDir) -> Result<(), Failure> {
+    match unit_state() == "active" && StateLock::must_be_free(state).is_err() {
+        true => stop_service(LONGEST_STOP).map_err(|error| service_failed(&error)),
+        false => Ok(()),
+    }
 }
 
 fn start_service() -> Result<String, Failure> {

@@ -16,14 +16,12 @@ use crate::{
     config::StateDir,
     host::{
         process::end_processes_of,
-        service::{remove_service_user, service_user, stop_service, systemctl},
+        service::{LONGEST_STOP, remove_service_user, service_user, stop_service, systemctl},
         tree::take_for_root,
     },
     rt::files,
 };
 
-/// Longer than the unit lets the daemon take.
-const LONGEST_STOP: Duration = Duration::from_secs(40);
 const LONGEST_END: Duration = Duration::from_secs(10);
 
 const USER: &str = "user ece-agent";

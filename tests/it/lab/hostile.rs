@@ -1,7 +1,9 @@
 //! A service user that is somebody else's by now, and root who works on its host.
 
+use std::time::Duration;
+
 use super::lab;
-use crate::support::{Lab, Machine};
+use crate::support::{Lab, Machine, within};
 
 const CLUSTER_FILE: &str = "/etc/ece-agent/cluster.json";
 const SECRETS: &str = "/mnt/data/elastic/bootstrap-state/bootstrap-secrets.json";
@@ -217,4 +219,69 @@ fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_the_first
     );
     first.run("test -d /srv/theirs/instances").expect(0);
     assert_eq!(first.run(SHADOW).stdout, shadow);
+}
+
+/// Answers at the daemon's socket, and, if it is to stay, puts its own there again and again.
+const FALSE_SOCKET: &[u8] = b"import os, socket, sys
+os.chdir('/var/lib/ece-agent')
+ours = None
+while True:
+    there = os.stat('agent.sock').st_ino if os.path.exists('agent.sock') else None
+    if there != ours and (ours is None or sys.argv[1] == 'stays'):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind('false')
+        ours = os.stat('false').st_ino
+        s.listen(64)
+        s.settimeout(0.05)
+        os.rename('false', 'agent.sock')
+    try:
+        peer = s.accept()[0]
+        peer.sendall(b'{}\\n')
+        peer.close()
+    except OSError:
+        pass
+";
+
+#[test]
+fn a_socket_that_is_not_the_daemons_is_named_and_installing_again_makes_it_right() {
+    let Some(lab) = lab(
+        "lab::hostile::a_socket_that_is_not_the_daemons_is_named_and_installing_again_makes_it_right",
+    ) else {
+        return;
+    };
+    let (_first, second) = pair(&lab);
+    let code = "daemon.answer_unreadable";
+    let join = "ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token";
+    second.write_running("tmp/false.py", FALSE_SOCKET);
+    let begin = |how: &str| {
+        let run = "systemd-run --quiet --uid=ece-agent --unit=false python3 /tmp/false.py";
+        second.run(&format!("{run} {how}")).expect(0);
+        let answers = || second.run("ece-agent status").stderr.contains(code);
+        assert!(within(Duration::from_secs(20), answers), "it does not answer");
+    };
+    begin("once");
+    let told = second.run("ece-agent status").refused(1, code).stderr;
+    assert!(told.contains("'systemctl restart ece-agent'"), "{told}");
+    second.run("ece-agent stop").refused(1, code);
+    second.run("ece-agent start").refused(1, code);
+    second.run(&format!("{join} --dry-run")).expect(0);
+    second.run("ece-agent install --roles proxy").refused(14, "join.roles_differ");
+    second.run("systemctl is-active ece-agent").expect(0);
+    second.run(join).expect(0);
+    second.run("ece-agent status").expect(0);
+    second.run("systemctl stop false").expect(0);
+    // One that comes back, before anybody else asks the new daemon, is waited out and named.
+    let conf = "/etc/systemd/system/ece-agent.service.d/99-post.conf";
+    second.run(&format!("mkdir -p $(dirname {conf})")).expect(0);
+    let post = "while /usr/bin/ece-agent status; do sleep 0.1; done";
+    second.write_running(
+        conf.trim_start_matches('/'),
+        format!("[Service]\nExecStartPost=+/bin/sh -c '{post}'\n").as_bytes(),
+    );
+    second.run("systemctl daemon-reload").expect(0);
+    begin("stays");
+    let told = second.run(&format!("timeout 60 {join} --timeout 10")).refused(1, code).stderr;
+    assert!(told.contains("'systemctl restart ece-agent'"), "{told}");
+    second.run(&format!("rm {conf} && systemctl daemon-reload && systemctl stop false")).expect(0);
+    second.run("systemctl restart ece-agent && ece-agent status --wait").expect(0);
 }
