@@ -2,6 +2,7 @@
 //! the background or in this process.
 
 mod closing;
+mod directories;
 mod drift;
 mod health;
 mod member;
@@ -225,7 +226,7 @@ impl Installation<'_> {
     async fn install_here(&self, reporter: &Reporter, deadline: Instant) -> Result<Exit, Failure> {
         let state = &self.options.state_dir;
         must_be_own(state)?;
-        let claim = storage::look(&self.options)?;
+        let claim = storage::look(&self.options)?.claim;
         prepare_state_dir(state)?;
         let lock = StateLock::take(state)?;
         claim.as_ref().map_or(Ok(()), Claim::write)?;

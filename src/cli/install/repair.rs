@@ -2,11 +2,12 @@
 
 use super::{
     Installation,
-    service::{place_directories, place_unit, place_user, service_failed, step},
+    directories::place_directories,
+    service::{place_unit, place_user, service_failed, step},
 };
 use crate::{
     agent::{Identity, Progress, Status, Step},
-    cli::storage,
+    cli::storage::{self, Found},
     config::Difference,
     host::service::systemctl,
     model::Failure,
@@ -25,8 +26,8 @@ impl Installation<'_> {
         let options = &self.options;
         let user = step(progress, Step::User, place_user)?;
         let had_instances = options.settings.instances_dir().exists();
-        let claim = storage::look(options)?;
-        let place = || place_directories(options, user, false, claim.as_ref());
+        let found = Found { is_fresh: false, ..storage::look(options)? };
+        let place = || place_directories(options, user, &found);
         step(progress, Step::Directories, place)?;
         let config_changed = self.place_config(identity, differences, progress)?;
         let unit_changed = place_unit(&options.settings, progress)?;

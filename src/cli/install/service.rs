@@ -11,24 +11,18 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Installation, member::Installed};
+use super::{Installation, directories::place_directories, member::Installed};
 use crate::{
     agent::{Progress, Step, load_identity},
-    cli::{
-        progress::Reporter,
-        secrets_file,
-        service_child::ServiceChild,
-        storage::{self, Claim},
-    },
-    config::{HostSettings, InstallOptions, Purpose, StateDir},
+    cli::{progress::Reporter, secrets_file, service_child::ServiceChild, storage},
+    config::{HostSettings, Purpose, StateDir},
     daemon::StateLock,
     host::{
-        open_dir::OpenDir,
         service::{
             CommandError, LONGEST_STOP, invoking_user, is_packaged, make_service_user,
             service_user, stop_service, systemctl, unit_log, unit_state,
         },
-        tree::{Owner, give_from_root, hand_over, make_dir, make_dir_if_missing},
+        tree::{Owner, hand_over, make_dir},
         view::StorageView,
     },
     model::{Code, Exit, Failure},
@@ -70,7 +64,7 @@ pub fn service_failed(error: &CommandError) -> Failure {
     Failure::in_lines(Code::ServiceFailed, &error.to_string())
 }
 
-fn not_made(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Failure {
+pub(super) fn not_made(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Failure {
     move |error| {
         let message = format!("{}: {error}", path.as_ref().display());
         Failure::new(Code::StateNotWritable, message)
@@ -106,12 +100,11 @@ impl Installation<'_> {
         deadline: Instant,
     ) -> Result<Exit, Failure> {
         self.check_token()?;
-        let claim = storage::look(&self.options)?;
+        let found = storage::look(&self.options)?;
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
-        let is_fresh = is_empty(self.options.state_dir.path());
         let before = self.identity_that_stays()?;
-        let place = || place_directories(&self.options, user, is_fresh, claim.as_ref());
+        let place = || place_directories(&self.options, user, &found);
         step(reporter, Step::Directories, place)?;
         self.log.begin()?;
         let progress = self.log.beside(reporter);
@@ -126,7 +119,7 @@ impl Installation<'_> {
         let installed = self.member_as(user, &progress)?;
         self.place_config(&installed.identity, &given, &progress)?;
         let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
-        self.note_cluster(&installed.identity, is_fresh || joined_now)?;
+        self.note_cluster(&installed.identity, found.is_fresh || joined_now)?;
         place_unit(&self.options.settings, &progress)?;
         step(reporter, Step::Daemon, start_service)?;
         self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
@@ -268,50 +261,6 @@ pub(super) fn place_user() -> Result<Owner, Failure> {
     note_made("user ece-agent")?;
     make_service_user().map_err(|error| service_failed(&error))?;
     find()?.ok_or_else(|| Failure::new(Code::ServiceFailed, "the user ece-agent is not there"))
-}
-
-/// Whether there is nothing in a directory, or no directory.
-fn is_empty(path: &Path) -> bool {
-    fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
-}
-
-pub(super) fn place_directories(
-    options: &InstallOptions,
-    user: Owner,
-    is_fresh: bool,
-    claim: Option<&Claim>,
-) -> Result<String, Failure> {
-    let state = options.state_dir.path();
-    make_dir_if_missing(state, user, 0o700)
-        .and_then(|()| give_from_root(state, user))
-        .and_then(|()| OpenDir::open(state)?.ok_or(io::ErrorKind::NotFound)?.give(user, 0o700))
-        .map_err(not_made(state))?;
-    let caller = invoking_user();
-    let storage = &options.settings.storage_path;
-    let shared = Owner { uid: caller.uid, gid: user.gid };
-    make_dir_if_missing(storage, shared, 0o750).map_err(not_made(storage))?;
-    claim.map_or(Ok(()), Claim::write)?;
-    place_below(options, user, caller, is_fresh).map_err(not_made(storage))?;
-    Ok(format!("{}, {}", state.display(), storage.display()))
-}
-
-fn place_below(
-    options: &InstallOptions,
-    user: Owner,
-    caller: Owner,
-    is_fresh: bool,
-) -> io::Result<()> {
-    let storage = OpenDir::open(&options.settings.storage_path)?.ok_or(io::ErrorKind::NotFound)?;
-    storage.dir_or_make("instances", user, 0o700)?.give(user, 0o700)?;
-    if options.purpose.is_first_host() {
-        storage.dir_or_make("logs", caller, 0o755)?.dir_or_make("bootstrap-logs", caller, 0o700)?;
-        // Until the cluster is made its secrets file is written by the service user.
-        let secrets = storage.dir_or_make(secrets_file::DIR, user, 0o700)?;
-        if is_fresh {
-            secrets.give(user, 0o700)?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether something has changed.

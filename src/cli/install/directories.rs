@@ -1,0 +1,106 @@
+//! The directories of a service, made by root.
+
+use super::service::not_made;
+use crate::{
+    cli::{
+        secrets_file,
+        storage::{Claim, Found, secrets_of_another},
+    },
+    config::InstallOptions,
+    host::{
+        open_dir::OpenDir,
+        service::invoking_user,
+        tree::{Owner, give_from_root, make_dir_if_missing},
+    },
+    model::Failure,
+};
+
+pub(super) fn place_directories(
+    options: &InstallOptions,
+    user: Owner,
+    found: &Found,
+) -> Result<String, Failure> {
+    let state = options.state_dir.path();
+    make_dir_if_missing(state, user, 0o700)
+        .and_then(|()| give_from_root(state, user))
+        .and_then(|()| OpenDir::open(state)?.ok_or(std::io::ErrorKind::NotFound)?.give(user, 0o700))
+        .map_err(not_made(state))?;
+    let caller = invoking_user();
+    let storage = &options.settings.storage_path;
+    let shared = Owner { uid: caller.uid, gid: user.gid };
+    make_dir_if_missing(storage, shared, 0o750).map_err(not_made(storage))?;
+    found.claim.as_ref().map_or(Ok(()), Claim::write)?;
+    place_below(options, user, caller, found.is_fresh)?;
+    Ok(format!("{}, {}", state.display(), storage.display()))
+}
+
+fn place_below(
+    options: &InstallOptions,
+    user: Owner,
+    caller: Owner,
+    is_fresh: bool,
+) -> Result<(), Failure> {
+    let path = &options.settings.storage_path;
+    let made = || {
+        let storage = OpenDir::open(path)?.ok_or(std::io::ErrorKind::NotFound)?;
+        storage.dir_or_make("instances", user, 0o700)?.give(user, 0o700)?;
+        if !options.purpose.is_first_host() {
+            return Ok(None);
+        }
+        storage.dir_or_make("logs", caller, 0o755)?.dir_or_make("bootstrap-logs", caller, 0o700)?;
+        // Until the cluster is made its secrets file is written by the service user.
+        storage.dir_or_make(secrets_file::DIR, user, 0o700).map(Some)
+    };
+    let Some(secrets) = made().map_err(not_made(path))?.filter(|_| is_fresh) else {
+        return Ok(());
+    };
+    // Secrets that are there are never given away, whoever's they are and whenever they came.
+    match secrets.file(secrets_file::NAME) {
+        Ok(None) => secrets.give(user, 0o700).map_err(not_made(path)),
+        _ => Err(secrets_of_another(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
+
+    use super::*;
+    use crate::config::{InstallArguments, Membership};
+
+    #[test]
+    fn a_directory_with_a_secrets_file_is_given_to_nobody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let own = Owner::of_this_process();
+        let arguments =
+            InstallArguments { host_storage_path: Some(dir.path().into()), ..Default::default() };
+        let options =
+            arguments.build(dir.path().join("state"), Membership::None).expect("valid options");
+        let secrets = dir.path().join(secrets_file::DIR);
+        let file = secrets.join(secrets_file::NAME);
+        let closed = |mode| {
+            fs::set_permissions(&secrets, fs::Permissions::from_mode(mode)).expect("set");
+        };
+        let mode = || fs::metadata(&secrets).expect("there").permissions().mode() & 0o777;
+        place_below(&options, own, own, true).expect("made");
+        closed(0o750);
+        place_below(&options, own, own, true).expect("given");
+        assert_eq!(mode(), 0o700);
+        closed(0o750);
+        for plain in [true, false] {
+            match plain {
+                true => fs::write(&file, "another cluster's").expect("written"),
+                false => symlink("/nonexistent", &file).expect("linked"),
+            }
+            let refused = place_below(&options, own, own, true).expect_err("it has secrets");
+            assert_eq!(refused.code(), "storage.secrets_of_another_cluster");
+            // Who has begun before has its own there.
+            place_below(&options, own, own, false).expect("as it was");
+            assert_eq!(mode(), 0o750);
+            fs::remove_file(&file).expect("removed");
+        }
+    }
+}
