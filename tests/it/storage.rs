@@ -80,6 +80,30 @@ fn uninstall_leaves_what_was_there_before_and_says_so() {
 }
 
 #[test]
+fn uninstall_takes_along_the_directories_that_were_made_on_the_way_to_the_storage_path() {
+    let cluster = Cluster::start();
+    let top = cluster.host(2).storage.clone();
+    for (others, left) in [(None, top.join("there")), (Some("there/a/theirs"), top.join("there/a"))]
+    {
+        let mut host = cluster.host(2);
+        fs::create_dir_all(top.join("there")).unwrap();
+        host.storage = top.join("there/a/b/data");
+        cluster.install(&mut host, &cluster.token("allocator"), &["--roles", "allocator"]);
+        host.wait_connected();
+        host.stop();
+        if let Some(others) = others {
+            fs::write(top.join(others), "").unwrap();
+        }
+        let told = uninstall(&host).expect(0).json();
+        let removed = told["removed"].as_array().unwrap();
+        let b = top.join("there/a/b").display().to_string();
+        assert!(removed.iter().any(|it| *it == b.as_str()), "{told}");
+        let entries = fs::read_dir(&left).unwrap().count();
+        assert!(entries == usize::from(others.is_some()), "{told}");
+    }
+}
+
+#[test]
 fn uninstall_names_what_it_has_not_removed() {
     let cluster = Cluster::start();
     let mut host = cluster.joined(2, "allocator");

@@ -28,7 +28,7 @@ const PLACES: [&str; 5] = ["", "instances", "logs", "logs/bootstrap-logs", "boot
 struct ClaimFile {
     schema: u32,
     state_dir: PathBuf,
-    /// Directories that were not there before.
+    /// Directories that were not there before; `..` is the one that the host storage path is in.
     made: Vec<String>,
 }
 
@@ -93,11 +93,18 @@ pub fn state(storage: &Path, state: &StateDir) -> Result<ClaimState, Failure> {
     }
 }
 
+/// A directory so many steps above the host storage path.
+fn above(up: usize) -> String {
+    vec![".."; up].join("/")
+}
+
 impl Claim {
     /// Notes what is not there yet.
     pub(super) fn prepare(storage: &Path, state: &StateDir) -> Self {
         let missing = PLACES.iter().filter(|place| !exists(&storage.join(place)));
-        let made = missing.map(|place| (*place).to_owned()).collect();
+        let parents = storage.ancestors().skip(1).take_while(|dir| !exists(dir));
+        let parents = parents.zip(1..).map(|(_, up)| above(up));
+        let made = missing.map(|place| (*place).to_owned()).chain(parents).collect();
         let file = ClaimFile { schema: SCHEMA, state_dir: state.path().to_owned(), made };
         Self { storage: storage.to_owned(), file }
     }
@@ -115,6 +122,11 @@ impl Claim {
     /// Whether a directory in the host storage path, or itself, was made for this installation.
     pub fn made(&self, place: &str) -> bool {
         self.file.made.iter().any(|made| made == place)
+    }
+
+    /// How many directories on the way to the host storage path were made for it, from the last.
+    pub fn parents_made(&self) -> usize {
+        (1..).take_while(|up| self.made(&above(*up))).count()
     }
 
     /// Gives the host storage path up.
@@ -145,6 +157,9 @@ mod tests {
             panic!("not refused")
         };
         assert!(owner.ends_with("/one"), "{owner}");
+        let below = storage.join("a/b/c");
+        assert_eq!(Claim::prepare(&below, &one).parents_made(), 2);
+        assert_eq!(Claim::prepare(&storage.join("a"), &one).parents_made(), 0);
         std::fs::remove_dir(one.path()).expect("removed");
         assert!(matches!(state(&storage, &other).expect("looked"), ClaimState::None));
     }

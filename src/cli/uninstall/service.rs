@@ -17,7 +17,7 @@ use crate::{
     host::{
         process::end_processes_of,
         service::{LONGEST_STOP, remove_service_user, service_user, stop_service, systemctl},
-        tree::take_for_root,
+        tree::{Owner, make_dir, take_for_root},
     },
     rt::files,
 };
@@ -67,11 +67,12 @@ impl Service {
     pub(super) fn remove(&self, storage: Option<&Path>, account: &mut Account) {
         let made = fs::read_to_string(Layout::MADE).unwrap_or_default();
         let mut kept = Vec::new();
-        for what in made.lines() {
+        let has_program = made.lines().any(|what| what == Layout::BINARY);
+        for what in made.lines().filter(|what| *what != Layout::BINARY) {
             let before = account.problems();
             match what {
                 USER => self.remove_user(storage, account),
-                Layout::BINARY | Layout::UNIT | Layout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
+                Layout::UNIT | Layout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
                     account.file(Path::new(what));
                 }
                 _ => account.problem(format!("{what} is not something that install makes")),
@@ -81,17 +82,32 @@ impl Service {
             }
         }
         let _has_other_drop_ins = fs::remove_dir(Layout::DROP_IN_DIR);
-        self.keep_note_of(&kept, account);
-        let _has_other_files = fs::remove_dir(Layout::CONFIG_DIR);
         let _ = systemctl(["daemon-reload"]);
+        if !kept.is_empty() {
+            if has_program {
+                kept.push(Layout::BINARY);
+                account
+                    .left(Layout::BINARY.as_ref(), "for 'ece-agent uninstall' to be repeated with");
+            }
+            return self.keep_note_of(&kept, account);
+        }
+        account.file(Layout::MADE.as_ref());
+        let _has_other_files = fs::remove_dir(Layout::CONFIG_DIR);
+        // Whatever was interrupted before can be repeated, as long as there is a program for it.
+        if has_program {
+            let before = account.problems();
+            account.file(Layout::BINARY.as_ref());
+            if account.problems() > before {
+                self.keep_note_of(&[Layout::BINARY], account);
+            }
+        }
     }
 
     fn keep_note_of(&self, kept: &[&str], account: &mut Account) {
-        if kept.is_empty() {
-            return account.file(Layout::MADE.as_ref());
-        }
         let note: String = kept.iter().map(|what| format!("{what}\n")).collect();
-        if let Err(error) = files::write_private(Layout::MADE.as_ref(), note.as_bytes()) {
+        let written = make_dir(Layout::CONFIG_DIR.as_ref(), Owner::ROOT, 0o755)
+            .and_then(|()| files::write_private(Layout::MADE.as_ref(), note.as_bytes()));
+        if let Err(error) = written {
             account.problem(format!("{}: {error}", Layout::MADE));
         }
         account.left(Layout::MADE.as_ref(), "for 'ece-agent uninstall', which can be repeated");

@@ -8,7 +8,7 @@ use crate::{
         secrets_file,
         storage::{Claim, ClaimState},
     },
-    host::open_dir::OpenDir,
+    host::{open_dir::OpenDir, shared::is_shared},
 };
 
 /// The host storage path of an installation that goes.
@@ -30,11 +30,24 @@ impl Storage<'_> {
         }
         // A mount point belongs to whoever has mounted it.
         if self.has_made("") && fs::remove_dir(self.path).is_ok() {
-            return account.note(self.path.display().to_string(), Ok(true));
+            account.note(self.path.display().to_string(), Ok(true));
+            return self.remove_parents(account);
         }
         let entries = fs::read_dir(self.path).map_or(0, Iterator::count);
         if entries > 0 {
             account.left(self.path, &format!("{entries} entries that are not install's to remove"));
+        }
+    }
+
+    /// Those that were made on the way to it, as long as nothing else is in them.
+    fn remove_parents(&self, account: &mut Account) {
+        let ClaimState::Ours(claim) = &self.claim else { return };
+        let made = self.path.ancestors().skip(1).take(claim.parents_made());
+        for dir in made.take_while(|dir| !is_shared(dir)) {
+            if fs::remove_dir(dir).is_err() {
+                return;
+            }
+            account.note(dir.display().to_string(), Ok(true));
         }
     }
 

@@ -66,12 +66,15 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     assert_eq!(first.runner("10.77.0.12")["errors"][0]["code"], "runners.runner_not_found");
     assert_eq!(
         second.run("cat /etc/ece-agent/made-by-install").stdout,
-        "/etc/ece-agent/config.toml\n"
+        "/etc/ece-agent/config.toml\n/usr/bin/ece-agent\n"
     );
+    // The program is there to go on with.
+    assert!(names("left", "/usr/bin/ece-agent:"), "{gone}");
     // What stood in the way is gone: so is the rest.
     second.run("umount /etc/ece-agent/config.toml").expect(0);
-    second.run("ece-agent uninstall").expect(0);
+    second.run("/usr/bin/ece-agent uninstall").expect(0);
     second.run("ls /etc/ece-agent").expect(2);
+    second.run("ls /usr/bin/ece-agent").expect(2);
     second.run("ece-agent uninstall").refused(1, "install.not_done");
 }
 
@@ -84,6 +87,7 @@ fn a_child_of_root_that_stands_still_holds_nobody_up_and_ends_with_root() {
     };
     let (first, second) = pair(&lab);
     second.run("ece-agent uninstall").expect(0);
+    second.run("ls -d /mnt/data").expect(2);
     first.link("down");
     in_background(&second, "install", &format!("{JOIN} --timeout 2 --wait-for-coordinator 4"));
     let child = child_of_root(&second);
