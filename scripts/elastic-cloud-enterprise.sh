@@ -8,6 +8,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 say() { printf '%s\n' "$*" >&2; }
 bad_argument() { say "error: $*"; exit 3; }
+failed() { # EXIT ERROR FIX
+  say "error: $2"
+  say "  fix: $3"
+  exit "$1"
+}
 
 # Sets $binary, unless there is none.
 binary=''
@@ -179,24 +184,23 @@ join_with_served_program() {
   coordinators=${coordinators:-${ECE_AGENT_COORDINATOR_HOST:-}}
   [[ $has_secret || -z ${ECE_AGENT_ROLES_TOKEN_FILE:-} ]] || read_token "$ECE_AGENT_ROLES_TOKEN_FILE"
   if [[ ! $has_secret ]]; then
-    [[ ! $coordinators ]] || bad_argument "a coordinator is named, but no roles token is given"
+    [[ ! $coordinators ]] || failed 3 "a coordinator is named, but no roles token is given [token.missing]" \
+      "add --roles-token-file FILE ('-' reads stdin) or --roles-token TOKEN; an administrator makes one with 'ece-agent token create'"
     must_find_binary
   fi
   for name in curl openssl base64 sha256sum; do
-    command -v "$name" >/dev/null || {
-      say "error: ece-agent is not beside this script, and fetching it from the coordinator needs $name"
-      exit 1
-    }
+    command -v "$name" >/dev/null || failed 1 \
+      "ece-agent is not beside this script, and fetching it from the coordinator needs $name" \
+      "install $name, or put ece-agent beside this script"
   done
   claims=$(claims_of "$secret")
-  [[ $claims == '{'* ]] || { say "error: this is not a roles token [token.malformed]"; exit 10; }
+  [[ $claims == '{'* ]] || failed 10 "this is not a roles token [token.malformed]" \
+    "copy the whole token again, without line breaks; an administrator makes one with 'ece-agent token create'"
   [[ $coordinators ]] || coordinators=$(strings_of hosts "$claims")
   [[ $pins || $ca_file ]] || pins=$(strings_of ca "$claims")
-  [[ $pins || $ca_file ]] || {
-    say "error: nothing says which coordinator is the right one: the token has no pin [trust.no_pin]"
-    say "  fix: run 'ece-agent ca show' on a coordinator and add --ca-fingerprint"
-    exit 13
-  }
+  [[ $pins || $ca_file ]] || failed 13 \
+    "nothing says which coordinator is the right one: the token has no pin [trust.no_pin]" \
+    "run 'ece-agent ca show' on a coordinator and add --ca-fingerprint"
   workdir=$(mktemp -d)
   trap 'rm -rf "$workdir"' EXIT
   for host in $coordinators; do
@@ -208,14 +212,18 @@ join_with_served_program() {
     printf '%s\n' "$secret" | sh -c "$script" join "${arguments[@]}" --roles-token-file -
     return
   done
-  say "error: ece-agent is not beside this script, and no coordinator was found that serves it and is pinned: ${coordinators# }"
-  say "  fix: check --coordinator-host and the way to port 12443, or put ece-agent beside this script"
-  exit 12
+  failed 12 "ece-agent is not beside this script, and no coordinator was found that serves it and is pinned: ${coordinators# }" \
+    "check --coordinator-host and the way to port 12443, or put ece-agent beside this script"
 }
 
 workdir=''
 read_token() {
-  if [[ $1 == - ]]; then secret=$(cat); else secret=$(cat "$1") || exit 3; fi
+  if [[ $1 == - ]]; then
+    secret=$(cat)
+  else
+    secret=$(cat "$1") || failed 3 "the roles token cannot be read [token.unreadable]" \
+      "give a file that holds the token's text and nothing else, as this user may read it"
+  fi
   has_secret=yes
 }
 

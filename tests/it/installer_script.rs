@@ -290,3 +290,26 @@ fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
         assert!(told.contains("nothing to do"), "{told}");
     }
 }
+
+#[test]
+fn alone_with_a_token_that_is_not_one_it_says_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    let alone = dir.path().join("elastic-cloud-enterprise.sh");
+    fs::copy(script(), &alone).unwrap();
+    let missing = "/nonexistent/token";
+    // Its middle part is {"roles":[]}.
+    let without_pin = "x.eyJyb2xlcyI6W119.y";
+    for (flags, code, name, fix) in [
+        (&[][..], 3, "token.missing", "--roles-token-file"),
+        (&["--roles-token-file", missing], 3, "token.unreadable", "give a file"),
+        (&["--roles-token", "nonsense"], 10, "token.malformed", "copy the whole token"),
+        (&["--roles-token", without_pin], 13, "trust.no_pin", "--ca-fingerprint"),
+    ] {
+        let mut command = Command::new("bash");
+        command.arg(&alone).args(["install", "--coordinator-host", "127.0.0.1"]).args(flags);
+        command.env("PATH", "/usr/bin:/bin").env_remove("ECE_AGENT_BINARY");
+        let told = Finished::of(command.stdin(Stdio::null())).refused(code, name).stderr;
+        let said = told.lines().find(|line| line.starts_with("  fix: ")).unwrap_or_default();
+        assert!(said.contains(fix), "{told}");
+    }
+}
