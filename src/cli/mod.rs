@@ -262,11 +262,11 @@ pub fn main() -> ExitCode {
         .and_then(|matches| Cli::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
             if error.use_stderr() {
                 install::end_earlier_log(&arguments);
             }
-            return usage(&error);
+            return usage(with_name_of_ours(&mut error));
         }
     };
     match run(cli, output) {
@@ -276,6 +276,20 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit() as u8)
         }
     }
+}
+
+/// Flags that people know by another name, which is not like ours.
+const OTHER_NAMES: [(&str, &str); 1] = [("--allocator-zone", "--availability-zone")];
+
+fn with_name_of_ours(error: &mut clap::Error) -> &clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    if let Some((_, ours)) = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == unknown) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String((*ours).to_owned()));
+        // It is of the flag that clap found likest.
+        error.insert(ContextKind::Usage, ContextValue::None);
+    }
+    error
 }
 
 /// What clap has to say: help and version are a success, all else is a bad argument.

@@ -176,3 +176,13 @@ fn a_user_without_root_upgrades_their_own_daemon() {
     assert_eq!(fs::read(&program).unwrap(), fs::read(&newer).unwrap());
     call(&["stop"]).expect(0);
 }
+
+#[test]
+fn a_zone_that_is_given_by_another_name_is_answered_with_the_name_of_ours() {
+    for flag in ["--allocator-zone", "--allocator-zone=a"] {
+        let told = Finished::of(&mut agent(["install", flag, "a"])).expect(3).stderr;
+        assert!(told.contains("'--availability-zone'") && !told.contains("-tags"), "{told}");
+    }
+    let told = Finished::of(&mut agent(["install", "--allocator-tag", "a"])).expect(3).stderr;
+    assert!(told.contains("'--allocator-tags'"), "{told}");
+}
