@@ -1,17 +1,18 @@
 //! What the coordinator wants of this host, kept on the disk: it runs before anybody is asked.
 
-use std::io;
-
-use tokio::task::spawn_blocking;
-
 use super::identity::Identity;
-use crate::{config::StateDir, model::RoleSet, rt::files, wire::hosts::DesiredState};
+use crate::{
+    config::StateDir,
+    model::RoleSet,
+    rt::{aside, files},
+    wire::hosts::DesiredState,
+};
 
 const MAX_FILE: u64 = 1 << 20;
 
 pub(super) async fn load_desired(state: &StateDir) -> DesiredState {
     let state = state.clone();
-    spawn_blocking(move || read_desired(&state)).await.unwrap_or_default()
+    aside(move || read_desired(&state)).await
 }
 
 fn read_desired(state: &StateDir) -> DesiredState {
@@ -23,8 +24,7 @@ fn read_desired(state: &StateDir) -> DesiredState {
 pub(super) async fn save_desired(state: &StateDir, desired: &DesiredState) {
     let content = serde_json::to_vec(desired).expect("plain data");
     let file = state.desired();
-    let written = spawn_blocking(move || files::write_private(&file, &content)).await;
-    if let Err(error) = written.map_err(io::Error::other).flatten() {
+    if let Err(error) = aside(move || files::write_private(&file, &content)).await {
         tracing::warn!(%error, "the desired state was not kept");
     }
 }

@@ -1,9 +1,6 @@
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     desired::{load_desired, save_desired},
@@ -18,7 +15,7 @@ use crate::{
     config::StateDir,
     host::SharedMachine,
     model::{Code, CoordinatorAddress, Failure, SessionId},
-    rt::{Backoff, Clock, Shutdown, random_fraction},
+    rt::{Backoff, Clock, Shutdown, aside, random_fraction},
     tls::PinVerifier,
     wire::hosts::{
         DesiredState, Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, SessionReply,
@@ -195,8 +192,7 @@ impl Session {
         memory.coordinators.extend(others.into_iter().map(&self.dial));
         memory.current = 0;
         let (state, identity) = (self.state.clone(), self.identity.clone());
-        let saved = spawn_blocking(move || save_identity(&state, &identity)).await;
-        if let Err(error) = saved.map_err(io::Error::other).flatten() {
+        if let Err(error) = aside(move || save_identity(&state, &identity)).await {
             tracing::warn!(%error, "the list of coordinators was not kept");
         }
     }

@@ -3,7 +3,7 @@
 //! fetches it pins this coordinator's key.
 
 use std::{
-    fs, io,
+    fs,
     net::Ipv4Addr,
     sync::{Arc, Weak},
 };
@@ -24,6 +24,7 @@ use crate::{
     http::error::{Answer, ApiError},
     limits::quiet::Quiet,
     model::{CoordinatorAddress, Fingerprint},
+    rt::aside,
     server::API_PORT,
     wire::downloads::DownloadInfo,
 };
@@ -52,9 +53,7 @@ async fn read_binary() -> Result<Bytes, ApiError> {
     if let Some(binary) = kept.upgrade() {
         return Ok(Bytes::from_owner(Shared(binary)));
     }
-    let read = tokio::task::spawn_blocking(|| fs::read(OWN_BINARY)).await;
-    let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
-    let binary = Arc::new(read.map_err(|error| {
+    let binary = Arc::new(aside(|| fs::read(OWN_BINARY)).await.map_err(|error| {
         static SAID: Quiet = Quiet::new();
         if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
             tracing::error!(%error, left_out, "this program's own file cannot be read");

@@ -103,6 +103,9 @@ pub enum ChangeError {
     /// Whoever asked for it may not do it any more.
     #[error("whoever asked for this may not do it any more")]
     Withdrawn,
+    /// It was made, or it was not.
+    #[error("whether the change was made is not known")]
+    OutcomeUnknown,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -111,6 +114,8 @@ impl From<CommitError> for ChangeError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Conflict { path, .. } => Self::Conflict(path),
+            CommitError::LeaseEnded => Self::Withdrawn,
+            CommitError::OutcomeUnknown => Self::OutcomeUnknown,
             CommitError::Store(error) => Self::Store(error),
         }
     }

@@ -148,6 +148,9 @@ impl Owners {
             Err(CommitError::Conflict { path, .. }) => {
                 return Err(StoreError::Failed(format!("somebody else writes {path}")));
             }
+            Err(error @ (CommitError::LeaseEnded | CommitError::OutcomeUnknown)) => {
+                return Err(StoreError::Failed(error.to_string()));
+            }
         }
         for (runner, after) in changed {
             *self.passage_versions.entry(runner.clone()).or_default() += 1;
@@ -204,7 +207,11 @@ impl Owners {
 async fn forget(store: &SharedStore, record: Record) -> Result<(), StoreError> {
     let op = Op::Delete { path: record.path, version: record.version };
     match store.commit(vec![op]).await {
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+        // What is left is met again at the next start.
+        Ok(_)
+        | Err(
+            CommitError::Conflict { .. } | CommitError::LeaseEnded | CommitError::OutcomeUnknown,
+        ) => Ok(()),
         Err(CommitError::Store(error)) => Err(error),
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{KeyId, RunnerId, TokenId},
-    store::{Change, Committed, SharedStore, StoreError, StorePath, Watch, WatchEvent},
+    store::{Change, Committed, SharedStore, Snapshot, StoreError, StorePath, Watch, WatchEvent},
 };
 
 /// The cluster in memory, kept current by the store's watch. Reads are answered from it;
@@ -26,37 +26,32 @@ pub struct Registry {
 
 #[derive(Default)]
 pub struct View {
-    hosts: BTreeMap<RunnerId, Entry<HostRecord>>,
-    keys: BTreeMap<KeyId, Entry<KeyRecord>>,
-    tokens: BTreeMap<TokenId, Entry<TokenRecord>>,
-    users: BTreeMap<String, Entry<UserRecord>>,
-    api_keys: BTreeMap<String, Entry<ApiKeyRecord>>,
+    hosts: BTreeMap<RunnerId, Arc<HostRecord>>,
+    keys: BTreeMap<KeyId, Arc<KeyRecord>>,
+    tokens: BTreeMap<TokenId, Arc<TokenRecord>>,
+    users: BTreeMap<String, Arc<UserRecord>>,
+    api_keys: BTreeMap<String, Arc<ApiKeyRecord>>,
 }
 
-struct Entry<T> {
-    revision: u64,
-    value: Arc<T>,
-}
-
-fn values<K, T>(map: &BTreeMap<K, Entry<T>>) -> Vec<Arc<T>> {
-    map.values().map(|entry| entry.value.clone()).collect()
+fn values<K, T>(map: &BTreeMap<K, Arc<T>>) -> Vec<Arc<T>> {
+    map.values().cloned().collect()
 }
 
 impl View {
     pub fn host(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
-        self.hosts.get(runner).map(|entry| entry.value.clone())
+        self.hosts.get(runner).cloned()
     }
 
     pub fn key(&self, key: &KeyId) -> Option<Arc<KeyRecord>> {
-        self.keys.get(key).map(|entry| entry.value.clone())
+        self.keys.get(key).cloned()
     }
 
     pub fn token(&self, id: TokenId) -> Option<Arc<TokenRecord>> {
-        self.tokens.get(&id).map(|entry| entry.value.clone())
+        self.tokens.get(&id).cloned()
     }
 
     pub fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
-        self.users.get(name).map(|entry| entry.value.clone())
+        self.users.get(name).cloned()
     }
 
     /// The user with this name, if they may get in.
@@ -65,29 +60,29 @@ impl View {
     }
 
     pub fn api_key(&self, id: &str) -> Option<Arc<ApiKeyRecord>> {
-        self.api_keys.get(id).map(|entry| entry.value.clone())
+        self.api_keys.get(id).cloned()
     }
 
-    /// Takes one change in, unless a later one is known; the host it concerns.
-    fn apply(&mut self, change: &Change, revision: u64) -> Result<Option<RunnerId>, StoreError> {
+    /// Takes one change in; the host it concerns.
+    fn apply(&mut self, change: &Change) -> Result<Option<RunnerId>, StoreError> {
         let path = &change.path;
         if let Some(name) = name_below(path, &HostRecord::root()) {
             let Ok(runner) = name.parse::<RunnerId>() else { return Ok(None) };
-            take(&mut self.hosts, runner.clone(), change, revision)?;
+            take(&mut self.hosts, runner.clone(), change)?;
             return Ok(Some(runner));
         }
         if let Some(name) = name_below(path, &KeyRecord::root()) {
             if let Ok(key) = format!("sha256:{name}").parse() {
-                take(&mut self.keys, key, change, revision)?;
+                take(&mut self.keys, key, change)?;
             }
         } else if let Some(name) = name_below(path, &TokenRecord::root()) {
             if let Ok(id) = name.parse() {
-                take(&mut self.tokens, id, change, revision)?;
+                take(&mut self.tokens, id, change)?;
             }
         } else if let Some(id) = name_below(path, &ApiKeyRecord::root()) {
-            take(&mut self.api_keys, id.to_owned(), change, revision)?;
+            take(&mut self.api_keys, id.to_owned(), change)?;
         } else if let Some(name) = path.below(&UserRecord::root()) {
-            take(&mut self.users, name.to_owned(), change, revision)?;
+            take(&mut self.users, name.to_owned(), change)?;
         }
         Ok(None)
     }
@@ -99,19 +94,15 @@ fn name_below<'a>(path: &'a StorePath, root: &StorePath) -> Option<&'a str> {
 }
 
 fn take<K: Ord, T: Stored>(
-    map: &mut BTreeMap<K, Entry<T>>,
+    map: &mut BTreeMap<K, Arc<T>>,
     key: K,
     change: &Change,
-    revision: u64,
 ) -> Result<(), StoreError> {
-    if map.get(&key).is_some_and(|entry| entry.revision > revision) {
-        return Ok(());
-    }
     // One that cannot be read counts for as little as one that is gone.
     let value = change.record.as_ref().map(readable).transpose()?.flatten();
     match value {
         Some(value) => {
-            map.insert(key, Entry { revision, value: Arc::new(value) });
+            map.insert(key, Arc::new(value));
         }
         None => {
             map.remove(&key);
@@ -177,11 +168,15 @@ impl Registry {
     }
 
     fn apply(&self, committed: &Committed) -> Result<(), StoreError> {
+        // It is in what was read when this began, or after something was missed.
+        if committed.revision <= *self.applied.borrow() {
+            return Ok(());
+        }
         let mut concerned = Vec::new();
         {
             let mut view = self.view.write().expect("no panic while held");
             for change in &committed.changes {
-                concerned.extend(view.apply(change, committed.revision)?);
+                concerned.extend(view.apply(change)?);
                 // Whoever may not get in has no session when they may again.
                 if let Some(name) = change.path.below(&UserRecord::root())
                     && view.enabled_user(name).is_none()
@@ -199,17 +194,18 @@ impl Registry {
 
     async fn reload(&self, store: &SharedStore) -> Result<(), StoreError> {
         tracing::warn!("fell behind the datastore; reading the cluster anew");
-        let (view, _) = read_all(store).await?;
+        let (view, revision) = read_all(store).await?;
+        let enabled = |name: &str| view.enabled_user(name).is_some();
+        self.sessions.end_all_but(enabled);
         *self.view.write().expect("no panic while held") = view;
+        self.applied.send_replace(revision);
         self.liveness.tell_all();
         Ok(())
     }
 }
 
-/// The cluster, and the latest revision of what is in it.
+/// The cluster, and the revision of which it is.
 async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
-    let mut view = View::default();
-    let mut latest = 0;
     let roots = [
         HostRecord::root(),
         KeyRecord::root(),
@@ -217,14 +213,12 @@ async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
         UserRecord::root(),
         ApiKeyRecord::root(),
     ];
-    for root in roots {
-        for record in store.list(&root).await? {
-            let revision = record.revision;
-            latest = latest.max(revision);
-            view.apply(&Change { path: record.path.clone(), record: Some(record) }, revision)?;
-        }
+    let Snapshot { revision, records } = store.snapshot(&roots).await?;
+    let mut view = View::default();
+    for record in records {
+        view.apply(&Change { path: record.path.clone(), record: Some(record) })?;
     }
-    Ok((view, latest))
+    Ok((view, revision))
 }
 
 #[cfg(test)]
@@ -301,5 +295,29 @@ mod tests {
         assert!(view.user("last").is_some());
         assert_eq!(view.user("busy").expect("there").password_hash, "2");
         task.abort();
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_before_it_read_anew_is_never_seen_again() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        let watch = store.watch();
+        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
+        let registry = Registry::load(&store, liveness, Arc::default()).await.expect("loaded");
+        create(&store, "gone").await;
+        let put = records::put(UserRecord::path("gone"), &user("gone", "2"), 1);
+        store.commit(vec![put]).await.expect("changed");
+        let delete = crate::store::Op::Delete { path: UserRecord::path("gone"), version: 2 };
+        let deleted = store.commit(vec![delete]).await.expect("deleted");
+        registry.reload(&store).await.expect("read");
+        registry.caught_up(deleted).await;
+        // What the watch has still to tell is older than what was read.
+        let mut watch = watch;
+        for _ in 0..3 {
+            let Some(WatchEvent::Committed(committed)) = watch.next().await else {
+                panic!("no commit")
+            };
+            registry.apply(&committed).expect("applied");
+            assert!(registry.view().user("gone").is_none());
+        }
     }
 }

@@ -123,6 +123,14 @@ impl Sessions {
         }
     }
 
+    /// Ends all sessions but those of users who may have some.
+    pub fn end_all_but(&self, may: impl Fn(&str) -> bool) {
+        let mut open = self.lock();
+        let Open { by_digest, by_age, .. } = &mut *open;
+        by_digest.retain(|_, session| may(&session.user));
+        by_age.retain(|user, _| may(user));
+    }
+
     /// Sessions that were opened and have not ended.
     pub fn count(&self) -> usize {
         self.lock().by_digest.len()

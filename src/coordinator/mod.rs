@@ -5,4 +5,4 @@ mod metrics_page;
 mod start;
 
 pub use metrics_page::METRICS_PORT;
-pub use start::{Coordinator, CoordinatorConfig, LocalAccess, StartError};
+pub use start::{Coordinator, CoordinatorConfig, Ended, LocalAccess, StartError};

@@ -78,6 +78,15 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// Why a coordinator ended that was not told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    #[error("a task of the coordinator died: {0}")]
+    Died(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// A coordinator that serves.
 pub struct Coordinator {
     tasks: JoinSet<Result<(), StoreError>>,
@@ -203,7 +212,7 @@ impl Coordinator {
     }
 
     /// Waits for the end. `Ok` only after the shutdown that was asked for.
-    pub async fn finished(mut self) -> Result<(), StoreError> {
+    pub async fn finished(mut self) -> Result<(), Ended> {
         tokio::select! {
             () = self.shutdown.wait() => {}
             ended = self.tasks.join_next() => {
@@ -225,13 +234,11 @@ impl Coordinator {
     }
 }
 
-fn why_it_ended(
-    ended: Option<Result<Result<(), StoreError>, tokio::task::JoinError>>,
-) -> StoreError {
+fn why_it_ended(ended: Option<Result<Result<(), StoreError>, tokio::task::JoinError>>) -> Ended {
     match ended {
-        Some(Ok(Err(error))) => error,
-        Some(Err(error)) => StoreError::Failed(format!("a task of the coordinator died: {error}")),
-        Some(Ok(Ok(()))) | None => StoreError::Failed("a task of the coordinator ended".into()),
+        Some(Ok(Err(error))) => error.into(),
+        Some(Err(error)) => Ended::Died(error.to_string()),
+        Some(Ok(Ok(()))) | None => Ended::Died("it ended by itself".into()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     agent::{Identity, InProcess, LocalAdministration, RoleService, not_writable},
     cluster::seal::SealError,
     config::{HostSettings, StateDir, only_address},
-    coordinator::{CoordinatorConfig, LocalAccess, METRICS_PORT, StartError},
+    coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
     preflight::taken_port,
@@ -23,7 +23,7 @@ use crate::{
 /// The coordinator of a cluster whose data is on this machine, with its datastore.
 pub(super) struct LocalCoordinator {
     store: SharedStore,
-    task: JoinHandle<Result<(), StoreError>>,
+    task: JoinHandle<Result<(), Ended>>,
     stop: ShutdownTrigger,
     access: LocalAccess,
 }
@@ -77,7 +77,7 @@ impl LocalCoordinator {
         tokio::select! {
             error = self.store.failed() => store_failure(error),
             ended = &mut self.task => match ended {
-                Ok(Err(error)) => store_failure(error),
+                Ok(Err(error)) => why_it_ended(error),
                 Ok(Ok(())) => Failure::new(Code::Internal, "the coordinator ended by itself"),
                 Err(error) => Failure::new(Code::Internal, error.to_string()),
             },
@@ -87,7 +87,7 @@ impl LocalCoordinator {
     pub(super) async fn stop(self) -> Result<(), Failure> {
         self.stop.fire();
         match self.task.await {
-            Ok(ended) => ended.map_err(store_failure),
+            Ok(ended) => ended.map_err(why_it_ended),
             Err(error) => Err(Failure::new(Code::Internal, error.to_string())),
         }
     }
@@ -139,9 +139,17 @@ fn certificate_names(
     names
 }
 
+fn why_it_ended(ended: Ended) -> Failure {
+    match ended {
+        Ended::Died(_) => Failure::new(Code::Internal, ended.to_string()),
+        Ended::Store(error) => store_failure(error),
+    }
+}
+
 pub(super) fn store_failure(error: StoreError) -> Failure {
     let code = match error {
         StoreError::TooNew { .. } => Code::StoreTooNew,
+        StoreError::Unavailable(_) => Code::StoreUnavailable,
         StoreError::Failed(_) | StoreError::Full => Code::StoreFailed,
     };
     Failure::new(code, error.to_string())

@@ -85,6 +85,10 @@ answers! {
         "what is stored cannot be read; a PUT of all of it replaces it"
     DiskFull INSUFFICIENT_STORAGE "root.datastore_full" because StoreFailed:
         "the disk that holds the datastore is full"
+    StoreUnavailable SERVICE_UNAVAILABLE "root.datastore_unavailable" because StoreUnavailable:
+        "the datastore cannot be reached at the moment; try again"
+    OutcomeUnknown SERVICE_UNAVAILABLE "root.outcome_unknown" because StoreOutcomeUnknown:
+        "whether the change was made is not known"
     Contended SERVICE_UNAVAILABLE "root.contended":
         "what this depends on changes too fast at the moment; try again"
     Internal INTERNAL_SERVER_ERROR "root.internal_error":

@@ -132,6 +132,10 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Full => Answer::DiskFull.into(),
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "a request met an error");
+                Answer::StoreUnavailable.into()
+            }
             StoreError::Failed(_) | StoreError::TooNew { .. } => {
                 tracing::error!(%error, "a request met an error");
                 Answer::Internal.into()
@@ -145,6 +149,7 @@ impl From<Unfinished> for ApiError {
         match error {
             Unfinished::Withdrawn => Answer::Unauthenticated.into(),
             Unfinished::Contended => Answer::Contended.into(),
+            Unfinished::OutcomeUnknown => Answer::OutcomeUnknown.into(),
             Unfinished::Store(error) => error.into(),
         }
     }

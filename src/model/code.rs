@@ -336,6 +336,12 @@ codes! {
     StoreUnreadableDocument "store.unreadable_document" General
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
         "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."
+    StoreUnavailable "store.unavailable" Unreachable
+        "The coordinator cannot reach its datastore at the moment."
+        "Repeat the request in a moment; 'ece-agent status' on the coordinator's host says what it waits for."
+    StoreOutcomeUnknown "store.outcome_unknown" General
+        "The datastore stopped answering while a change was under way: it was made, or it was not."
+        "Look whether the change is there, then repeat it if it is not."
     StoreTooNew "store.too_new" General
         "The datastore was written by a newer version of ece-agent."
         "Run that version or a newer one."

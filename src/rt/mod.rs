@@ -1,5 +1,6 @@
 //! What every long-running part needs from the process: clock, back-off, shutdown, files.
 
+mod aside;
 mod backoff;
 mod clock;
 mod cpu;
@@ -15,6 +16,7 @@ pub mod terminal;
 pub mod unix_socket;
 mod way;
 
+pub use aside::aside;
 pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};
 pub use cpu::thread_cpu_time;

@@ -1,8 +1,13 @@
 //! One suite for all stores.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
-use super::{CommitError, MemoryStore, Op, PageFrom, SqliteStore, Store, StorePath, WatchEvent};
+use super::{
+    Change, CommitError, Lease, MemoryStore, Op, PageFrom, SqliteStore, Store, StorePath,
+    WatchEvent,
+};
 
 fn path(name: &str) -> StorePath {
     StorePath::root("tests").child(name)
@@ -14,6 +19,10 @@ fn create(name: &str) -> Op {
 
 fn put(name: &str, version: u64) -> Op {
     Op::Put { path: path(name), value: b"new".to_vec(), version }
+}
+
+async fn has_ended(lease: &Lease) -> bool {
+    tokio::time::timeout(Duration::ZERO, lease.ended()).await.is_ok()
 }
 
 async fn value(store: &dyn Store, name: &str) -> Option<(u64, Vec<u8>)> {
@@ -113,15 +122,73 @@ async fn a_watch_that_falls_behind_is_reset(store: &dyn Store) {
 async fn what_is_leased_goes_with_its_lease(store: &dyn Store) {
     let (lease, other) =
         (store.open_lease().await.expect("a lease"), store.open_lease().await.expect("a lease"));
-    assert_ne!(lease, other);
-    for (name, lease) in [("mine", lease), ("yours", other)] {
-        let op = Op::Create { path: path(name), value: vec![], lease: Some(lease) };
-        store.commit(vec![op]).await.expect("created");
+    assert_ne!(lease.id(), other.id());
+    let leased = |name, lease: &Lease| Op::Create {
+        path: path(name),
+        value: vec![],
+        lease: Some(lease.id()),
+    };
+    for (name, lease) in [("mine", &lease), ("yours", &other)] {
+        store.commit(vec![leased(name, lease)]).await.expect("created");
     }
     store.commit(vec![put("mine", 1)]).await.expect("a put keeps the lease");
-    store.close_lease(lease).await.expect("closed");
+    let mut watch = store.watch();
+    assert!(!has_ended(&lease).await);
+    store.close_lease(lease.id()).await.expect("closed");
+    lease.ended().await;
     assert_eq!(value(store, "mine").await, None);
     assert!(value(store, "yours").await.is_some());
+    let Some(WatchEvent::Committed(seen)) = watch.next().await else { panic!("no commit") };
+    assert_eq!(seen.changes, [Change { path: path("mine"), record: None }]);
+    // What has ended stays so, and nothing is made under it any more.
+    let late = store.commit(vec![create("free"), leased("late", &lease)]).await;
+    assert_eq!(late, Err(CommitError::LeaseEnded));
+    assert_eq!(value(store, "free").await, None);
+    store.close_lease(lease.id()).await.expect("closed again");
+    assert!(!has_ended(&other).await);
+}
+
+async fn a_lease_under_which_there_is_nothing_ends_without_a_commit(store: &dyn Store) {
+    let before = store.commit(vec![create("before")]).await.expect("committed");
+    let lease = store.open_lease().await.expect("a lease");
+    store.close_lease(lease.id()).await.expect("closed");
+    lease.ended().await;
+    let after = store.commit(vec![create("after")]).await.expect("committed");
+    assert_eq!(after, before + 1);
+}
+
+async fn a_snapshot_is_of_one_revision_and_in_the_order_of_paths(store: &dyn Store) {
+    let empty = store.snapshot(&[path("s"), path("t")]).await.expect("read");
+    assert!(empty.records.is_empty());
+    let mut last = empty.revision;
+    for (root, name) in [("t", "2"), ("s", "b"), ("s", "a"), ("u", "x"), ("t", "1")] {
+        let path = path(root).child(name);
+        let op = Op::Create { path, value: vec![], lease: None };
+        let revision = store.commit(vec![op]).await.expect("created");
+        assert!(revision > last);
+        last = revision;
+    }
+    let snapshot = store.snapshot(&[path("t"), path("s")]).await.expect("read");
+    assert_eq!(snapshot.revision, last);
+    let names: Vec<_> = snapshot.records.iter().map(|it| it.path.below(&path("s"))).collect();
+    assert_eq!(names, [Some("a"), Some("b"), None, None]);
+    assert!(snapshot.records.iter().all(|record| record.revision <= last));
+    let deleted = Op::Delete { path: path("t").child("1"), version: 1 };
+    let deleted = store.commit(vec![deleted]).await.expect("deleted");
+    let later = store.snapshot(&[path("t")]).await.expect("read");
+    assert_eq!((later.revision, later.records.len()), (deleted, 1));
+}
+
+async fn a_record_needs_nothing_above_it_and_stays_while_others_are_below(store: &dyn Store) {
+    let (parent, child) = (path("above"), path("above").child("a").child("below"));
+    let made = |path: &StorePath| Op::Create { path: path.clone(), value: vec![], lease: None };
+    let delete = |path: &StorePath| Op::Delete { path: path.clone(), version: 1 };
+    store.commit(vec![made(&child)]).await.expect("without a parent");
+    store.commit(vec![made(&parent)]).await.expect("above what is there");
+    let refused = store.commit(vec![delete(&parent)]).await;
+    assert_eq!(refused, Err(CommitError::Conflict { operation: 0, path: parent.clone() }));
+    store.commit(vec![delete(&child)]).await.expect("deleted");
+    store.commit(vec![delete(&parent)]).await.expect("deleted");
 }
 
 async fn of_two_who_want_the_same_one_wins(store: &dyn Store) {
@@ -198,5 +265,8 @@ suite! {
     a_watch_shows_commits_in_order
     a_watch_that_falls_behind_is_reset
     what_is_leased_goes_with_its_lease
+    a_lease_under_which_there_is_nothing_ends_without_a_commit
+    a_snapshot_is_of_one_revision_and_in_the_order_of_paths
+    a_record_needs_nothing_above_it_and_stays_while_others_are_below
     of_two_who_want_the_same_one_wins
 }

@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, future, sync::Mutex};
 
 use super::{
-    Change, CommitError, Committed, LeaseId, Op, PageFrom, Record, Room, Store, StoreError,
-    StorePath, Watch, watch::Feed,
+    Change, CommitError, Committed, Lease, LeaseId, Op, PageFrom, Record, Room, Snapshot, Store,
+    StoreError, StorePath, Watch, lease::Leases, watch::Feed,
 };
 
 /// A store that lives as long as its process; for tests.
@@ -15,7 +15,8 @@ pub struct MemoryStore {
 struct State {
     records: BTreeMap<String, (Record, Option<LeaseId>)>,
     revision: u64,
-    leases: i64,
+    last_lease: i64,
+    leases: Leases,
 }
 
 impl MemoryStore {
@@ -61,9 +62,13 @@ impl State {
         let version = self.records.get(op.path().as_str()).map(|(record, _)| record.version);
         match op {
             Op::Create { .. } => version.is_none(),
-            Op::Check { version: expected, .. }
-            | Op::Put { version: expected, .. }
-            | Op::Delete { version: expected, .. } => version == Some(*expected),
+            Op::Check { version: expected, .. } | Op::Put { version: expected, .. } => {
+                version == Some(*expected)
+            }
+            Op::Delete { version: expected, path } => {
+                let (from, to) = path.range_below();
+                version == Some(*expected) && self.records.range(from..to).next().is_none()
+            }
         }
     }
 }
@@ -75,10 +80,15 @@ impl Store for MemoryStore {
         Ok(state.records.get(path.as_str()).map(|(record, _)| record.clone()))
     }
 
-    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+    async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
         let state = self.state.lock().expect("no panic while held");
-        let (from, to) = prefix.range_below();
-        Ok(state.records.range(from..to).map(|(_, (record, _))| record.clone()).collect())
+        let below = |prefix: &StorePath| {
+            let (from, to) = prefix.range_below();
+            state.records.range(from..to).map(|(_, (record, _))| record.clone())
+        };
+        let mut records: Vec<Record> = prefixes.iter().flat_map(below).collect();
+        records.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(Snapshot { revision: state.revision, records })
     }
 
     async fn page(
@@ -98,8 +108,15 @@ impl Store for MemoryStore {
 
     async fn commit_within(&self, _room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {
         let mut state = self.state.lock().expect("no panic while held");
-        if let Some((operation, op)) = ops.iter().enumerate().find(|(_, op)| !state.holds(op)) {
-            return Err(CommitError::Conflict { operation, path: op.path().clone() });
+        for (operation, op) in ops.iter().enumerate() {
+            if let Op::Create { lease: Some(lease), .. } = op
+                && !state.leases.is_open(*lease)
+            {
+                return Err(CommitError::LeaseEnded);
+            }
+            if !state.holds(op) {
+                return Err(CommitError::Conflict { operation, path: op.path().clone() });
+            }
         }
         Ok(self.apply(&mut state, ops))
     }
@@ -108,10 +125,11 @@ impl Store for MemoryStore {
         self.feed.watch()
     }
 
-    async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+    async fn open_lease(&self) -> Result<Lease, StoreError> {
         let mut state = self.state.lock().expect("no panic while held");
-        state.leases += 1;
-        Ok(LeaseId(state.leases))
+        state.last_lease += 1;
+        let id = LeaseId(state.last_lease);
+        Ok(state.leases.open(id))
     }
 
     async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
@@ -125,6 +143,7 @@ impl Store for MemoryStore {
         if !ops.is_empty() {
             self.apply(&mut state, ops);
         }
+        state.leases.end(lease);
         Ok(())
     }
 

@@ -2,10 +2,16 @@
 //!
 //! - Records live under paths and carry a *version*, 1 when created and one more with each put.
 //! - A [`Store::commit`] is all or nothing. When it returns, it is durable.
-//! - Every commit has a *revision*, higher than that of each earlier one.
-//! - A [`Watch`] shows all commits in order, or says [`WatchEvent::Reset`] when it missed some:
-//!   then its owner reads anew.
-//! - A record made under a *lease* goes when the lease is closed or its owner's process ends.
+//! - Every commit has a *revision*, higher than that of each earlier one. What is listed has the
+//!   revision that it is of: changes of that one and of earlier ones are in it.
+//! - A [`Watch`] shows what was changed, in the order of each record, or says [`WatchEvent::Reset`]
+//!   when it missed something: then its owner reads anew. What one commit has changed may come in
+//!   parts.
+//! - A record needs nothing above it; one that has others below it is not deleted.
+//! - A record made under a *lease* goes when the lease ends, which its holder hears of: it is closed,
+//!   its owner's process ends, or the store cannot hold it any longer.
+//! - A store may be *unavailable* for a while, and the outcome of a commit *unknown*: neither is a
+//!   reason to do the same again without looking.
 //! - Room is kept back for commits that make room or take access away ([`Room::Reserve`]): they go
 //!   through when others find the disk full.
 //!
@@ -13,6 +19,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod lease;
 mod memory;
 mod path;
 mod sqlite;
@@ -20,14 +27,11 @@ mod watch;
 
 use std::sync::Arc;
 
+pub use lease::{Lease, LeaseId};
 pub use memory::MemoryStore;
 pub use path::StorePath;
 pub use sqlite::SqliteStore;
 pub use watch::{Watch, WatchEvent};
-
-/// Ids of leases; one that was closed is never given out again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseId(pub(crate) i64);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -42,11 +46,11 @@ pub struct Record {
 pub enum Op {
     /// The record must be there at this version.
     Check { path: StorePath, version: u64 },
-    /// The record must not be there.
+    /// The record must not be there, and the lease not have ended.
     Create { path: StorePath, value: Vec<u8>, lease: Option<LeaseId> },
     /// The record must be there at this version.
     Put { path: StorePath, value: Vec<u8>, version: u64 },
-    /// The record must be there at this version.
+    /// The record must be there at this version, with nothing below it.
     Delete { path: StorePath, version: u64 },
 }
 
@@ -57,6 +61,14 @@ impl Op {
             | Op::Create { path, .. }
             | Op::Put { path, .. }
             | Op::Delete { path, .. } => path,
+        }
+    }
+
+    /// The lease under which it makes a record.
+    fn lease(&self) -> Option<LeaseId> {
+        match self {
+            Op::Create { lease, .. } => *lease,
+            Op::Check { .. } | Op::Put { .. } | Op::Delete { .. } => None,
         }
     }
 
@@ -99,7 +111,15 @@ pub struct Change {
     pub record: Option<Record>,
 }
 
-/// A commit as a [`Watch`] shows it.
+/// Records as they were at one revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub revision: u64,
+    /// In the order of their paths.
+    pub records: Vec<Record>,
+}
+
+/// A commit, or a part of it, as a [`Watch`] shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub revision: u64,
@@ -110,6 +130,9 @@ pub struct Committed {
 pub enum StoreError {
     #[error("the datastore failed: {0}")]
     Failed(String),
+    /// It may answer again later.
+    #[error("the datastore cannot be reached at the moment: {0}")]
+    Unavailable(String),
     #[error("the disk that holds the datastore is full")]
     Full,
     #[error("the datastore has format {found}, and this version reads up to {known}")]
@@ -121,6 +144,12 @@ pub enum CommitError {
     /// The precondition of this operation did not hold; nothing was changed.
     #[error("the state of {path} is not what the change expects")]
     Conflict { operation: usize, path: StorePath },
+    /// A record was to be made under a lease that has ended; nothing was changed.
+    #[error("the lease has ended")]
+    LeaseEnded,
+    /// It was carried out, or it was not, or it may yet be.
+    #[error("whether the change was made is not known")]
+    OutcomeUnknown,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -129,8 +158,14 @@ pub enum CommitError {
 pub trait Store: Send + Sync + 'static {
     async fn get(&self, path: &StorePath) -> Result<Option<Record>, StoreError>;
 
+    /// All records below these, as they are at one revision.
+    async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError>;
+
     /// All records below `prefix`, in the order of their paths.
-    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError>;
+    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
+        let snapshot = self.snapshot(std::slice::from_ref(prefix)).await?;
+        Ok(snapshot.records)
+    }
 
     /// At most `limit` records below `prefix`.
     async fn page(
@@ -152,9 +187,9 @@ pub trait Store: Send + Sync + 'static {
     /// All commits from now on.
     fn watch(&self) -> Watch;
 
-    async fn open_lease(&self) -> Result<LeaseId, StoreError>;
+    async fn open_lease(&self) -> Result<Lease, StoreError>;
 
-    /// Removes the records made under the lease.
+    /// Ends the lease, and removes the records made under it. One that has ended stays so.
     async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError>;
 
     /// Returns when the store can no longer promise anything: the process has to end.

@@ -4,13 +4,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::task::{JoinError, spawn_blocking};
-
 use super::RoleService;
 use crate::{
     model::{Code, Failure, Role},
     preflight::{may_use, unusable},
-    rt::files,
+    rt::{aside, files},
     wire::hosts::RoleHealth,
 };
 
@@ -40,23 +38,16 @@ impl RoleService for Allocator {
 
     async fn health(&mut self) -> RoleHealth {
         let dir = self.instances.clone();
-        let looked = move || {
+        let looked = move || -> Result<usize, Failure> {
             let count = count(&dir).map_err(|error| unusable(&dir, &error))?;
             may_use(&dir).map(|()| count)
         };
+        // The disk may take its time or, of another machine, never answer.
         match aside(looked).await {
             Ok(count) => RoleHealth::good(format!("{count} instances")),
             Err(failure) => RoleHealth::from(&to_be_repaired(failure)),
         }
     }
-}
-
-/// Asks the disk, which may take its time or, of another machine, never answer.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let died = |error: JoinError| Failure::new(Code::Internal, error.to_string());
-    spawn_blocking(work).await.map_err(died)?
 }
 
 fn to_be_repaired(failure: Failure) -> Failure {

@@ -273,9 +273,9 @@ async fn commit(
     };
     change.commit(store, &origin, now).await.map_err(|error| match error {
         ChangeError::Store(error) => error,
-        error @ (ChangeError::Conflict(_) | ChangeError::Withdrawn) => {
-            StoreError::Failed(error.to_string())
-        }
+        error @ (ChangeError::Conflict(_)
+        | ChangeError::Withdrawn
+        | ChangeError::OutcomeUnknown) => StoreError::Failed(error.to_string()),
     })?;
     Ok(())
 }
@@ -309,7 +309,10 @@ mod tests {
     use super::*;
     use crate::{
         cluster::testing::first_host,
-        store::{CommitError, LeaseId, MemoryStore, Op, PageFrom, Record, StorePath, Watch},
+        store::{
+            CommitError, Lease, LeaseId, MemoryStore, Op, PageFrom, Record, Snapshot, StorePath,
+            Watch,
+        },
     };
 
     /// Fails every commit, as a disk does that has just gone.
@@ -320,8 +323,8 @@ mod tests {
         async fn get(&self, _path: &StorePath) -> Result<Option<Record>, StoreError> {
             Ok(None)
         }
-        async fn list(&self, _prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
-            Ok(Vec::new())
+        async fn snapshot(&self, _prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
+            Ok(Snapshot { revision: 0, records: Vec::new() })
         }
         async fn page(
             &self,
@@ -337,7 +340,7 @@ mod tests {
         fn watch(&self) -> Watch {
             unreachable!("a bootstrap watches nothing")
         }
-        async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+        async fn open_lease(&self) -> Result<Lease, StoreError> {
             Err(StoreError::Full)
         }
         async fn close_lease(&self, _lease: LeaseId) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use crate::{
         app::App,
         records::{AuditPlace, AuditRecord, readable},
     },
-    rt::Timestamp,
+    rt::{Timestamp, aside},
     store::{Op, PageFrom, Record, SharedStore, StoreError, StorePath},
 };
 
@@ -97,14 +97,14 @@ async fn wanted(
     filter: AuditFilter,
     batch: Vec<Record>,
 ) -> Result<Vec<(Record, Option<AuditRecord>)>, StoreError> {
-    let reading = tokio::task::spawn_blocking(move || {
+    aside(move || {
         let wanted = |record| {
             let read = readable(&record)?.filter(|read| filter.wants(read));
             Ok((record, read))
         };
         batch.into_iter().map(wanted).collect()
-    });
-    reading.await.map_err(|error| StoreError::Failed(error.to_string()))?
+    })
+    .await
 }
 
 /// How much the audit has grown since it was last looked at.

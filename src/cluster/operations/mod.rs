@@ -68,6 +68,7 @@ async fn carry_out<'a, T, E: From<Unfinished>>(
                 tracing::debug!(%path, "somebody else was faster; trying again");
             }
             Err(ChangeError::Withdrawn) => return Err(Unfinished::Withdrawn.into()),
+            Err(ChangeError::OutcomeUnknown) => return Err(Unfinished::OutcomeUnknown.into()),
             Err(ChangeError::Store(error)) => return Err(Unfinished::from(error).into()),
         }
     }
@@ -97,8 +98,14 @@ async fn forget(store: &SharedStore, deletions: &[Op]) -> Result<bool, StoreErro
     for batch in deletions.chunks(BATCH) {
         match store.commit_within(Room::Reserve, batch.to_vec()).await {
             Ok(_) => {}
-            // Another coordinator does the same; or there is not even room to make room.
-            Err(CommitError::Conflict { .. } | CommitError::Store(StoreError::Full)) => all = false,
+            // Another coordinator does the same; there is not even room to make room; or it is not
+            // known: the next time will tell.
+            Err(
+                CommitError::Conflict { .. }
+                | CommitError::LeaseEnded
+                | CommitError::OutcomeUnknown
+                | CommitError::Store(StoreError::Full | StoreError::Unavailable(_)),
+            ) => all = false,
             Err(CommitError::Store(error)) => return Err(error),
         }
     }

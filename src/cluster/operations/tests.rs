@@ -24,8 +24,8 @@ use crate::{
     },
     model::{CapacitySource, RunnerId, Secret},
     store::{
-        CommitError, LeaseId, MemoryStore, Op, PageFrom, Record, Room, SqliteStore, Store,
-        StoreError, StorePath, Watch,
+        CommitError, Lease, LeaseId, MemoryStore, Op, PageFrom, Record, Room, Snapshot,
+        SqliteStore, Store, StoreError, StorePath, Watch,
     },
 };
 
@@ -286,8 +286,8 @@ impl Store for Raced {
     async fn get(&self, path: &StorePath) -> Result<Option<Record>, StoreError> {
         self.inner().get(path).await
     }
-    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
-        self.inner().list(prefix).await
+    async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
+        self.inner().snapshot(prefixes).await
     }
     async fn page(
         &self,
@@ -307,7 +307,7 @@ impl Store for Raced {
     fn watch(&self) -> Watch {
         self.inner().watch()
     }
-    async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+    async fn open_lease(&self) -> Result<Lease, StoreError> {
         self.inner().open_lease().await
     }
     async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {

@@ -7,6 +7,9 @@ pub enum Unfinished {
     Withdrawn,
     #[error("what this depends on changes faster than it can be decided upon")]
     Contended,
+    /// Not done again without looking: it may have been done.
+    #[error("whether the change was made is not known")]
+    OutcomeUnknown,
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -14,9 +14,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    CommitError, LeaseId, Op, PageFrom, Record, Room, Store, StoreError, StorePath, Watch,
-    watch::Feed,
+    CommitError, Lease, LeaseId, Op, PageFrom, Record, Room, Snapshot, Store, StoreError,
+    StorePath, Watch, watch::Feed,
 };
+use crate::rt::aside;
 use reserve::Reserve;
 use writer::{Request, Writer};
 
@@ -65,12 +66,11 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let reader = self.reader.clone();
-        tokio::task::spawn_blocking(move || {
+        aside(move || {
             let connection = reader.lock().expect("no panic while held");
             query(&connection).map_err(failed)
         })
         .await
-        .map_err(|error| StoreError::Failed(error.to_string()))?
     }
 
     async fn write<T>(
@@ -78,10 +78,13 @@ impl SqliteStore {
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let stopped = || StoreError::Failed("its writer has stopped".into());
         self.requests.send(request(reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())
     }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Failed("its writer has stopped".into())
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {
@@ -115,16 +118,26 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn list(&self, prefix: &StorePath) -> Result<Vec<Record>, StoreError> {
-        let (from, to) = prefix.range_below();
+    async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
+        let ranges: Vec<_> = prefixes.iter().map(StorePath::range_below).collect();
         self.read(move |connection| {
-            connection
-                .prepare_cached(
+            // What is read in one transaction is of one moment.
+            let transaction = connection.unchecked_transaction()?;
+            let revision: i64 = transaction
+                .prepare_cached("SELECT value FROM counter WHERE name = 'revision'")?
+                .query_row([], |row| row.get(0))?;
+            let mut records = Vec::new();
+            for (from, to) in ranges {
+                let mut query = transaction.prepare_cached(
                     "SELECT path, version, revision, value FROM record
                      WHERE path >= ?1 AND path < ?2 ORDER BY path",
-                )?
-                .query_map(params![from, to], read_record)?
-                .collect()
+                )?;
+                for record in query.query_map(params![from, to], read_record)? {
+                    records.push(record?);
+                }
+            }
+            records.sort_by(|one: &Record, other| one.path.cmp(&other.path));
+            Ok(Snapshot { revision: revision as u64, records })
         })
         .await
     }
@@ -154,14 +167,18 @@ impl Store for SqliteStore {
     }
 
     async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {
-        self.write(|reply| Request::Commit { room, ops, reply }).await?
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Commit { room, ops, reply };
+        self.requests.send(request).await.map_err(|_| stopped())?;
+        // Whether the writer stopped before it or after it cannot be told.
+        answer.await.unwrap_or(Err(CommitError::OutcomeUnknown))
     }
 
     fn watch(&self) -> Watch {
         self.feed.watch()
     }
 
-    async fn open_lease(&self) -> Result<LeaseId, StoreError> {
+    async fn open_lease(&self) -> Result<Lease, StoreError> {
         self.write(|reply| Request::OpenLease { reply }).await?
     }
 
@@ -173,7 +190,7 @@ impl Store for SqliteStore {
         let mut failure = self.failure.clone();
         match failure.wait_for(Option::is_some).await.map(|error| error.clone()) {
             Ok(Some(error)) => error,
-            _ => StoreError::Failed("its writer has stopped".into()),
+            _ => stopped(),
         }
     }
 }
@@ -195,7 +212,8 @@ mod tests {
         let revision = {
             let store = SqliteStore::open(&file).expect("opened");
             let lease = store.open_lease().await.expect("a lease");
-            store.commit(vec![create(&StorePath::root("leased"), Some(lease))]).await.expect("ok");
+            let leased = create(&StorePath::root("leased"), Some(lease.id()));
+            store.commit(vec![leased]).await.expect("ok");
             store.commit(vec![create(&kept, None)]).await.expect("committed")
         };
         let store = SqliteStore::open(&file).expect("reopened");

@@ -1,11 +1,12 @@
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{failed, reserve::Reserve};
 use crate::store::{
-    Change, CommitError, Committed, LeaseId, Op, Record, Room, StoreError, StorePath, watch::Feed,
+    Change, CommitError, Committed, Lease, LeaseId, Op, Record, Room, StoreError, StorePath,
+    lease::Leases, watch::Feed,
 };
 
 /// Commits that share one sync of the disk at most.
@@ -13,7 +14,7 @@ const BATCH: usize = 256;
 
 pub(super) enum Request {
     Commit { room: Room, ops: Vec<Op>, reply: oneshot::Sender<Result<u64, CommitError>> },
-    OpenLease { reply: oneshot::Sender<Result<LeaseId, StoreError>> },
+    OpenLease { reply: oneshot::Sender<Result<Lease, StoreError>> },
     CloseLease { lease: LeaseId, reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
@@ -25,7 +26,8 @@ pub(super) struct Writer {
     reserve: Reserve,
     disk: Disk,
     revision: u64,
-    lease: i64,
+    last_lease: i64,
+    leases: Leases,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +42,16 @@ enum Step {
     UseReserve,
 }
 
+/// What was done for one request.
+enum Done {
+    Committed(u64),
+    Opened(LeaseId),
+    Closed,
+}
+
 /// A batch that is on disk: what to say to each caller, and to the watches.
 struct Written {
-    results: Vec<Result<i64, CommitError>>,
+    results: Vec<Result<Done, CommitError>>,
     committed: Vec<Committed>,
     /// Something was in it that may not use the reserve.
     ordinary: bool,
@@ -60,8 +69,9 @@ impl Writer {
             })
         };
         let revision = counter("revision").map_err(failed)? as u64;
-        let lease = counter("lease").map_err(failed)?;
-        Ok(Self { connection, feed, reserve, disk: Disk::HasRoom, revision, lease })
+        let last_lease = counter("lease").map_err(failed)?;
+        let leases = Leases::default();
+        Ok(Self { connection, feed, reserve, disk: Disk::HasRoom, revision, last_lease, leases })
     }
 
     /// Works until nobody can ask any more or the disk can no longer be relied on.
@@ -95,7 +105,7 @@ impl Writer {
                     for commit in committed {
                         self.feed.send(commit);
                     }
-                    answer(batch, results);
+                    self.answer(batch, results);
                     if ordinary {
                         self.note(Disk::HasRoom);
                     }
@@ -108,7 +118,7 @@ impl Writer {
             let rolled_back = self.connection.is_autocommit()
                 || self.connection.execute_batch("ROLLBACK").is_ok();
             if error != StoreError::Full || !rolled_back {
-                refuse(batch, &error);
+                leave_open(batch, &error);
                 return Err(error);
             }
             match steps.next() {
@@ -149,38 +159,78 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[Request]) -> rusqlite::Result<Written> {
-        let (mut revision, mut lease) = (self.revision, self.lease);
+        let (mut revision, mut last_lease) = (self.revision, self.last_lease);
+        let mut closed = HashSet::new();
         let mut results = Vec::with_capacity(batch.len());
         let mut committed = Vec::with_capacity(batch.len());
         self.execute("BEGIN IMMEDIATE")?;
         for request in batch {
             let result = match request {
                 Request::OpenLease { .. } => {
-                    lease += 1;
-                    Ok(lease)
+                    last_lease += 1;
+                    Ok(Done::Opened(LeaseId(last_lease)))
                 }
                 Request::CloseLease { lease, .. } => {
+                    closed.insert(*lease);
                     let ops = self.leased(*lease)?;
-                    self.savepoint(&ops, revision + 1)?.map(|changes| {
-                        revision += 1;
-                        committed.push(Committed { revision, changes });
-                        0
-                    })
+                    match self.savepoint(&ops, revision + 1)? {
+                        // A lease under which there is nothing ends without a commit.
+                        Ok(changes) if changes.is_empty() => Ok(Done::Closed),
+                        Ok(changes) => {
+                            revision += 1;
+                            committed.push(Committed { revision, changes });
+                            Ok(Done::Closed)
+                        }
+                        Err(error) => Err(error),
+                    }
                 }
-                Request::Commit { ops, .. } => self.savepoint(ops, revision + 1)?.map(|changes| {
-                    revision += 1;
-                    committed.push(Committed { revision, changes });
-                    revision as i64
-                }),
+                Request::Commit { ops, .. } => {
+                    let ended = |lease: &LeaseId| {
+                        closed.contains(lease)
+                            || !(self.leases.is_open(*lease) || lease.0 > self.last_lease)
+                    };
+                    match ops.iter().filter_map(Op::lease).any(|lease| ended(&lease)) {
+                        true => Err(CommitError::LeaseEnded),
+                        false => self.savepoint(ops, revision + 1)?.map(|changes| {
+                            revision += 1;
+                            committed.push(Committed { revision, changes });
+                            Done::Committed(revision)
+                        }),
+                    }
+                }
             };
             results.push(result);
         }
         self.set_counter("revision", revision as i64)?;
-        self.set_counter("lease", lease)?;
+        self.set_counter("lease", last_lease)?;
         self.execute("COMMIT")?;
-        (self.revision, self.lease) = (revision, lease);
+        (self.revision, self.last_lease) = (revision, last_lease);
         let ordinary = batch.iter().any(|request| !is_urgent(request));
         Ok(Written { results, committed, ordinary })
+    }
+
+    fn answer(&mut self, batch: Vec<Request>, results: Vec<Result<Done, CommitError>>) {
+        for (request, result) in batch.into_iter().zip(results) {
+            // A caller that is gone needs no answer.
+            match (request, result) {
+                (Request::Commit { reply, .. }, Ok(Done::Committed(revision))) => {
+                    let _ = reply.send(Ok(revision));
+                }
+                (Request::Commit { reply, .. }, Err(error)) => {
+                    let _ = reply.send(Err(error));
+                }
+                (Request::OpenLease { reply }, Ok(Done::Opened(id))) => {
+                    let _ = reply.send(Ok(self.leases.open(id)));
+                }
+                (Request::CloseLease { lease, reply }, _) => {
+                    self.leases.end(lease);
+                    let _ = reply.send(Ok(()));
+                }
+                (Request::Commit { .. } | Request::OpenLease { .. }, _) => {
+                    unreachable!("each request has its own result")
+                }
+            }
+        }
     }
 
     /// The inner error is the commit's own; the outer one means that the batch is lost.
@@ -227,10 +277,14 @@ impl Writer {
                  WHERE path = ?3 AND version = ?4",
                 params![value, revision as i64, path, *version as i64],
             )?,
-            Op::Delete { version, .. } => self.change(
-                "DELETE FROM record WHERE path = ?1 AND version = ?2",
-                params![path, *version as i64],
-            )?,
+            Op::Delete { path, version } => {
+                let (from, to) = path.range_below();
+                self.change(
+                    "DELETE FROM record WHERE path = ?1 AND version = ?2 AND NOT EXISTS
+                     (SELECT 1 FROM record WHERE path >= ?3 AND path < ?4)",
+                    params![path.as_str(), *version as i64, from, to],
+                )?
+            }
         };
         if rows == 0 {
             return Ok(Applied::Conflict);
@@ -303,21 +357,18 @@ fn is_urgent(request: &Request) -> bool {
     matches!(request, Request::Commit { room: Room::Reserve, .. })
 }
 
-fn answer(batch: Vec<Request>, results: Vec<Result<i64, CommitError>>) {
-    for (request, result) in batch.into_iter().zip(results) {
-        // A caller that is gone needs no answer.
+/// The disk failed, and may have taken the batch before.
+fn leave_open(batch: Vec<Request>, error: &StoreError) {
+    let mut others = Vec::new();
+    for request in batch {
         match request {
             Request::Commit { reply, .. } => {
-                let _ = reply.send(result.map(|revision| revision as u64));
+                let _ = reply.send(Err(CommitError::OutcomeUnknown));
             }
-            Request::OpenLease { reply } => {
-                let _ = reply.send(Ok(LeaseId(result.unwrap_or_default())));
-            }
-            Request::CloseLease { reply, .. } => {
-                let _ = reply.send(Ok(()));
-            }
+            other => others.push(other),
         }
     }
+    refuse(others, error);
 }
 
 fn refuse(batch: Vec<Request>, error: &StoreError) {
