@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep};
 use super::progress::Progress;
 use crate::{
     model::{Code, CoordinatorAddress, Exit, Failure, Fingerprint},
-    preflight::{self, Reach, Severity, reach},
+    preflight::{Outcome, Reach, Severity, reach},
     rt::{Backoff, Clock, random_fraction},
     tls::PinVerifier,
 };
@@ -17,16 +17,15 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// Tells what the checks found, and stops at errors; the codes of what was overridden.
-pub fn run_checks(
-    context: &preflight::Context<'_>,
+pub(super) fn tell_checks(
+    outcomes: &[Outcome],
     progress: &dyn Progress,
 ) -> Result<Vec<Code>, Failure> {
-    let outcomes = preflight::check(context);
     let failures = outcomes.iter().filter(|it| it.severity == Severity::Error);
-    if let Some(failure) = combine(failures.filter_map(preflight::Outcome::failure).collect()) {
+    if let Some(failure) = combine(failures.filter_map(Outcome::failure).collect()) {
         return Err(failure);
     }
-    for warning in outcomes.iter().filter_map(preflight::Outcome::failure) {
+    for warning in outcomes.iter().filter_map(Outcome::failure) {
         progress.warning(&warning);
     }
     Ok(outcomes.iter().filter(|it| it.overridden).map(|it| it.code).collect())

@@ -8,19 +8,18 @@ use std::{
 };
 
 use super::{
-    checks::{combine, find_coordinator, proxies_in_environment, run_checks},
-    facts::{HostIp, gather_facts},
+    checks::{combine, find_coordinator},
+    facts::HostIp,
+    host_start::{HostStart, Looked},
     identity::{Identity, begin_membership},
     journal::{Journal, Phase},
     key::{load_or_make_key, not_writable, prepare_state_dir, renew_key},
-    progress::{Progress, Step},
+    progress::Step,
 };
 use crate::{
     client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator},
-    config::{HostSettings, JoinOptions, StateDir, only_address},
-    host::Machine,
+    config::JoinOptions,
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
-    preflight,
     rt::Timestamp,
     tls::{PinVerifier, PrivateKey},
     token::{LocalRefusal, UnverifiedToken},
@@ -32,26 +31,30 @@ const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Everything a join begins with.
 pub struct JoinStart<'a> {
+    pub host: HostStart<'a>,
     pub options: JoinOptions,
-    pub settings: HostSettings,
-    pub runner_id: Option<RunnerId>,
-    pub state: &'a StateDir,
-    pub machine: &'a dyn Machine,
-    pub progress: &'a dyn Progress,
-    /// What production needs is only a warning.
-    pub relaxed: bool,
-    /// The daemon is going to be a service.
-    pub as_service: bool,
-    /// Checks not to make.
-    pub skip: &'a [Code],
     /// How long to try coordinators that cannot be reached.
     pub patience: Duration,
-    /// Takes the place of a host with this runner id that is gone.
-    pub replace: bool,
-    /// If the host was removed from its cluster or is a copy of another, it gets a new key.
-    pub new_identity: bool,
-    /// It is known already that the host's key, if it has one, is to be given up.
-    pub fresh_key: bool,
+    pub place: Place,
+    pub key: KeyWish,
+}
+
+/// The place in the cluster that a host asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    New,
+    /// That of a host with the same runner id which is gone.
+    OfALostHost,
+}
+
+/// What becomes of a key that the host has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyWish {
+    AsItIs,
+    /// Another one if the cluster has removed the host that it was of.
+    AnotherIfRemoved,
+    /// Another one: it is known that this one is to be given up.
+    Another,
 }
 
 /// The token can let this host in, as far as can be known here.
@@ -87,17 +90,17 @@ impl<'a> JoinStart<'a> {
     }
 
     fn verify_token(self, now: Timestamp) -> Result<TokenVerified<'a>, Failure> {
-        self.progress.started(Step::Validate);
+        self.host.progress.started(Step::Validate);
         let token = UnverifiedToken::parse(self.options.token.0.expose())?;
-        let journal =
-            Journal::load(self.state).map_err(|error| not_writable(self.state.path(), error))?;
+        let journal = Journal::load(self.host.state)
+            .map_err(|error| not_writable(self.host.state.path(), error))?;
         match token.check_locally(&self.options.roles, now) {
             Ok(()) => {}
             // The coordinator may have let the host in already: then the answer is waiting.
             Err(error @ LocalRefusal::Expired { .. })
                 if journal.as_ref().is_some_and(|it| it.phase >= Phase::EnrolmentSent) =>
             {
-                self.progress.warning(&error.into());
+                self.host.progress.warning(&error.into());
             }
             Err(error) => return Err(error.into()),
         }
@@ -122,7 +125,8 @@ impl<'a> JoinStart<'a> {
         }
         let kind = if claims.is_persistent() { "persistent" } else { "ephemeral" };
         let roles = RoleSet::clone(&self.options.roles);
-        self.progress
+        self.host
+            .progress
             .finished(Step::Validate, &format!("{kind} token {}, roles {roles}", claims.id));
         Ok(TokenVerified { start: self, token, coordinators, pins, journal })
     }
@@ -130,48 +134,31 @@ impl<'a> JoinStart<'a> {
 
 impl<'a> TokenVerified<'a> {
     async fn preflight(mut self) -> Result<PreflightPassed<'a>, Failure> {
-        let start = &self.start;
+        let start = &self.start.host;
         start.progress.started(Step::Preflight);
         prepare_state_dir(start.state)?;
-        let reach =
-            find_coordinator(&self.coordinators, &self.pins, start.patience, start.progress)
-                .await
-                .ok_or_else(|| Failure::new(Code::Internal, "no coordinator is named"))?;
+        let patience = self.start.patience;
+        let reach = find_coordinator(&self.coordinators, &self.pins, patience, start.progress)
+            .await
+            .ok_or_else(|| Failure::new(Code::Internal, "no coordinator is named"))?;
         let host_ip = match reach.address {
             Some(towards) => {
-                HostIp::choose(&start.settings, start.machine, towards).map_err(|error| {
+                HostIp::choose(&start.settings, &*start.machine, towards).map_err(|error| {
                     let message = format!("no route to {towards}: {error}");
                     Failure::new(Code::CoordinatorUnreachable, message)
                 })?
             }
             None => HostIp(start.settings.host_ip.unwrap_or(UNKNOWN_ADDRESS)),
         };
-        let overridden = run_checks(
-            &preflight::Context {
-                machine: start.machine,
-                settings: &start.settings,
-                roles: &start.options.roles,
-                bind: only_address(host_ip.0),
-                relaxed: start.relaxed,
-                as_service: start.as_service,
-                look_only: false,
-                denied: None,
-                installed: None,
-                reach: Some(&reach),
-                skip: start.skip,
-                proxies: proxies_in_environment(),
-            },
-            start.progress,
-        )?;
+        let coordinator = reach.coordinator.clone();
+        let looked = start.look(&self.start.options.roles, host_ip, Some(reach)).await?;
+        let Looked { facts, overridden } = looked;
         // The one that answered is asked first.
-        if let Some(at) = self.coordinators.iter().position(|it| *it == reach.coordinator) {
+        if let Some(at) = self.coordinators.iter().position(|it| *it == coordinator) {
             self.coordinators[..=at].rotate_right(1);
         }
-        let facts = gather_facts(&start.settings, start.machine, host_ip).map_err(|error| {
-            Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
-        })?;
         // A host that was removed may come back under another name.
-        let journal = self.journal.as_ref().filter(|_| !start.new_identity);
+        let journal = self.journal.as_ref().filter(|_| self.start.key == KeyWish::AsItIs);
         let runner_id =
             Journal::settle_runner_id(journal, start.runner_id.as_ref(), facts.host_ip)?;
         let memory_mb = facts.memory_bytes >> 20;
@@ -186,11 +173,11 @@ impl<'a> TokenVerified<'a> {
 
 impl PreflightPassed<'_> {
     async fn enrol(self) -> Result<Enrolled, Failure> {
-        let start = &self.verified.start;
+        let (start, wish) = (&self.verified.start.host, self.verified.start.key);
         start.progress.started(Step::Key);
-        let key = match start.fresh_key {
-            true => renew_key(start.state)?,
-            false => load_or_make_key(start.state)?,
+        let key = match wish {
+            KeyWish::Another => renew_key(start.state)?,
+            KeyWish::AsItIs | KeyWish::AnotherIfRemoved => load_or_make_key(start.state)?,
         };
         let reached = self.verified.journal.as_ref().map_or(Phase::KeyMade, |it| it.phase);
         self.note(reached)?;
@@ -198,7 +185,7 @@ impl PreflightPassed<'_> {
 
         start.progress.started(Step::Enrol);
         let (reply, address) = match self.ask_to_join(&key).await {
-            Err(failure) if failure.is(Code::HostRemoved) && start.new_identity => {
+            Err(failure) if failure.is(Code::HostRemoved) && wish != KeyWish::AsItIs => {
                 let key = renew_key(start.state)?;
                 self.ask_to_join(&key).await?
             }
@@ -223,13 +210,13 @@ impl PreflightPassed<'_> {
     }
 
     fn note(&self, phase: Phase) -> Result<(), Failure> {
-        let start = &self.verified.start;
+        let (start, state) = (&self.verified.start, self.verified.start.host.state);
         let journal = Journal {
             phase,
             runner_id: self.runner_id.clone(),
             roles: start.options.roles.clone(),
         };
-        journal.save(start.state).map_err(|error| not_writable(&start.state.journal(), error))
+        journal.save(state).map_err(|error| not_writable(&state.journal(), error))
     }
 
     /// Asks each coordinator in turn until one answers.
@@ -249,7 +236,7 @@ impl PreflightPassed<'_> {
             token: SecretText(verified.token.text().clone()),
             facts: self.facts.clone(),
             facts_hash: self.facts.hash(),
-            replace: verified.start.replace,
+            replace: verified.start.place == Place::OfALostHost,
             overridden: self.overridden.iter().map(|code| code.name().to_owned()).collect(),
         };
         // From here on a coordinator may have let the host in, whether its answer arrives or not.

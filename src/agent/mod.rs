@@ -3,6 +3,7 @@
 mod checks;
 mod desired;
 mod facts;
+mod host_start;
 mod identity;
 mod install;
 mod journal;
@@ -13,14 +14,15 @@ mod session;
 mod status;
 mod supervisor;
 
-pub use checks::{find_coordinator, proxies_in_environment, run_checks};
+pub use checks::{find_coordinator, proxies_in_environment};
 pub use desired::roles_today;
 pub use facts::{HostIp, gather_facts};
+pub use host_start::HostStart;
 pub use identity::{
     HostKeyState, Identity, IdentityError, begin_membership, load_identity, load_key,
     load_own_identity, not_permitted, save_identity,
 };
-pub use install::{Enrolled, JoinStart};
+pub use install::{Enrolled, JoinStart, KeyWish, Place};
 pub use journal::{Journal, Phase};
 pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_state_dir};
 pub use progress::{Progress, Step};

@@ -1,21 +1,20 @@
-use std::{io, net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use super::local_coordinator::{addresses, open_store, store_failure};
 use crate::{
     agent::{
-        HostIp, Identity, Journal, Phase, Progress, Step, begin_membership, gather_facts,
-        load_or_make_key, not_writable, prepare_state_dir, proxies_in_environment, run_checks,
+        HostIp, HostStart, Identity, Journal, Phase, Step, begin_membership, load_or_make_key,
+        not_writable, prepare_state_dir,
     },
     cluster::{
         bootstrap::{self, BootstrapError, FirstHost},
         seal::{MasterKey, SealError},
     },
-    config::{FirstHostOptions, HostSettings, StateDir, only_address},
-    host::Machine,
+    config::FirstHostOptions,
     model::{Code, Failure, RunnerId},
-    preflight,
     rt::{Timestamp, files},
     tls::PrivateKey,
+    wire::hosts::Facts,
 };
 
 /// An address that is never anybody's: asking for the way to it finds the default route.
@@ -23,18 +22,21 @@ const ANYWHERE: &str = "192.0.2.1:9";
 
 /// Everything that the setting up of a first host begins with.
 pub struct FirstHostStart<'a> {
+    pub host: HostStart<'a>,
     pub options: FirstHostOptions,
-    pub settings: HostSettings,
-    pub runner_id: Option<RunnerId>,
-    pub state: &'a StateDir,
-    pub machine: &'a dyn Machine,
-    pub progress: &'a dyn Progress,
-    /// What production needs is only a warning.
-    pub relaxed: bool,
-    /// The daemon is going to be a service.
-    pub as_service: bool,
-    /// Checks not to make.
-    pub skip: &'a [Code],
+}
+
+/// The machine can be what it is asked to be.
+struct Looked<'a> {
+    start: FirstHostStart<'a>,
+    facts: Facts,
+}
+
+/// The host has a key and a name, which it keeps however often this is repeated.
+struct Named<'a> {
+    looked: Looked<'a>,
+    key: PrivateKey,
+    runner_id: RunnerId,
 }
 
 /// A cluster that is there, and whose first host this is.
@@ -46,25 +48,64 @@ pub struct SetUp {
     pub made_now: bool,
 }
 
-impl FirstHostStart<'_> {
+impl<'a> FirstHostStart<'a> {
     /// Makes the cluster, up to the point where the daemon takes over.
     pub async fn set_up(self, now: Timestamp) -> Result<SetUp, Failure> {
-        let host_ip = self.preflight()?;
-        let key = self.key()?;
-        let journal = Journal::load(self.state)
-            .map_err(|error| not_writable(&self.state.journal(), error))?;
-        let runner_id =
-            Journal::settle_runner_id(journal.as_ref(), self.runner_id.as_ref(), host_ip)?;
-        let journal = Journal {
-            phase: Phase::EnrolmentSent,
-            runner_id: runner_id.clone(),
-            roles: self.options.roles.clone(),
-        };
-        let not_written = |error| not_writable(&self.state.journal(), error);
-        journal.save(self.state).map_err(not_written)?;
+        let named = self.look().await?.name()?;
+        named.bootstrap(now).await
+    }
 
-        self.progress.started(Step::Bootstrap);
-        let dir = self.state.coordinator();
+    async fn look(self) -> Result<Looked<'a>, Failure> {
+        let host = &self.host;
+        host.progress.started(Step::Preflight);
+        prepare_state_dir(host.state)?;
+        let towards = ANYWHERE.parse().expect("an address");
+        let host_ip = HostIp::choose(&host.settings, &*host.machine, towards).map_err(|error| {
+            let message =
+                format!("this machine has no default route to tell its address by: {error}");
+            Failure::new(Code::ConfigInvalid, message).with_fix("Add --host-ip IP.")
+        })?;
+        let facts = host.look(&self.options.roles, host_ip, None).await?.facts;
+        let result = format!(
+            "host IP {}, {} CPUs, {} MB of memory",
+            facts.host_ip,
+            facts.cpus,
+            facts.memory_bytes >> 20
+        );
+        host.progress.finished(Step::Preflight, &result);
+        Ok(Looked { start: self, facts })
+    }
+}
+
+impl<'a> Looked<'a> {
+    fn name(self) -> Result<Named<'a>, Failure> {
+        let host = &self.start.host;
+        host.progress.started(Step::Key);
+        let key = load_or_make_key(host.state)?;
+        host.progress.finished(Step::Key, &key.fingerprint().to_string());
+        let file = host.state.journal();
+        let journal = Journal::load(host.state).map_err(|error| not_writable(&file, error))?;
+        let (given, host_ip) = (host.runner_id.as_ref(), self.facts.host_ip);
+        let runner_id = Journal::settle_runner_id(journal.as_ref(), given, host_ip)?;
+        let named = Named { looked: self, key, runner_id };
+        named.note(Phase::EnrolmentSent)?;
+        Ok(named)
+    }
+}
+
+impl Named<'_> {
+    fn note(&self, phase: Phase) -> Result<(), Failure> {
+        let FirstHostStart { host, options } = &self.looked.start;
+        let (runner_id, roles) = (self.runner_id.clone(), options.roles.clone());
+        let journal = Journal { phase, runner_id, roles };
+        journal.save(host.state).map_err(|error| not_writable(&host.state.journal(), error))
+    }
+
+    async fn bootstrap(self, now: Timestamp) -> Result<SetUp, Failure> {
+        let Looked { start: FirstHostStart { host, options }, facts } = &self.looked;
+        let host_ip = facts.host_ip;
+        host.progress.started(Step::Bootstrap);
+        let dir = host.state.coordinator();
         files::create_private_dir(&dir).map_err(|error| not_writable(&dir, error))?;
         let key_file = dir.join("master.key");
         let master = MasterKey::load_or_create(&key_file).map_err(|error| {
@@ -72,84 +113,37 @@ impl FirstHostStart<'_> {
             failure.message = format!("{}: {}", key_file.display(), failure.message);
             failure
         })?;
-        let facts = gather_facts(&self.settings, self.machine, HostIp(host_ip)).map_err(unread)?;
         let secrets_file =
-            self.settings.storage_path.join("bootstrap-state").join("bootstrap-secrets.json");
-        let host = FirstHost {
-            runner_id: runner_id.clone(),
-            key: key.fingerprint(),
-            roles: self.options.roles.clone(),
-            facts,
-            addresses: addresses(host_ip, &self.settings),
+            host.settings.storage_path.join("bootstrap-state").join("bootstrap-secrets.json");
+        let first = FirstHost {
+            runner_id: self.runner_id.clone(),
+            key: self.key.fingerprint(),
+            roles: options.roles.clone(),
+            facts: facts.clone(),
+            addresses: addresses(host_ip, &host.settings),
             dir,
             secrets_file: secrets_file.clone(),
         };
-        let store = open_store(self.state)?;
+        let store = open_store(host.state)?;
         let cluster =
-            bootstrap::bootstrap(&*store, &master, &host, now).await.map_err(bootstrap_failure)?;
+            bootstrap::bootstrap(&*store, &master, &first, now).await.map_err(bootstrap_failure)?;
         let identity = Identity::new(
-            runner_id,
+            self.runner_id.clone(),
             cluster.cluster_id.clone(),
             host_ip,
-            self.options.roles.clone(),
+            options.roles.clone(),
             true,
-            self.settings.clone(),
-            addresses(host_ip, &self.settings),
+            host.settings.clone(),
+            addresses(host_ip, &host.settings),
             Vec::new(),
             cluster.pins,
             cluster.ca_certificate,
         );
-        begin_membership(self.state, &identity)?;
-        Journal { phase: Phase::Enrolled, ..journal }.save(self.state).map_err(not_written)?;
-        self.progress.finished(Step::Bootstrap, &format!("cluster {}", cluster.cluster_id));
+        begin_membership(host.state, &identity)?;
+        self.note(Phase::Enrolled)?;
+        host.progress.finished(Step::Bootstrap, &format!("cluster {}", cluster.cluster_id));
         Ok(SetUp { identity, secrets_file, made_now: cluster.made_now })
     }
-
-    fn preflight(&self) -> Result<IpAddr, Failure> {
-        self.progress.started(Step::Preflight);
-        prepare_state_dir(self.state)?;
-        let towards = ANYWHERE.parse().expect("an address");
-        let HostIp(host_ip) =
-            HostIp::choose(&self.settings, self.machine, towards).map_err(|error| {
-                let message =
-                    format!("this machine has no default route to tell its address by: {error}");
-                Failure::new(Code::ConfigInvalid, message).with_fix("Add --host-ip IP.")
-            })?;
-        let context = preflight::Context {
-            machine: self.machine,
-            settings: &self.settings,
-            roles: &self.options.roles,
-            bind: only_address(host_ip),
-            relaxed: self.relaxed,
-            as_service: self.as_service,
-            look_only: false,
-            denied: None,
-            installed: None,
-            reach: None,
-            skip: self.skip,
-            proxies: proxies_in_environment(),
-        };
-        run_checks(&context, self.progress)?;
-        let facts = gather_facts(&self.settings, self.machine, HostIp(host_ip)).map_err(unread)?;
-        let result = format!(
-            "host IP {host_ip}, {} CPUs, {} MB of memory",
-            facts.cpus,
-            facts.memory_bytes >> 20
-        );
-        self.progress.finished(Step::Preflight, &result);
-        Ok(host_ip)
-    }
-
-    fn key(&self) -> Result<PrivateKey, Failure> {
-        self.progress.started(Step::Key);
-        let key = load_or_make_key(self.state)?;
-        self.progress.finished(Step::Key, &key.fingerprint().to_string());
-        Ok(key)
-    }
-}
-
-fn unread(error: io::Error) -> Failure {
-    Failure::new(Code::Internal, format!("this machine cannot be read: {error}"))
 }
 
 fn bootstrap_failure(error: BootstrapError) -> Failure {

@@ -3,7 +3,8 @@
 
 use crate::{
     agent::{
-        AgentState, JoinStart, Progress, Status, StatusBoard, Step, prepare_state_dir, serve_status,
+        AgentState, HostStart, JoinStart, KeyWish, Place, Progress, Status, StatusBoard, Step,
+        prepare_state_dir, serve_status,
     },
     config::{InstallOptions, JoinOptions, StateDir},
     daemon::{StateLock, notify},
@@ -77,19 +78,20 @@ impl JoinAtStart {
         tokio::spawn(serve_status(listener, board.clone(), stop, None, joining));
         let told = Told { board, clock: self.clock.clone(), since };
         let start = JoinStart {
+            host: HostStart {
+                settings: self.options.settings.clone(),
+                runner_id: self.options.runner_id.clone(),
+                state: &state,
+                machine: self.machine,
+                progress: &told,
+                relaxed: self.options.force,
+                as_service: true,
+                skip: &self.options.skip,
+            },
             options: self.join,
-            settings: self.options.settings.clone(),
-            runner_id: self.options.runner_id.clone(),
-            state: &state,
-            machine: &*self.machine,
-            progress: &told,
-            relaxed: self.options.force,
-            as_service: true,
-            skip: &self.options.skip,
             patience: FOR_EVER,
-            replace: false,
-            new_identity: false,
-            fresh_key: false,
+            place: Place::New,
+            key: KeyWish::AsItIs,
         };
         tokio::select! {
             joined = start.join(self.clock.now()) => joined.map(|_| true),

@@ -1,7 +1,7 @@
 //! The part of an installation that makes the host a member: everything but the daemon, and
 //! nothing that needs privileges.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use super::{Daemon, Installation, drift::possible, renewal::set_damaged_aside};
 use crate::{
     agent::{
-        Identity, JoinStart, Progress, load_identity, may_give_up, not_writable, prepare_state_dir,
-        roles_today, save_identity,
+        HostStart, Identity, JoinStart, KeyWish, Place, Progress, load_identity, may_give_up,
+        not_writable, prepare_state_dir, roles_today, save_identity,
     },
     cli::{
         bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
@@ -89,39 +89,36 @@ impl Installation<'_> {
             files::remove(&file).map_err(|error| not_writable(&file, error))?;
             fresh_key = true;
         }
+        let key = match options.new_identity && !was_damaged {
+            _ if fresh_key => KeyWish::Another,
+            true => KeyWish::AnotherIfRemoved,
+            false => KeyWish::AsItIs,
+        };
+        let host = HostStart {
+            settings: options.settings.clone(),
+            runner_id: options.runner_id.clone(),
+            state: &options.state_dir,
+            machine: Arc::new(LinuxMachine),
+            progress,
+            relaxed: options.foreground || options.force,
+            as_service: self.daemon == Daemon::Service,
+            skip: &options.skip,
+        };
         let now = Clock::system().now();
         match &options.purpose {
             Purpose::Join(join) => {
                 let start = JoinStart {
+                    host,
                     options: join.clone(),
-                    settings: options.settings.clone(),
-                    runner_id: options.runner_id.clone(),
-                    state: &options.state_dir,
-                    machine: &LinuxMachine,
-                    progress,
-                    relaxed: options.foreground || options.force,
-                    as_service: self.daemon == Daemon::Service,
-                    skip: &options.skip,
                     patience: options.wait_for_coordinator,
-                    replace: options.replace,
-                    new_identity: options.new_identity && !was_damaged,
-                    fresh_key,
+                    place: if options.replace { Place::OfALostHost } else { Place::New },
+                    key,
                 };
                 let identity = start.join(now).await?.identity;
                 Ok(Installed { identity, secrets_file: None, already: false })
             }
             Purpose::FirstHost(first) => {
-                let start = FirstHostStart {
-                    options: first.clone(),
-                    settings: options.settings.clone(),
-                    runner_id: options.runner_id.clone(),
-                    state: &options.state_dir,
-                    machine: &LinuxMachine,
-                    progress,
-                    relaxed: options.foreground || options.force,
-                    as_service: self.daemon == Daemon::Service,
-                    skip: &options.skip,
-                };
+                let start = FirstHostStart { host, options: first.clone() };
                 let set_up = start.set_up(now).await?;
                 let secrets_file = Some(set_up.secrets_file);
                 Ok(Installed { identity: set_up.identity, secrets_file, already: false })
