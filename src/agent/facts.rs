@@ -11,9 +11,10 @@ use tokio::{
 };
 
 use crate::{
-    config::HostSettings,
+    config::{HostSettings, StateDir},
     host::{Machine, Memory, SharedMachine, Storage},
     model::{CapacitySource, Code, Failure},
+    rt::{aside, files},
     wire::hosts::Facts,
 };
 
@@ -42,8 +43,8 @@ pub fn gather_facts(
     HostIp(host_ip): HostIp,
 ) -> io::Result<Facts> {
     let (memory, hostname) = (machine.memory()?, machine.hostname()?);
-    let storage = machine.storage(&settings.instances_dir())?;
-    Ok(facts(settings, host_ip, machine.cpus(), hostname, memory, storage))
+    let storage_bytes = machine.storage(&settings.instances_dir())?.total;
+    Ok(facts(settings, host_ip, machine.cpus(), hostname, memory, storage_bytes))
 }
 
 fn facts(
@@ -52,7 +53,7 @@ fn facts(
     cpus: u32,
     hostname: String,
     memory: Memory,
-    storage: Storage,
+    storage_bytes: u64,
 ) -> Facts {
     Facts {
         host_ip,
@@ -61,7 +62,7 @@ fn facts(
         memory_bytes: memory.bytes,
         memory_source: memory.source,
         capacity_flag_mb: settings.capacity_mb,
-        storage_bytes: storage.total,
+        storage_bytes,
         zone: settings.zone.clone(),
         allocator_tags: settings.allocator_tags.clone(),
         proxy_tags: settings.proxy_tags.clone(),
@@ -72,15 +73,34 @@ fn facts(
 /// How long a file system has to answer before it is left out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads the facts of a member again and again. What cannot be read stays as it was, and is told.
-#[derive(Default)]
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads the facts of a member again and again. What cannot be read stays as it was, also when the
+/// daemon starts again, and is told.
 pub struct FactsReader {
+    state: StateDir,
     last: Option<Facts>,
     /// One at a time: a network file system may never answer.
     asked: Option<JoinHandle<io::Result<Storage>>>,
 }
 
 impl FactsReader {
+    /// Begins with what was read before.
+    pub async fn load(state: &StateDir) -> Self {
+        let file = state.facts();
+        let kept = aside(move || files::read_kept(&file, MAX_FILE).ok().flatten()).await;
+        let last = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
+        Self { state: state.clone(), last, asked: None }
+    }
+
+    async fn keep(&self, facts: &Facts) {
+        let (file, content) = (self.state.facts(), serde_json::to_vec(facts));
+        let content = content.expect("plain data");
+        if let Err(error) = aside(move || files::write_private(&file, &content)).await {
+            tracing::warn!(%error, "what was read of the machine was not kept");
+        }
+    }
+
     /// The facts now, and why they are not all of today.
     pub async fn read(
         &mut self,
@@ -90,8 +110,8 @@ impl FactsReader {
     ) -> (Facts, Option<Failure>) {
         let mut unread = Vec::new();
         let mut note = |what: &str, error: io::Error| unread.push(format!("{what}: {error}"));
-        let last = self.last.take();
-        let last = last.as_ref();
+        let kept = self.last.take();
+        let last = kept.as_ref();
         let memory = machine.memory().unwrap_or_else(|error| {
             note("its memory", error);
             let nothing = Memory { bytes: 0, source: CapacitySource::Physical };
@@ -112,8 +132,10 @@ impl FactsReader {
                 last.map(|last| last.storage_bytes).unwrap_or_default()
             }
         };
-        let storage = Storage { total: storage_bytes, free: 0 };
-        let facts = facts(settings, host_ip, machine.cpus(), hostname, memory, storage);
+        let facts = facts(settings, host_ip, machine.cpus(), hostname, memory, storage_bytes);
+        if last != Some(&facts) {
+            self.keep(&facts).await;
+        }
         self.last = Some(facts.clone());
         let failure = (!unread.is_empty()).then(|| {
             Failure::new(Code::FactsUnreadable, format!("not read: {}", unread.join(", ")))

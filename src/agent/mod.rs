@@ -13,6 +13,7 @@ mod return_window;
 mod session;
 mod status;
 mod supervisor;
+mod unknown;
 
 pub use checks::{find_coordinator, proxies_in_environment};
 pub use desired::roles_today;

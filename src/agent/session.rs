@@ -9,6 +9,7 @@ use super::{
     return_window::ReturnWindow,
     status::{AgentState, Problem, StatusBoard},
     supervisor::Supervisor,
+    unknown::UnknownTo,
 };
 use crate::{
     client::{ClientError, CoordinatorClient, resolve},
@@ -78,8 +79,7 @@ struct Memory {
     return_window: ReturnWindow,
     backoff: Backoff,
     current: usize,
-    /// How many coordinators in a row do not know the host.
-    unknown_to: usize,
+    unknown_to: UnknownTo,
     notices: Vec<Notice>,
 }
 
@@ -88,7 +88,7 @@ impl Session {
     pub async fn run(mut self, shutdown: Shutdown) {
         let desired = load_desired(&self.state).await;
         let coordinators = self.identity.coordinators().into_iter().map(&self.dial).collect();
-        let mut reader = FactsReader::default();
+        let mut reader = FactsReader::load(&self.state).await;
         let mut memory = tokio::select! {
             () = shutdown.wait() => return,
             memory = async {
@@ -106,7 +106,7 @@ impl Session {
                     return_window: ReturnWindow::default(),
                     backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
                     current: 0,
-                    unknown_to: 0,
+                    unknown_to: UnknownTo::default(),
                     notices: Vec::new(),
                 }
             } => memory,
@@ -158,7 +158,7 @@ impl Session {
     /// The coordinator answered; how long to wait before the next poll.
     async fn take(&mut self, memory: &mut Memory, reply: SessionReply, took: Duration) -> Duration {
         memory.backoff.reset();
-        memory.unknown_to = 0;
+        memory.unknown_to.nobody();
         memory.hold = Duration::from_millis(reply.hold_ms);
         memory.return_window = ReturnWindow::is(Duration::from_millis(reply.return_window_ms));
         let news = reply.desired != memory.desired || reply.send_facts != memory.send_facts;
@@ -200,17 +200,16 @@ impl Session {
     /// The coordinator did not answer, or refused; how long to wait before the next try.
     async fn lost(&mut self, memory: &mut Memory, error: ClientError) -> Duration {
         let address = memory.coordinators[memory.current].address().clone();
-        // One coordinator may not have heard yet of a host that the others know.
-        memory.unknown_to = if error.is(Code::HostUnknown) { memory.unknown_to + 1 } else { 0 };
-        let refused = FINAL.into_iter().any(|code| error.is(code))
-            || memory.unknown_to >= memory.coordinators.len();
+        let all = memory.coordinators.iter().map(|it| it.address().clone());
+        let is_unknown = memory.unknown_to.failed(&address, &error, all);
+        let refused = is_unknown || FINAL.into_iter().any(|code| error.is(code));
+        memory.current = (memory.current + 1) % memory.coordinators.len();
         let failure = Failure::from(error);
         if self.board.read().problem.as_ref().map(|problem| &problem.code[..])
             != Some(failure.code())
         {
             tracing::warn!(coordinator = %address, code = failure.code(), "{}", failure.message);
         }
-        self.show(memory, &address);
         if refused {
             self.apply(&DesiredState::default()).await;
             memory.desired = DesiredState::default();
@@ -220,8 +219,8 @@ impl Session {
             self.board.set_state(AgentState::Refused, Some(&failure), self.clock.now());
             return RETRY_AFTER_REFUSAL;
         }
+        self.show(memory, &address);
         self.board.set_state(AgentState::Connecting, Some(&failure), self.clock.now());
-        memory.current = (memory.current + 1) % memory.coordinators.len();
         let pause = memory.backoff.next(random_fraction());
         // Each time, not only the first: those who failed would else all come at once.
         pause + memory.return_window.pause(Instant::now(), random_fraction())

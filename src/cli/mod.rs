@@ -225,6 +225,15 @@ impl StateDirArgument {
     }
 }
 
+/// What makes a verb be about the host of this state directory, with a blank before it: nothing where
+/// it is that anyway.
+fn state_dir_flag(state: &StateDir) -> String {
+    match state.path() == own_state_dir() {
+        true => String::new(),
+        false => format!(" --state-dir {}", shell_word(&state.path().to_string_lossy())),
+    }
+}
+
 fn own_state_dir() -> PathBuf {
     default_state_dir(is_root())
 }

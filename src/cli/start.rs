@@ -7,7 +7,7 @@ use super::{
     install::{Layout, ended, runs_as_service, service_failed, start_daemon},
     known_host::{must_be_own, not_installed},
     output::Output,
-    own_state_dir, run_to_end, shell_word,
+    run_to_end, shell_word, state_dir_flag,
     wait::running,
 };
 use crate::{
@@ -110,9 +110,5 @@ pub fn how_to_be_answered(state: &StateDir) -> String {
 }
 
 fn start_command(state: &StateDir) -> String {
-    let dir = state.path();
-    match dir == own_state_dir() {
-        true => "ece-agent start".into(),
-        false => format!("ece-agent start --state-dir {}", shell_word(&dir.to_string_lossy())),
-    }
+    format!("ece-agent start{}", state_dir_flag(state))
 }

@@ -49,21 +49,21 @@ impl Standing {
             Credential::Password => vec![user],
             Credential::ApiKey(id) => {
                 let path = ApiKeyRecord::path(id);
-                let record = store.get(&path).await?.ok_or(ChangeError::Withdrawn)?;
+                let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
                 vec![user, Op::Check { path, version: record.version }]
             }
             Credential::Session(session) if session.is_open() => vec![user],
-            Credential::Session(_) => return Err(ChangeError::Withdrawn),
+            Credential::Session(_) => return Err(Unfinished::Withdrawn.into()),
         })
     }
 
     async fn of_user(&self, store: &dyn Store) -> Result<Op, ChangeError> {
         let path = UserRecord::path(&self.user.name);
-        let record = store.get(&path).await?.ok_or(ChangeError::Withdrawn)?;
+        let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
         let now: UserRecord = records::decode(&record)?;
         let same = now.enabled && now.password_hash == self.user.password_hash;
         if !same || !(self.allows)(&now) {
-            return Err(ChangeError::Withdrawn);
+            return Err(Unfinished::Withdrawn.into());
         }
         Ok(Op::Check { path, version: record.version })
     }
@@ -100,24 +100,39 @@ pub enum ChangeError {
     /// The record there is not what the change was decided upon.
     #[error("{0} has changed meanwhile")]
     Conflict(StorePath),
-    /// Whoever asked for it may not do it any more.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+}
+
+/// Why what was to be done came to no end of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfinished {
+    /// Whoever asked for it has lost the right to it.
     #[error("whoever asked for this may not do it any more")]
     Withdrawn,
-    /// It was made, or it was not.
+    #[error("what this depends on changes faster than it can be decided upon")]
+    Contended,
+    /// Not done again without looking: it may have been done.
     #[error("whether the change was made is not known")]
     OutcomeUnknown,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Unfinished::from(error).into()
+    }
+}
+
 impl From<CommitError> for ChangeError {
     fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Conflict { path, .. } => Self::Conflict(path),
-            CommitError::LeaseEnded => Self::Withdrawn,
-            CommitError::OutcomeUnknown => Self::OutcomeUnknown,
-            CommitError::Store(error) => Self::Store(error),
-        }
+        Self::Unfinished(match error {
+            CommitError::Conflict { path, .. } => return Self::Conflict(path),
+            CommitError::LeaseEnded => Unfinished::Withdrawn,
+            CommitError::OutcomeUnknown => Unfinished::OutcomeUnknown,
+            CommitError::Store(error) => error.into(),
+        })
     }
 }
 

@@ -195,8 +195,8 @@ impl Registry {
     async fn reload(&self, store: &SharedStore) -> Result<(), StoreError> {
         tracing::warn!("fell behind the datastore; reading the cluster anew");
         let (view, revision) = read_all(store).await?;
-        let enabled = |name: &str| view.enabled_user(name).is_some();
-        self.sessions.end_all_but(enabled);
+        // Who was disabled and enabled again meanwhile is not known.
+        self.sessions.end_all();
         *self.view.write().expect("no panic while held") = view;
         self.applied.send_replace(revision);
         self.liveness.tell_all();
@@ -302,7 +302,9 @@ mod tests {
         let store: SharedStore = Arc::new(MemoryStore::new());
         let watch = store.watch();
         let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
-        let registry = Registry::load(&store, liveness, Arc::default()).await.expect("loaded");
+        let sessions = Arc::<Sessions>::default();
+        let registry = Registry::load(&store, liveness, sessions.clone()).await.expect("loaded");
+        sessions.open(&user("gone", "1"));
         create(&store, "gone").await;
         let put = records::put(UserRecord::path("gone"), &user("gone", "2"), 1);
         store.commit(vec![put]).await.expect("changed");
@@ -310,6 +312,7 @@ mod tests {
         let deleted = store.commit(vec![delete]).await.expect("deleted");
         registry.reload(&store).await.expect("read");
         registry.caught_up(deleted).await;
+        assert_eq!(sessions.count(), 0, "who was out for a while has none");
         // What the watch has still to tell is older than what was read.
         let mut watch = watch;
         for _ in 0..3 {

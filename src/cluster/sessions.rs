@@ -123,12 +123,11 @@ impl Sessions {
         }
     }
 
-    /// Ends all sessions but those of users who may have some.
-    pub fn end_all_but(&self, may: impl Fn(&str) -> bool) {
+    /// Ends the sessions of all users.
+    pub fn end_all(&self) {
         let mut open = self.lock();
-        let Open { by_digest, by_age, .. } = &mut *open;
-        by_digest.retain(|_, session| may(&session.user));
-        by_age.retain(|user, _| may(user));
+        open.by_digest.clear();
+        open.by_age.clear();
     }
 
     /// Sessions that were opened and have not ended.

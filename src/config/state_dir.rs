@@ -60,6 +60,11 @@ impl StateDir {
         self.0.join("desired.json")
     }
 
+    /// What was last read of the machine.
+    pub fn facts(&self) -> PathBuf {
+        self.0.join("facts.json")
+    }
+
     /// Held by the process that works on this directory.
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")

@@ -1,15 +1,17 @@
 //! What a host is told instead of success, on its own port.
 
 use crate::{
-    cluster::operations::{enrolment::EnrolError, members::FactsError, removal::RemoveError},
+    cluster::operations::{
+        Unfinished, enrolment::EnrolError, members::FactsError, removal::RemoveError,
+    },
     http::error::{Answer, ApiError},
     model::Code,
 };
 
 impl EnrolError {
-    /// What the host is told.
-    fn answer(&self) -> Answer {
-        Answer::Host(match self {
+    /// What the host is told, unless it is not about the host.
+    fn refusal(&self) -> Result<Code, &Unfinished> {
+        Ok(match self {
             Self::TokenInvalid => Code::TokenInvalid,
             Self::TokenRevoked(_) => Code::TokenRevoked,
             Self::TokenExpired { .. } => Code::TokenExpired,
@@ -24,25 +26,28 @@ impl EnrolError {
             Self::TooMany(_) => Code::TokenTooOften,
             Self::RunnerIdReserved(_) => Code::JoinRunnerIdReserved,
             Self::InvalidFacts(_) => Code::CoordinatorProtocol,
-            Self::Unfinished(_) => return Answer::Internal,
+            Self::Unfinished(error) => return Err(error),
         })
     }
 
     /// For the count of what came of joins.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unfinished(_) => Code::StoreFailed.name(),
-            refused => refused.answer().row().code,
+        match self.refusal() {
+            Ok(code) => code.name(),
+            Err(Unfinished::Contended) => Answer::Contended.row().code,
+            Err(Unfinished::OutcomeUnknown) => Code::StoreOutcomeUnknown.name(),
+            Err(Unfinished::Withdrawn | Unfinished::Store(_)) => Code::StoreFailed.name(),
         }
     }
 }
 
 impl From<EnrolError> for ApiError {
     fn from(error: EnrolError) -> Self {
-        let refusal = error.answer().saying(error.to_string());
-        match error {
-            EnrolError::Unfinished(error) => error.into(),
-            _ => refusal,
+        match (error.refusal().ok(), error) {
+            (_, EnrolError::Unfinished(error)) => error.into(),
+            (code, refused) => {
+                Answer::Host(code.unwrap_or(Code::Internal)).saying(refused.to_string())
+            }
         }
     }
 }

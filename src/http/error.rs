@@ -64,10 +64,9 @@ impl ApiError {
         Self { wait, ..self }
     }
 
-    /// A body that cannot be what it is, in this field, or in none more than in another.
-    pub fn invalid_body(reason: impl AsRef<str>, field: Option<String>) -> Self {
-        let message = format!("the request's body is not valid: {}", reason.as_ref());
-        Self { field, ..Answer::InvalidBody.saying(message) }
+    /// A body that cannot be what it is.
+    pub fn invalid_body(reason: impl AsRef<str>) -> Self {
+        Answer::InvalidBody.saying(format!("the request's body is not valid: {}", reason.as_ref()))
     }
 
     pub fn no_such_path(asked: &Asked) -> Self {
@@ -76,7 +75,7 @@ impl ApiError {
 
     pub fn invalid_parameter(name: &str, reason: impl AsRef<str>) -> Self {
         let message = format!("the parameter {name} is not valid: {}", reason.as_ref());
-        Self { field: Some(name.to_owned()), ..Answer::InvalidParameter.saying(message) }
+        Answer::InvalidParameter.saying(message).at(name)
     }
 
     pub fn unreadable(document: impl AsRef<str>) -> Self {
@@ -116,7 +115,7 @@ impl IntoResponse for ApiError {
             let challenge = HeaderValue::from_static("Basic realm=\"ece\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             headers.insert(header::RETRY_AFTER, seconds(self.wait).into());
         }
         response
@@ -148,7 +147,10 @@ impl From<Unfinished> for ApiError {
     fn from(error: Unfinished) -> Self {
         match error {
             Unfinished::Withdrawn => Answer::Unauthenticated.into(),
-            Unfinished::Contended => Answer::Contended.into(),
+            Unfinished::Contended => {
+                tracing::warn!("a request was given up: {error}");
+                Answer::Contended.into()
+            }
             Unfinished::OutcomeUnknown => Answer::OutcomeUnknown.into(),
             Unfinished::Store(error) => error.into(),
         }

@@ -117,7 +117,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     if depth(bytes) > DEEPEST {
         let reason = format!("it is nested deeper than {DEEPEST} levels");
-        return Err(ApiError::invalid_body(reason, None));
+        return Err(ApiError::invalid_body(reason));
     }
     let mut text = serde_json::Deserializer::from_slice(bytes);
     let value = read_fields(&mut text)?;
@@ -141,7 +141,7 @@ where
         let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
         let field = match (missing, path.as_str()) {
             (None, ".") => {
-                return ApiError::invalid_body(format!("it is no object{}", at(&error)), None);
+                return ApiError::invalid_body(format!("it is no object{}", at(&error)));
             }
             (None, path) => path.to_owned(),
             (Some(name), ".") => name.to_owned(),
@@ -150,12 +150,12 @@ where
         let field = cut(&field, LONGEST_FIELD);
         let what = if missing.is_some() { "is missing" } else { "has a wrong type or value" };
         let reason = format!("the field {field} {what}{}", at(&error));
-        ApiError::invalid_body(reason, Some(field))
+        ApiError::invalid_body(reason).at(field)
     })
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
-    ApiError::invalid_body(format!("it is not JSON{}", at(error)), None)
+    ApiError::invalid_body(format!("it is not JSON{}", at(error)))
 }
 
 /// Where in a text something is wrong, if it comes from a text.
@@ -202,8 +202,8 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
         Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
             Err(Answer::BodyTooLarge.into())
         }
-        Ok(Err(_)) => Err(ApiError::invalid_body("it broke off", None)),
-        Err(_) => Err(ApiError::invalid_body("it did not arrive in time", None)),
+        Ok(Err(_)) => Err(ApiError::invalid_body("it broke off")),
+        Err(_) => Err(ApiError::invalid_body("it did not arrive in time")),
     }
 }
 

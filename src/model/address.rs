@@ -11,7 +11,7 @@ const MAX_NAME_LENGTH: usize = 253;
 ///
 /// Text forms: `name`, `name:port`, `192.0.2.1:port`, `2001:db8::1`, `[2001:db8::1]:port`.
 /// Without a port it is the one for hosts, 12343.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CoordinatorAddress {
     host: String,

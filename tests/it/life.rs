@@ -190,6 +190,7 @@ fn since_when_a_host_is_lost_is_shown_and_outlives_the_coordinator() {
 fn a_file_system_that_does_not_answer_is_named_and_holds_nothing_else_up() {
     let cluster = Cluster::start();
     let mut host = cluster.joined(2, "allocator,proxy");
+    let capacity = cluster.allocator(&host.address).unwrap()["capacity"].clone();
     host.stop();
     let Some(dead) = DeadMount::over(&host.storage.join("instances")) else {
         return skip("life::a_file_system_that_does_not_answer", "no FUSE mount can be made");
@@ -199,6 +200,7 @@ fn a_file_system_that_does_not_answer_is_named_and_holds_nothing_else_up() {
     let silent = || host.status_json()["roles"]["allocator"]["code"] == "roles.silent";
     assert!(within(Duration::from_secs(10), silent), "{:#}", host.status_json());
     let status = host.status_json();
+    assert_eq!(cluster.allocator(&host.address).unwrap()["capacity"], capacity);
     assert_eq!(status["roles"]["proxy"]["healthy"], true, "{status:#}");
     assert_eq!(status["warnings"][0]["code"], "facts.unreadable", "{status:#}");
     assert_eq!(status["connected"], true);
@@ -214,6 +216,7 @@ fn a_file_system_that_does_not_answer_is_named_and_holds_nothing_else_up() {
         host.status_json()["roles"]["allocator"]["healthy"] == true
     }));
     let _dead = DeadMount::over(&host.storage.join("instances")).unwrap();
+    assert!(within(Duration::from_secs(20), silent), "{:#}", host.status_json());
     let began = Instant::now();
     assert_eq!(host.stop(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());

@@ -249,7 +249,7 @@ fn what_answers_and_is_not_the_daemon_is_named_and_the_way_out_works() {
         let before = asked.load(Ordering::Relaxed);
         call(&["status", "--wait", "--timeout", "2"]).refused(1, code);
         let times = asked.load(Ordering::Relaxed) - before;
-        assert!((2..20).contains(&times), "asked {times} times in two seconds");
+        assert!(times < 20, "asked {times} times in two seconds");
         assert!(call(&["stop"]).expect(0).stderr.contains("no daemon is running"));
         call(&["start"]).expect(0);
         host.wait_connected();

@@ -6,10 +6,11 @@ mod in_process;
 mod proxy;
 mod task;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, panic::resume_unwind, time::Duration};
 
 use tokio::{
     sync::watch,
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 
@@ -47,7 +48,8 @@ type HealthBoard = watch::Sender<BTreeMap<Role, RoleHealth>>;
 /// The roles of this host. Their tasks end with it.
 pub struct Supervisor {
     wanted: RoleSet,
-    tasks: BTreeMap<Role, watch::Sender<bool>>,
+    wants: BTreeMap<Role, watch::Sender<bool>>,
+    tasks: JoinSet<()>,
     health: watch::Receiver<BTreeMap<Role, RoleHealth>>,
 }
 
@@ -55,26 +57,25 @@ impl Supervisor {
     pub fn new(services: impl IntoIterator<Item = Box<dyn RoleService>>) -> Self {
         let board = HealthBoard::default();
         let health = board.subscribe();
-        let task = |service: Box<dyn RoleService>| {
+        let (mut wants, mut tasks) = (BTreeMap::new(), JoinSet::new());
+        for service in services {
             let (wanted, told) = watch::channel(false);
-            let role = service.role();
-            tokio::spawn(RoleTask::new(service, told, board.clone()).run());
-            (role, wanted)
-        };
-        let tasks = services.into_iter().map(task).collect();
-        Self { wanted: RoleSet::default(), tasks, health }
+            wants.insert(service.role(), wanted);
+            tasks.spawn(RoleTask::new(service, told, board.clone()).run());
+        }
+        Self { wanted: RoleSet::default(), wants, tasks, health }
     }
 
     /// Says what is to run.
     pub fn apply(&mut self, wanted: &RoleSet) {
         for role in wanted.iter().filter(|role| !self.wanted.contains(*role)) {
-            if !self.tasks.contains_key(&role) {
+            if !self.wants.contains_key(&role) {
                 let failure = not_here();
                 tracing::error!(%role, code = failure.code(), "role {role}: {}", failure.message);
             }
         }
         self.wanted = wanted.clone();
-        for (role, task) in &self.tasks {
+        for (role, task) in &self.wants {
             let now = wanted.contains(*role);
             task.send_if_modified(|before| std::mem::replace(before, now) != now);
         }
@@ -84,23 +85,29 @@ impl Supervisor {
     pub async fn settled(&mut self) {
         let deadline = Instant::now() + SETTLING;
         let runs = |role: &Role| self.wanted.contains(*role);
-        let asked: Vec<Role> = self.tasks.keys().copied().filter(runs).collect();
+        let asked: Vec<Role> = self.wants.keys().copied().filter(runs).collect();
         let all = |said: &BTreeMap<Role, _>| asked.iter().all(|role| said.contains_key(role));
         let _ = timeout_at(deadline, self.health.wait_for(all)).await;
     }
 
     /// Returns when a role is doing better or worse than before.
+    ///
+    /// # Panics
+    /// If the task of a role has: nobody knows then how it is doing.
     pub async fn changed(&mut self) {
-        if self.health.changed().await.is_err() {
+        let died = tokio::select! {
+            Ok(()) = self.health.changed() => return,
+            Some(Err(died)) = self.tasks.join_next() => died,
             // There are no roles that could change.
-            std::future::pending().await
-        }
+            else => return std::future::pending().await,
+        };
+        resume_unwind(died.into_panic())
     }
 
     /// How each role that should run is doing.
     pub fn health(&self) -> BTreeMap<Role, RoleHealth> {
         let said = self.health.borrow();
-        let health = |role: Role| match (said.get(&role), self.tasks.contains_key(&role)) {
+        let health = |role: Role| match (said.get(&role), self.wants.contains_key(&role)) {
             (Some(health), _) => health.clone(),
             (None, true) => starting(),
             (None, false) => RoleHealth::from(&not_here()),

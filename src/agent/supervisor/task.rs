@@ -1,9 +1,6 @@
 use std::time::Duration;
 
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 
 use super::{HealthBoard, RoleService};
 use crate::{
@@ -30,13 +27,6 @@ pub(super) struct RoleTask {
     board: HealthBoard,
 }
 
-/// Why a role is left alone.
-enum Left {
-    NotWanted,
-    /// Nobody is there to want anything.
-    Ended,
-}
-
 impl RoleTask {
     pub(super) fn new(
         service: Box<dyn RoleService>,
@@ -46,14 +36,12 @@ impl RoleTask {
         Self { role: service.role(), service, wanted, board }
     }
 
+    /// Until there is nobody who could want anything.
     pub(super) async fn run(mut self) {
         while self.wanted.wait_for(|wanted| *wanted).await.is_ok() {
             let role = self.role;
             tracing::info!(%role, "starting role {role}");
-            match self.keep_running().await {
-                Left::Ended => return,
-                Left::NotWanted => {}
-            }
+            self.keep_running().await;
             tracing::info!(%role, "stopping role {role}");
             self.service.stop().await;
             self.board.send_modify(|board| drop(board.remove(&role)));
@@ -62,32 +50,31 @@ impl RoleTask {
 
     /// Starts the service, and again when it is not healthy, less and less often, as long as it is
     /// wanted.
-    async fn keep_running(&mut self) -> Left {
+    async fn keep_running(&mut self) {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-        loop {
-            let mut health = self.start().await;
-            let failure = health.failure(self.role);
-            let pause = match failure {
+        while *self.wanted.borrow() {
+            let health = self.start().await;
+            let pause = match health.failure(self.role) {
                 None => LOOK_INTERVAL,
-                Some(_) => backoff.next(random_fraction()),
+                Some(failure) => {
+                    let pause = backoff.next(random_fraction());
+                    let (role, code, seconds) = (self.role, failure.code(), pause.as_secs());
+                    tracing::error!(%role, code, "{}; it is tried again in {seconds} s", failure.message);
+                    pause
+                }
             };
-            if let Some(failure) = failure {
-                let (role, code, seconds) = (self.role, failure.code(), pause.as_secs());
-                tracing::error!(%role, code, "{}; it is tried again in {seconds} s", failure.message);
+            self.pause(pause).await;
+            if health.healthy {
+                self.watch_over(&mut backoff).await;
             }
-            if let Err(left) = self.pause(pause).await {
-                return left;
-            }
-            while health.healthy {
-                health = self.look().await;
-                if !health.healthy {
-                    break;
-                }
-                backoff.reset();
-                if let Err(left) = self.pause(LOOK_INTERVAL).await {
-                    return left;
-                }
-            }
+        }
+    }
+
+    /// Looks at the service until it is not healthy, or not wanted.
+    async fn watch_over(&mut self, backoff: &mut Backoff) {
+        while *self.wanted.borrow() && self.look().await.healthy {
+            backoff.reset();
+            self.pause(LOOK_INTERVAL).await;
         }
     }
 
@@ -107,15 +94,10 @@ impl RoleTask {
         health
     }
 
-    /// An error if the role is not to go on.
-    async fn pause(&mut self, pause: Duration) -> Result<(), Left> {
-        tokio::select! {
-            () = sleep(pause) => Ok(()),
-            unwanted = self.wanted.wait_for(|wanted| !*wanted) => Err(match unwanted {
-                Ok(_) => Left::NotWanted,
-                Err(_) => Left::Ended,
-            }),
-        }
+    /// Waits so long, unless the role is not wanted any more.
+    async fn pause(&mut self, pause: Duration) {
+        // Nobody is there to want it: then what was said last holds.
+        let _ = timeout(pause, self.wanted.wait_for(|wanted| !*wanted)).await;
     }
 }
 

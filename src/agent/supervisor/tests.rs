@@ -152,10 +152,39 @@ async fn a_role_that_does_not_answer_says_so_and_holds_nothing_up() {
     assert_eq!(role.starts().len(), 1);
     supervisor.apply(&roles(""));
     assert!(supervisor.health().is_empty());
+    // However the answer is, what is not wanted any more is not started again for it.
+    role.broken.store(true, Ordering::SeqCst);
     role.silent.store(false, Ordering::SeqCst);
     role.answers.notify_one();
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(role.stops.load(Ordering::SeqCst), 1);
+    assert_eq!((role.starts().len(), role.stops.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a defect")]
+async fn a_role_whose_task_dies_is_not_taken_for_a_healthy_one() {
+    struct Defect;
+
+    #[async_trait::async_trait]
+    impl RoleService for Defect {
+        fn role(&self) -> Role {
+            Role::Proxy
+        }
+
+        async fn start(&mut self) -> Result<(), Failure> {
+            panic!("a defect")
+        }
+
+        async fn stop(&mut self) {}
+
+        async fn health(&mut self) -> RoleHealth {
+            RoleHealth::good("")
+        }
+    }
+
+    let mut supervisor = Supervisor::new([Box::new(Defect) as Box<dyn RoleService>]);
+    supervisor.apply(&roles("proxy"));
+    supervisor.changed().await;
 }
 
 #[tokio::test]

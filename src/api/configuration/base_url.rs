@@ -21,7 +21,7 @@ use crate::{
     wire::{FailedReply, platform::ApiBaseUrlData},
 };
 
-const KIND: &str = "api";
+const DOCUMENTS: &str = "api";
 const NAME: &str = "base-url";
 const LONGEST: usize = 1024;
 
@@ -46,7 +46,7 @@ pub async fn get(
     _permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<VersionedReply<ApiBaseUrlData>, ApiError> {
-    let stored = documents::read(&app, KIND, NAME).await.map_err(|error| match error {
+    let stored = documents::read(&app, DOCUMENTS, NAME).await.map_err(|error| match error {
         ReadError::Unreadable(_) => unreadable(),
         ReadError::Store(error) => error.into(),
     })?;
@@ -80,15 +80,20 @@ pub async fn set(
     let url = &request.value;
     let known_scheme = url.starts_with("https://") || url.starts_with("http://");
     if !known_scheme || url.len() > LONGEST || url.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(ApiError::invalid_body("value is not a URL", Some("value".into())));
+        return Err(ApiError::invalid_body("value is not a URL").at("value"));
     }
     let version = version.get();
     let version = version.map_err(|error| Answer::BaseUrlVersion.saying(error.to_string()))?;
     let value = serde_json::to_value(&request).map_err(|_| Answer::Internal)?;
     let expected = (Expect::Either, version);
-    let written = documents::replace(&app, &permit.origin, (KIND, NAME), expected, &value).await;
+    let written =
+        documents::replace(&app, &permit.origin, (DOCUMENTS, NAME), expected, &value).await;
     read(written.map_err(|error| match error {
         DocumentError::Unfinished(error) => error.into(),
-        error => Answer::BaseUrlConflict.saying(error.to_string()),
+        DocumentError::Invalid(never) => match never {},
+        error @ (DocumentError::Conflict(_)
+        | DocumentError::NotFound
+        | DocumentError::Exists
+        | DocumentError::TooMany) => Answer::BaseUrlConflict.saying(error.to_string()),
     })?)
 }

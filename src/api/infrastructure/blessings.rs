@@ -18,7 +18,7 @@ use crate::{
         change::Origin,
         operations::{
             documents::DocumentError,
-            roles::{self, Definition, SetRolesError},
+            roles::{self, BlessError, Definition},
         },
     },
     http::{
@@ -32,14 +32,23 @@ use crate::{
     },
 };
 
-/// Gives the role to hosts, or takes it, as `blessings` says; of those that it does not name too,
-/// if they are `all`.
+/// The hosts that blessings are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Those that they name.
+    Named,
+    /// All: from those that they do not name the role is taken.
+    All,
+}
+
+/// Gives the role to hosts, or takes it, as `blessings` says.
 pub(super) async fn bless(
     app: &App,
     origin: &Origin,
     id: &str,
     blessings: &Blessings,
-    (all, version): (bool, Option<u64>),
+    extent: Extent,
+    version: Option<u64>,
 ) -> Result<(), ApiError> {
     let definition = version.map(|version| Definition { kind: KIND.name, id, version });
     let wanted = &blessings.runner_ids_to_blessing;
@@ -48,7 +57,7 @@ pub(super) async fn bless(
         let host = the_runner(app, runner)?;
         changes.push((host.runner_id.clone(), blessing.value));
     }
-    if all {
+    if extent == Extent::All {
         let hosts = app.registry.hosts();
         let others = hosts.iter().filter(|host| !wanted.contains_key(host.runner_id.as_str()));
         changes.extend(others.map(|host| (host.runner_id.clone(), false)));
@@ -56,10 +65,11 @@ pub(super) async fn bless(
     for (runner, blessed) in changes {
         let Some(host) = app.member(runner.as_str(), None) else { continue };
         if has(&host, id) != blessed {
-            let blessed = roles::bless(app, origin, &runner, (id, blessed), definition).await;
-            blessed.map_err(|error| match error {
-                SetRolesError::Redefined(now) => from_document(id, DocumentError::Conflict(now)),
-                other => other.into(),
+            let blessing = if blessed { roles::Blessing::Given } else { roles::Blessing::Taken };
+            let outcome = roles::bless(app, origin, &runner, (id, blessing), definition).await;
+            outcome.map_err(|error| match error {
+                BlessError::Redefined(now) => from_document(id, DocumentError::Conflict(now)),
+                BlessError::Roles(error) => error.into(),
             })?;
         }
     }
@@ -105,7 +115,7 @@ pub async fn set_blessings(
     Body(request): Body<Blessings>,
 ) -> Result<Json<RoleAggregate>, ApiError> {
     let version = check_version(&app, &id, &version).await?;
-    bless(&app, &permit.origin, &id, &request, (true, version)).await?;
+    bless(&app, &permit.origin, &id, &request, Extent::All, version).await?;
     find(&app, &id).await.map(Json)
 }
 
@@ -135,6 +145,6 @@ pub async fn set_blessing(
 ) -> Result<Json<RoleAggregate>, ApiError> {
     let version = check_version(&app, &id, &version).await?;
     let one = Blessings { runner_ids_to_blessing: BTreeMap::from([(runner, request)]) };
-    bless(&app, &permit.origin, &id, &one, (false, version)).await?;
+    bless(&app, &permit.origin, &id, &one, Extent::Named, version).await?;
     find(&app, &id).await.map(Json)
 }

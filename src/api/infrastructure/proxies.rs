@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-const KIND: &str = "proxies";
+const DOCUMENTS: &str = "proxies";
 const SETTINGS: &str = "settings";
 
 /// Values that are looked at to show a proxy.
@@ -55,7 +55,7 @@ pub fn all_proxies(hosts: &[HostNow]) -> Vec<ProxyInfo> {
 }
 
 async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {
-    Ok(documents::read(app, KIND, SETTINGS).await?)
+    Ok(documents::read(app, DOCUMENTS, SETTINGS).await?)
 }
 
 /// What was set, or nothing at all; secrets are empty for those who may not see them.
@@ -67,12 +67,12 @@ pub async fn settings(app: &App, with_secrets: bool) -> Result<ProxiesSettings, 
 }
 
 fn read(value: Value, with_secrets: bool) -> Result<ProxiesSettings, ApiError> {
-    let value = if with_secrets { value } else { without_secrets(KIND, value) };
+    let value = if with_secrets { value } else { without_secrets(DOCUMENTS, value) };
     serde_json::from_value(value).map_err(|_| unreadable())
 }
 
 fn unreadable() -> ApiError {
-    ApiError::unreadable(format!("{KIND}/{SETTINGS}"))
+    ApiError::unreadable(format!("{DOCUMENTS}/{SETTINGS}"))
 }
 
 fn versioned(
@@ -158,7 +158,8 @@ async fn write(
     let edit = |before: Before<'_>| {
         serde_json::to_value(edit(before)?).map_err(|_| Answer::Internal.into())
     };
-    let written = documents::write(app, &permit.origin, (KIND, SETTINGS), expected, edit).await;
+    let written =
+        documents::write(app, &permit.origin, (DOCUMENTS, SETTINGS), expected, edit).await;
     let written = written.map_err(|error| match error {
         DocumentError::Invalid(error) => error,
         DocumentError::Unfinished(error) => error.into(),

@@ -7,7 +7,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::blessings::bless;
+use super::blessings::{Extent, bless};
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -219,7 +219,8 @@ pub async fn create(
     documents::replace(&app, &permit.origin, (KIND.name, &id), expected, &value)
         .await
         .map_err(|error| from_document(&id, error))?;
-    bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), (false, None)).await?;
+    bless(&app, &permit.origin, &id, &request.blessings.unwrap_or_default(), Extent::Named, None)
+        .await?;
     Ok((StatusCode::CREATED, Json(find(&app, &id).await?)))
 }
 

@@ -6,7 +6,6 @@ use utoipa::IntoParams;
 
 use super::{
     listing::{Listing, TooMuch, found_hosts},
-    roles::KIND,
     shown::{RUNNER_FIELDS, RunnerView},
 };
 use crate::{
@@ -57,7 +56,6 @@ impl From<SetRolesError> for ApiError {
             SetRolesError::InvalidName(_) => failed.because(Code::RolesUnknown),
             SetRolesError::NotAvailable(_) => failed.because(Code::JoinRoleNotAvailable),
             SetRolesError::LastOfItsKind { role, .. } => failed.because(last(role)),
-            SetRolesError::Redefined(version) => KIND.conflict(version),
             SetRolesError::Unfinished(error) => error.into(),
         }
     }
@@ -201,8 +199,10 @@ pub async fn set_runner_roles(
     body: Result<Body<RunnerRolesInfo>, ApiError>,
 ) -> Result<Json<RunnerRolesInfo>, ApiError> {
     let runner = runner_id(&id)?;
-    let Body(request) =
-        body.map_err(|error| error.naming_body(Answer::RunnerRoles).because(Code::RolesUnknown))?;
+    let Body(request) = body.map_err(|error| match error.is(Answer::InvalidBody) {
+        true => error.naming_body(Answer::RunnerRoles).because(Code::RolesUnknown),
+        false => error,
+    })?;
     let names = request.roles.iter().map(|role| role.role_name.as_str());
     set_roles(&app, &permit.origin, &runner, WantedRoles::from_names(names)?).await?;
     Ok(Json(request))

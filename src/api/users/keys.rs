@@ -9,7 +9,7 @@ use crate::{
     },
     cluster::{
         app::App,
-        operations::api_keys::{ApiKeyError, create_key, delete_key, keys_of},
+        operations::api_keys::{ApiKeyError, KeyOf, create_key, delete_keys, keys_of},
         records::ApiKeyRecord,
     },
     http::{
@@ -140,9 +140,9 @@ pub async fn delete_some(
     State(app): State<Arc<App>>,
     Body(request): Body<DeleteApiKeysRequest>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    for id in &request.keys {
-        delete_key(&app, &permit.origin, &permit.user.name, id).await?;
-    }
+    let key = |id: String| KeyOf { user: permit.user.name.clone(), id };
+    let keys: Vec<KeyOf> = request.keys.into_iter().map(key).collect();
+    delete_keys(&app, &permit.origin, &keys).await?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -181,7 +181,8 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    delete_key(&app, &permit.origin, &permit.user.name, &id).await?;
+    let key = KeyOf { user: permit.user.name.clone(), id };
+    delete_keys(&app, &permit.origin, &[key]).await?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -215,9 +216,10 @@ pub async fn delete_some_of_all(
     State(app): State<Arc<App>>,
     Body(request): Body<DeleteUsersApiKeysRequest>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    for key in &request.user_api_keys {
-        delete_key(&app, &permit.origin, &key.user_id, &key.api_key_id).await?;
-    }
+    let keys = request.user_api_keys.into_iter();
+    let keys: Vec<KeyOf> =
+        keys.map(|key| KeyOf { user: key.user_id, id: key.api_key_id }).collect();
+    delete_keys(&app, &permit.origin, &keys).await?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -264,9 +266,9 @@ pub async fn delete_of_user(
     Path(user): Path<String>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
     known(&app, &user)?;
-    for key in keys_of(&app, &user) {
-        delete_key(&app, &permit.origin, &user, &key.id).await?;
-    }
+    let key = |key: &Arc<ApiKeyRecord>| KeyOf { user: key.user.clone(), id: key.id.clone() };
+    let keys: Vec<KeyOf> = keys_of(&app, &user).iter().map(key).collect();
+    delete_keys(&app, &permit.origin, &keys).await?;
     Ok(Json(EmptyResponse {}))
 }
 
@@ -311,6 +313,6 @@ pub async fn delete_one_of_user(
     State(app): State<Arc<App>>,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
-    delete_key(&app, &permit.origin, &user, &id).await?;
+    delete_keys(&app, &permit.origin, &[KeyOf { user, id }]).await?;
     Ok(Json(EmptyResponse {}))
 }

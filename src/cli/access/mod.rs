@@ -24,7 +24,9 @@ use crate::{
     tls::{PinVerifier, fingerprint_of_pem},
 };
 
-pub use profile::{Profile, default_profile, failed as profile_failed, not_written};
+pub use profile::{
+    Profile, default_profile, failed as profile_failed, not_written, state_dir_flag_beside_profile,
+};
 
 const MAX_FILE: u64 = 1 << 20;
 const LONGEST_TOLD: usize = 120;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_FILE;
 use crate::{
-    config::{read_toml, toml_text},
+    cli::{shell_word, state_dir_flag},
+    config::{StateDir, read_toml, toml_text},
     model::{Code, Failure, Fingerprint},
     rt::files,
 };
@@ -37,6 +38,14 @@ pub struct Profile {
 /// The profile that is used where none is named; `None` without a home directory.
 pub fn default_profile() -> Option<PathBuf> {
     env::var_os("HOME").map(|home| PathBuf::from(home).join(".config/ece-agent/profile.toml"))
+}
+
+/// The flag for a verb of the API, which goes by a profile if there is one.
+pub fn state_dir_flag_beside_profile(state: &StateDir) -> String {
+    match default_profile().is_some_and(|file| file.exists()) {
+        true => format!(" --state-dir {}", shell_word(&state.path().to_string_lossy())),
+        false => state_dir_flag(state),
+    }
 }
 
 impl Profile {

@@ -8,8 +8,8 @@ use super::{Daemon, Installed};
 use crate::{
     agent::Status,
     cli::{
-        access::default_profile, known_host::other_owner, output::Output, own_state_dir,
-        secrets_file::SecretsFile, shell_word,
+        access::state_dir_flag_beside_profile, known_host::other_owner, output::Output,
+        secrets_file::SecretsFile, state_dir_flag,
     },
     config::{InstallOptions, Purpose},
     server::API_PORT,
@@ -99,7 +99,7 @@ impl Closing<'_> {
                     self.secrets_in_words().iter().for_each(|line| self.output.note_verbatim(line));
                 }
             }
-            let here = self.state_dir_flag();
+            let here = state_dir_flag_beside_profile(&self.options.state_dir);
             note(&format!("to add a host: ece-agent token create --roles allocator{here}"));
         } else if let Purpose::Join(join) = &self.options.purpose
             && join.roles.is_empty()
@@ -112,21 +112,7 @@ impl Closing<'_> {
         if self.daemon == Daemon::Service {
             note("service: ece-agent; its log: journalctl -u ece-agent");
         }
-        let dir = self.options.state_dir.path();
-        match dir == own_state_dir() {
-            true => note("next: ece-agent status"),
-            false => note(&format!("next: ece-agent status{}", self.state_dir_flag())),
-        }
-    }
-
-    /// What makes a verb be about this host, with a blank before it: nothing where it is anyway.
-    fn state_dir_flag(&self) -> String {
-        let dir = self.options.state_dir.path();
-        let has_profile = default_profile().is_some_and(|file| file.exists());
-        match dir == own_state_dir() && !has_profile {
-            true => String::new(),
-            false => format!(" --state-dir {}", shell_word(&dir.to_string_lossy())),
-        }
+        note(&format!("next: ece-agent status{}", state_dir_flag(&self.options.state_dir)));
     }
 }
 

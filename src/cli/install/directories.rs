@@ -1,5 +1,9 @@
 //! The directories of a service, made by root.
 
+use std::io;
+
+use nix::errno::Errno;
+
 use super::service::not_made;
 use crate::{
     cli::{
@@ -23,7 +27,7 @@ pub(super) fn place_directories(
     let state = options.state_dir.path();
     make_dir_if_missing(state, user, 0o700)
         .and_then(|()| give_from_root(state, user))
-        .and_then(|()| OpenDir::open(state)?.ok_or(std::io::ErrorKind::NotFound)?.give(user, 0o700))
+        .and_then(|()| OpenDir::open(state)?.ok_or(io::ErrorKind::NotFound)?.give(user, 0o700))
         .map_err(not_made(state))?;
     let caller = invoking_user();
     let storage = &options.settings.storage_path;
@@ -42,7 +46,7 @@ fn place_below(
 ) -> Result<(), Failure> {
     let path = &options.settings.storage_path;
     let made = || {
-        let storage = OpenDir::open(path)?.ok_or(std::io::ErrorKind::NotFound)?;
+        let storage = OpenDir::open(path)?.ok_or(io::ErrorKind::NotFound)?;
         storage.dir_or_make("instances", user, 0o700)?.give(user, 0o700)?;
         if !options.purpose.is_first_host() {
             return Ok(None);
@@ -57,8 +61,15 @@ fn place_below(
     // Secrets that are there are never given away, whoever's they are and whenever they came.
     match secrets.file(secrets_file::NAME) {
         Ok(None) => secrets.give(user, 0o700).map_err(not_made(path)),
-        _ => Err(secrets_of_another(path)),
+        Ok(Some(_)) => Err(secrets_of_another(path)),
+        Err(error) if is_no_plain_file(&error) => Err(secrets_of_another(path)),
+        Err(error) => Err(not_made(path.join(secrets_file::DIR).join(secrets_file::NAME))(error)),
     }
+}
+
+/// A link, or something else that is in the place of a file.
+fn is_no_plain_file(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other || error.raw_os_error() == Some(Errno::ELOOP as i32)
 }
 
 #[cfg(test)]

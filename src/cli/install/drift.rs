@@ -8,7 +8,7 @@ use std::{
 use super::{Daemon, Installation, service::write_public};
 use crate::{
     agent::{Identity, Progress, Status, Step, load_identity},
-    cli::{CONFIG_FILE, known_host::known_host, own_state_dir, shell_word},
+    cli::{CONFIG_FILE, known_host::known_host, state_dir_flag},
     client::resolve_all,
     config::{Difference, GivenSettings, HostSettings, InstallArguments, edited},
     host::{LinuxMachine, Machine},
@@ -86,7 +86,7 @@ impl Installation<'_> {
         first_host: bool,
         can_be_changed: bool,
     ) -> Option<String> {
-        let here = self.here();
+        let here = state_dir_flag(&self.options.state_dir);
         match difference.key {
             "host-storage-path" => Some(format!(
                 "Leave --host-storage-path out, or mount the other disk at {}. To begin anew elsewhere, run 'ece-agent uninstall{here}' first.",
@@ -130,18 +130,9 @@ impl Installation<'_> {
         };
         let fix = format!(
             "Leave --coordinator-host out. To move this host to another cluster run 'ece-agent uninstall{}' first.",
-            self.here()
+            state_dir_flag(&self.options.state_dir)
         );
         Some(kept(&difference, fix))
-    }
-
-    /// What makes a verb be about this host.
-    fn here(&self) -> String {
-        let dir = self.options.state_dir.path();
-        match dir == own_state_dir() {
-            true => String::new(),
-            false => format!(" --state-dir {}", shell_word(&dir.to_string_lossy())),
-        }
     }
 
     /// The config file of a service: made, or changed where it says otherwise. Whether it was.

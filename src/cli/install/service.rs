@@ -14,8 +14,13 @@ use tokio::time::Instant;
 use super::{Installation, directories::place_directories, member::Installed};
 use crate::{
     agent::{Progress, Step, load_identity},
-    cli::{progress::Reporter, secrets_file, service_child::ServiceChild, storage},
-    config::{HostSettings, Purpose, StateDir},
+    cli::{
+        progress::Reporter,
+        secrets_file,
+        service_child::ServiceChild,
+        storage::{self, Found},
+    },
+    config::{Difference, HostSettings, Purpose, StateDir},
     daemon::StateLock,
     host::{
         service::{
@@ -115,14 +120,34 @@ impl Installation<'_> {
         if let Some(identity) = &before {
             self.check_same(identity)?;
         }
-        stop_silent_service(&self.options.state_dir)?;
-        let installed = self.member_as(user, &progress)?;
-        self.place_config(&installed.identity, &given, &progress)?;
-        let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
-        self.note_cluster(&installed.identity, found.is_fresh || joined_now)?;
-        place_unit(&self.options.settings, &progress)?;
+        let stopped = stop_silent_service(&self.options.state_dir)?;
+        let made = self.make_service(user, &found, &given, &progress);
+        let installed = match made {
+            // It did its work before, though it did not answer.
+            Err(failure) if stopped => {
+                let again = start_service().err().map(|failure| failure.to_string());
+                return Err(again.into_iter().fold(failure, |all, other| all.adding(&other)));
+            }
+            made => made?,
+        };
         step(reporter, Step::Daemon, start_service)?;
         self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
+    }
+
+    /// All but the daemon.
+    fn make_service(
+        &self,
+        user: Owner,
+        found: &Found,
+        given: &[Difference],
+        progress: &dyn Progress,
+    ) -> Result<Installed, Failure> {
+        let installed = self.member_as(user, progress)?;
+        self.place_config(&installed.identity, given, progress)?;
+        let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
+        self.note_cluster(&installed.identity, found.is_fresh || joined_now)?;
+        place_unit(&self.options.settings, progress)?;
+        Ok(installed)
     }
 
     /// What is wrong with the token is said before anything is made.
@@ -181,7 +206,7 @@ impl Installation<'_> {
         if !status.success() {
             return Err(internal(io::Error::other(status.to_string())));
         }
-        if !matches!(self.options.purpose, Purpose::Join(_)) {
+        if self.options.purpose.is_first_host() {
             let dir = self.options.settings.storage_path.join(secrets_file::DIR);
             if dir.exists() {
                 hand_over(&dir, secrets_file::NAME, user, invoking_user())
@@ -288,12 +313,14 @@ pub(super) fn place_unit(
     Ok(changed)
 }
 
-/// Beside a service that runs, and does not answer as one, nothing can be done.
-fn stop_silent_service(state: &StateDir) -> Result<(), Failure> {
-    match unit_state() == "active" && StateLock::must_be_free(state).is_err() {
-        true => stop_service(LONGEST_STOP).map_err(|error| service_failed(&error)),
-        false => Ok(()),
+/// Beside a service that runs, and does not answer as one, nothing can be done. Whether one was
+/// stopped.
+fn stop_silent_service(state: &StateDir) -> Result<bool, Failure> {
+    let is_silent = unit_state() == "active" && StateLock::must_be_free(state).is_err();
+    if is_silent {
+        stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
     }
+    Ok(is_silent)
 }
 
 fn start_service() -> Result<String, Failure> {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    change::{Change, ChangeError, Origin},
+    change::{Change, ChangeError, Origin, Unfinished},
     operations::tokens::{NewToken, TokenOptions, mint},
     passwords,
     records::{
@@ -272,10 +272,8 @@ async fn commit(
         standing: None,
     };
     change.commit(store, &origin, now).await.map_err(|error| match error {
-        ChangeError::Store(error) => error,
-        error @ (ChangeError::Conflict(_)
-        | ChangeError::Withdrawn
-        | ChangeError::OutcomeUnknown) => StoreError::Failed(error.to_string()),
+        ChangeError::Unfinished(Unfinished::Store(error)) => error,
+        error => StoreError::Failed(error.to_string()),
     })?;
     Ok(())
 }

@@ -1,4 +1,8 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -15,6 +19,9 @@ use crate::{
     rt::Timestamp,
     store::{Op, Room, SharedStore, StoreError},
 };
+
+/// Keys that one commit deletes.
+const MOST_AT_ONCE: usize = 400;
 
 const MAX_DESCRIPTION: usize = 1024;
 
@@ -60,7 +67,7 @@ pub async fn create_key(
     let secret = &passwords::generate();
     carry_out(app, origin, |now| {
         Box::pin(async move {
-            let addition = only_addition(app, ("api-keys", &user.name)).await?;
+            let addition = only_addition(app, ("api-keys", "")).await?;
             make_room(app, user, now).await?;
             let id = uuid::Uuid::new_v4().simple().to_string();
             let text = Secret::new(STANDARD.encode(format!("{id}:{}", secret.expose())));
@@ -100,29 +107,46 @@ async fn make_room(app: &App, user: &UserRecord, now: Timestamp) -> Result<(), A
     Ok(())
 }
 
-/// From the reply on the key lets nobody in.
-pub async fn delete_key(
-    app: &App,
-    origin: &Origin,
-    user: &str,
-    id: &str,
-) -> Result<(), ApiKeyError> {
-    // What is not known may not even be a name for a record.
-    app.registry.view().api_key(id).ok_or(ApiKeyError::NotFound)?;
-    let path = &ApiKeyRecord::path(id);
+/// A key, by whose it is.
+#[derive(Debug, Clone)]
+pub struct KeyOf {
+    pub user: String,
+    pub id: String,
+}
+
+/// Deletes these keys, or none of them: also the one that the request came with may be among them.
+/// From the reply on they let nobody in.
+pub async fn delete_keys(app: &App, origin: &Origin, keys: &[KeyOf]) -> Result<(), ApiKeyError> {
+    let ids: BTreeSet<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    if ids.len() > MOST_AT_ONCE {
+        return Err(ApiKeyError::Invalid("at most 400 keys are deleted at once"));
+    }
+    for key in keys {
+        // What is not known may not even be a name for a record.
+        let known = app.registry.view().api_key(&key.id).filter(|known| known.user == key.user);
+        known.ok_or(ApiKeyError::NotFound)?;
+    }
+    let ids = &ids;
     carry_out(app, origin, |_| {
         Box::pin(async move {
-            let record = app.store.get(path).await?.ok_or(ApiKeyError::NotFound)?;
-            let key: ApiKeyRecord = decode(&record)?;
-            if key.user != user {
-                return Err(ApiKeyError::NotFound);
+            let (mut ops, mut told) = (Vec::new(), Vec::new());
+            for id in ids {
+                let path = ApiKeyRecord::path(id);
+                let record = app.store.get(&path).await?.ok_or(ApiKeyError::NotFound)?;
+                let key: ApiKeyRecord = decode(&record)?;
+                ops.push(Op::Delete { path, version: record.version });
+                told.push(json!({ "user": key.user, "description": key.description }));
             }
+            let Some(first) = ids.first() else { return Ok(Attempt::Settled(())) };
             let change = Change {
-                ops: vec![Op::Delete { path: path.clone(), version: record.version }],
+                ops,
                 action: "api_key.delete",
                 room: Room::Reserve,
-                subject: id.to_owned(),
-                before: json!({ "user": key.user, "description": key.description }),
+                subject: match ids.len() {
+                    1 => (*first).to_owned(),
+                    many => format!("{many} keys"),
+                },
+                before: if told.len() == 1 { told.remove(0) } else { json!(told) },
                 after: json!(null),
             };
             Ok(Attempt::Commit(change, ()))
@@ -189,6 +213,11 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    async fn delete_one(cluster: &TestCluster, user: &str, id: &str) -> Result<(), ApiKeyError> {
+        let key = KeyOf { user: user.into(), id: id.into() };
+        delete_keys(&cluster.app, &cluster.origin(), &[key]).await
+    }
+
     async fn make(
         cluster: &TestCluster,
         user: &str,
@@ -219,17 +248,13 @@ mod tests {
             }
             if made.len() > 50 {
                 let key = made.remove(0);
-                delete_key(&cluster.app, &cluster.origin(), "readonly", &key.record.id)
-                    .await
-                    .expect("deleted");
+                delete_one(&cluster, "readonly", &key.record.id).await.expect("deleted");
             }
         };
         let ApiKeyError::TooManyChanges(wait) = refused else { panic!("{refused}") };
         assert!(make(&cluster, "admin", None).await.is_ok(), "somebody else");
         for key in &made {
-            delete_key(&cluster.app, &cluster.origin(), "readonly", &key.record.id)
-                .await
-                .expect("deleted");
+            delete_one(&cluster, "readonly", &key.record.id).await.expect("deleted");
         }
         assert!(held_back(&make(&cluster, "readonly", None).await));
         tokio::time::advance(wait).await;
@@ -279,9 +304,7 @@ mod tests {
             let _ = make(&cluster, "readonly", None).await;
             assert_eq!(stored(&cluster).await, MOST_PER_USER, "gone after {patience}");
             let one = keys_of(&cluster.app, "readonly").swap_remove(0);
-            delete_key(&cluster.app, &cluster.origin(), "readonly", &one.id)
-                .await
-                .expect("deleted");
+            delete_one(&cluster, "readonly", &one.id).await.expect("deleted");
         }
     }
 

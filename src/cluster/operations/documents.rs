@@ -191,13 +191,16 @@ pub async fn held_at<E: From<StoreError>>(
     changed: impl FnOnce(u64) -> E,
 ) -> Result<Op, E> {
     let path = Document::path(kind, name);
-    // An addition that is not made holds that nobody else makes one.
-    let none = only_addition(app, (ADDITIONS, kind)).await?;
+    // That there is none is held by an addition that is not made. It comes before the look.
+    let none = match version {
+        0 => Some(only_addition(app, (ADDITIONS, kind)).await?),
+        _ => None,
+    };
     let record = app.store.get(&path).await?;
-    match record.map_or(0, |record| record.version) {
-        current if current != version => Err(changed(current)),
-        0 => Ok(none),
-        version => Ok(Op::Check { path, version }),
+    match (record.map_or(0, |record| record.version), none) {
+        (0, Some(none)) => Ok(none),
+        (current, _) if current == version => Ok(Op::Check { path, version }),
+        (current, _) => Err(changed(current)),
     }
 }
 

@@ -16,7 +16,7 @@ pub mod users;
 
 use std::pin::Pin;
 
-pub use unfinished::Unfinished;
+pub use super::change::Unfinished;
 use unfinished::stops_at_the_store;
 
 use super::{
@@ -67,9 +67,7 @@ async fn carry_out<'a, T, E: From<Unfinished>>(
             Err(ChangeError::Conflict(path)) => {
                 tracing::debug!(%path, "somebody else was faster; trying again");
             }
-            Err(ChangeError::Withdrawn) => return Err(Unfinished::Withdrawn.into()),
-            Err(ChangeError::OutcomeUnknown) => return Err(Unfinished::OutcomeUnknown.into()),
-            Err(ChangeError::Store(error)) => return Err(Unfinished::from(error).into()),
+            Err(ChangeError::Unfinished(error)) => return Err(error.into()),
         }
     }
     Err(Unfinished::Contended.into())

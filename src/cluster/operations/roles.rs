@@ -29,8 +29,6 @@ pub enum SetRolesError {
     InvalidName(String),
     #[error("no other host than the first can be given {roles} in this version", roles = .0.in_words())]
     NotAvailable(RoleSet),
-    #[error("the role has changed since: its version is {0}")]
-    Redefined(u64),
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
     #[error(transparent)]
@@ -38,6 +36,23 @@ pub enum SetRolesError {
 }
 
 stops_at_the_store!(SetRolesError);
+
+/// Why a host is not blessed with a role, or not freed from it.
+#[derive(Debug, thiserror::Error)]
+pub enum BlessError {
+    #[error("the role has changed since: its version is {0}")]
+    Redefined(u64),
+    #[error(transparent)]
+    Roles(#[from] SetRolesError),
+}
+
+impl From<Unfinished> for BlessError {
+    fn from(error: Unfinished) -> Self {
+        SetRolesError::from(error).into()
+    }
+}
+
+stops_at_the_store!(BlessError);
 
 /// Names beside the roles of this program that a host has at most.
 const MOST_OTHER: usize = 64;
@@ -69,7 +84,18 @@ pub async fn set_roles(
     runner: &RunnerId,
     wanted: WantedRoles,
 ) -> Result<(), SetRolesError> {
-    change_roles(app, origin, runner, None, |_| wanted.clone()).await
+    match change_roles(app, origin, runner, None, |_| wanted.clone()).await {
+        Err(BlessError::Roles(error)) => Err(error),
+        // No definition was named.
+        Ok(()) | Err(BlessError::Redefined(_)) => Ok(()),
+    }
+}
+
+/// What is to become of a host's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blessing {
+    Given,
+    Taken,
 }
 
 /// The definition of a role, of which version it must be.
@@ -86,17 +112,17 @@ pub async fn bless(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
-    (name, blessed): (&str, bool),
+    (name, blessing): (&str, Blessing),
     definition: Option<Definition<'_>>,
-) -> Result<(), SetRolesError> {
+) -> Result<(), BlessError> {
     let one = &WantedRoles::from_names([name])?;
     change_roles(app, origin, runner, definition, |host| {
         let (mut roles, mut other) = (host.roles.clone(), host.other_roles.clone());
         for role in one.roles.iter() {
-            if blessed { roles.insert(role) } else { roles.remove(role) }
+            if blessing == Blessing::Given { roles.insert(role) } else { roles.remove(role) }
         }
         for name in &one.other {
-            if blessed {
+            if blessing == Blessing::Given {
                 other.insert(name.clone())
             } else {
                 other.remove(name)
@@ -113,7 +139,7 @@ async fn change_roles(
     runner: &RunnerId,
     definition: Option<Definition<'_>>,
     wanted: impl Fn(&HostRecord) -> WantedRoles + Sync,
-) -> Result<(), SetRolesError> {
+) -> Result<(), BlessError> {
     let wanted = &wanted;
     let path = &HostRecord::path(runner);
     carry_out(app, origin, |_| {
@@ -128,12 +154,12 @@ async fn change_roles(
             if let Some(one_too_many) = other.difference(&before.other_roles).next()
                 && other.len() > MOST_OTHER
             {
-                return Err(SetRolesError::InvalidName(one_too_many.clone()));
+                return Err(SetRolesError::InvalidName(one_too_many.clone()).into());
             }
             check_change(app, &before, &roles)?;
             let mut ops = Vec::new();
             if let Some(Definition { kind, id, version }) = definition {
-                let held = held_at(app, (kind, id), version, SetRolesError::Redefined);
+                let held = held_at(app, (kind, id), version, BlessError::Redefined);
                 ops.push(held.await?);
             }
             let after = with_roles(&before, roles, other);

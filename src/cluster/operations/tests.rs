@@ -362,7 +362,7 @@ async fn of_many_who_change_the_same_version_one_gets_through() {
 #[tokio::test]
 async fn an_api_key_ends_by_its_expiry_its_deletion_and_its_users_password() {
     use super::{
-        api_keys::{create_key, delete_key, user_of_key},
+        api_keys::{KeyOf, create_key, delete_keys, user_of_key},
         users::set_password,
     };
     let cluster = TestCluster::start().await;
@@ -375,8 +375,9 @@ async fn an_api_key_ends_by_its_expiry_its_deletion_and_its_users_password() {
     let deleted = create_key(app, &origin, &admin, "deleted", None).await.expect("made");
     let good = |key: &super::api_keys::NewApiKey| user_of_key(app, key.text.expose()).is_some();
     assert!(good(&short) && good(&kept) && good(&deleted));
-    delete_key(app, &origin, "readonly", &deleted.record.id).await.expect_err("another's");
-    delete_key(app, &origin, "admin", &deleted.record.id).await.expect("deleted");
+    let of = |user: &str| [KeyOf { user: user.into(), id: deleted.record.id.clone() }];
+    delete_keys(app, &origin, &of("readonly")).await.expect_err("another's");
+    delete_keys(app, &origin, &of("admin")).await.expect("deleted");
     cluster.advance(Duration::from_secs(60));
     assert!(!good(&short) && good(&kept) && !good(&deleted));
     let password = crate::model::Secret::new("another-password");

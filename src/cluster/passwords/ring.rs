@@ -1,12 +1,15 @@
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::turns::Party;
 
-/// Parties that take turns: those against whom less counts go first, and of them whoever came first.
+/// What counts against a party, and how often it was turned away.
+pub(super) type Rank = (u32, Reverse<u32>);
+
+/// Parties that take turns by their rank, and of the same rank by when they came.
 pub(super) struct Ring {
     most: usize,
     arrivals: u64,
-    parties: BTreeMap<(u32, u64), Party>,
+    parties: BTreeMap<(Rank, u64), Party>,
 }
 
 impl Ring {
@@ -15,9 +18,9 @@ impl Ring {
     }
 
     /// Adds a party; gives back the last of all if they are too many.
-    pub fn push(&mut self, against: u32, party: Party) -> Option<Party> {
+    pub fn push(&mut self, rank: Rank, party: Party) -> Option<Party> {
         self.arrivals += 1;
-        self.parties.insert((against, self.arrivals), party);
+        self.parties.insert((rank, self.arrivals), party);
         if self.parties.len() <= self.most {
             return None;
         }

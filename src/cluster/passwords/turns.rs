@@ -1,6 +1,7 @@
 //! Who may use the processor next: parties take turns, and each works on one thing at a time.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard},
@@ -9,7 +10,10 @@ use std::{
 
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
-use super::{failures::Failures, ring::Ring};
+use super::{
+    failures::Failures,
+    ring::{Rank, Ring},
+};
 use crate::{
     cluster::records::Actor,
     limits::{blame::Blame, generations::Generations, source::Source},
@@ -27,6 +31,9 @@ const BLAME_HALVED_IN: Duration = Duration::from_secs(60);
 
 /// Addresses that have something against them and are remembered.
 const MOST_BLAMED: usize = 20_000;
+
+/// Whoever comes again so soon after being turned away was told to wait longer.
+const AT_ONCE: Duration = Duration::from_millis(900);
 
 /// Names of users that may be tried from one address at a time.
 const MOST_NAMES: usize = 8;
@@ -72,8 +79,15 @@ struct State {
     /// Parties with a line that waits for the party's wait to be over.
     resting: usize,
     blame: Blame,
+    /// Addresses for which there was no place, and which have not had a turn since.
+    turned_away: Generations<Source, TurnedAway>,
     right: Generations<Party, ()>,
     failures: Failures,
+}
+
+struct TurnedAway {
+    times: u32,
+    at: Instant,
 }
 
 /// What waits from one party. The names take turns too: whoever shares an address with somebody
@@ -101,6 +115,7 @@ impl Turns {
             others_next: false,
             resting: 0,
             blame: Blame::new(BLAME_HALVED_IN, MOST_BLAMED),
+            turned_away: Generations::new(MOST_BLAMED),
             right: Generations::new(MOST_RIGHT),
             failures: Failures::new(),
         };
@@ -127,6 +142,7 @@ impl Turns {
             } else {
                 let mut line = Line::default();
                 line.add(name, waiting)?;
+                state.came_again(&party);
                 state.lines.insert(party.clone(), line);
                 state.line_up(party.clone())
             }
@@ -194,10 +210,30 @@ impl State {
         self.blame_for(party);
     }
 
-    /// Whoever comes again at once goes after those who come for the first time.
-    fn turned_away(&mut self, party: &Party) {
+    fn turn_away(&mut self, party: &Party) {
         self.lines.remove(party);
-        self.blame_for(party);
+        let Party::Address(source) = party else { return };
+        let now = Instant::now();
+        let entry = self.turned_away.get_or_insert(*source, || TurnedAway { times: 0, at: now });
+        *entry = TurnedAway { times: entry.times.saturating_add(1), at: now };
+    }
+
+    /// Whoever comes again at once goes after those who come for the first time.
+    fn came_again(&mut self, party: &Party) {
+        let Party::Address(source) = party else { return };
+        let at_once = |away: &mut TurnedAway| away.at.elapsed() < AT_ONCE;
+        if self.turned_away.get(source).is_some_and(at_once) {
+            self.turned_away.remove(source);
+            self.blame.add(*source);
+        }
+    }
+
+    /// Those with less against them go first, and of them those who were turned away most often: who
+    /// comes again as they were told gets in, however many others come for the first time.
+    fn rank(&mut self, party: &Party) -> Rank {
+        let Party::Address(source) = party else { return Rank::default() };
+        let away = self.turned_away.get(source).map_or(0, |away| away.times);
+        (self.blame.of(*source), Reverse(away))
     }
 
     fn blame_for(&mut self, party: &Party) {
@@ -217,16 +253,13 @@ impl State {
         let was_right = self.was_right(&party);
         if let Some(until) = self.failures.wait_until(&party) {
             if self.resting >= if was_right { 2 * MOST_RESTING } else { MOST_RESTING } {
-                self.turned_away(&party);
+                self.turn_away(&party);
                 return None;
             }
             self.resting += 1;
             return Some(until);
         }
-        let against = match &party {
-            Party::Address(source) => self.blame.of(*source),
-            Party::Known(_) => 0,
-        };
+        let rank = self.rank(&party);
         let (ring, lines) = match was_right {
             true => (&mut self.right_before, &mut self.lines),
             false => (&mut self.others, &mut self.lines),
@@ -240,8 +273,8 @@ impl State {
                 waits
             });
         }
-        if let Some(last) = ring.push(against, party) {
-            self.turned_away(&last);
+        if let Some(last) = ring.push(rank, party) {
+            self.turn_away(&last);
         }
         None
     }
@@ -264,6 +297,9 @@ impl State {
                 continue;
             };
             self.running += 1;
+            if let Party::Address(source) = &party {
+                self.turned_away.remove(source);
+            }
             self.others_next = !self.others_next;
             return Some((party, waiting));
         }

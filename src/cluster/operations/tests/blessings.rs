@@ -1,7 +1,7 @@
 use super::{
     super::{
         documents::{self, DocumentError, Expect},
-        roles::{Definition, SetRolesError, bless},
+        roles::{BlessError, Blessing, Definition, bless},
     },
     *,
 };
@@ -18,7 +18,9 @@ async fn of_blessings_at_once_none_is_lost() {
         let mut given = JoinSet::new();
         for name in ["allocator", "proxy", "services-forwarder"] {
             let (app, origin, id) = (cluster.app.clone(), cluster.origin(), host.runner_id.clone());
-            given.spawn(async move { bless(&app, &origin, &id, (name, true), None).await });
+            given.spawn(
+                async move { bless(&app, &origin, &id, (name, Blessing::Given), None).await },
+            );
         }
         given.join_all().await.into_iter().collect::<Result<Vec<_>, _>>().expect("blessed");
         let host = cluster.app.member(host.runner_id.as_str(), None).expect("there");
@@ -46,18 +48,19 @@ async fn a_blessing_that_names_a_version_is_given_before_the_role_changes_or_not
     let mut refused = 0;
     for round in 0..100 {
         let definition = Some(Definition { kind: "roles", id: "spare", version });
-        let blessing = bless(app, &origin, id, ("spare", round % 2 == 0), definition);
-        let (blessed, now) = tokio::join!(blessing, define(&cluster, "spare", Expect::There));
+        let blessing = if round % 2 == 0 { Blessing::Given } else { Blessing::Taken };
+        let blessed = bless(app, &origin, id, ("spare", blessing), definition);
+        let (blessed, now) = tokio::join!(blessed, define(&cluster, "spare", Expect::There));
         let changed =
             |path| async move { app.store.get(&path).await.expect("read").expect("there") };
         let role = changed(Document::path("roles", "spare")).await.revision;
         match blessed {
             Ok(()) => assert!(changed(HostRecord::path(id)).await.revision < role, "{round}"),
-            Err(SetRolesError::Redefined(found)) => {
+            Err(BlessError::Redefined(found)) => {
                 assert_eq!(found, now);
                 refused += 1;
                 // The next round finds the host as this one would have left it.
-                bless(app, &origin, id, ("spare", round % 2 == 0), None).await.expect("blessed");
+                bless(app, &origin, id, ("spare", blessing), None).await.expect("blessed");
             }
             Err(error) => panic!("{error}"),
         }
@@ -65,8 +68,34 @@ async fn a_blessing_that_names_a_version_is_given_before_the_role_changes_or_not
     }
     assert!(refused < 100, "no blessing was ever given");
     let stale = Some(Definition { kind: "roles", id: "spare", version: version - 1 });
-    let late = bless(app, &origin, id, ("spare", true), stale).await;
-    assert!(matches!(late, Err(SetRolesError::Redefined(now)) if now == version), "{late:?}");
+    let late = bless(app, &origin, id, ("spare", Blessing::Given), stale).await;
+    assert!(matches!(late, Err(BlessError::Redefined(now)) if now == version), "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_blessing_that_names_a_role_as_it_came_is_given_before_it_is_defined_or_not_at_all() {
+    for round in 0..20 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+        let cluster = TestCluster::start_on(Arc::new(store)).await;
+        let token = cluster.token("", None, None).await;
+        let host = join(&cluster, 2, "", &token).await.expect("joined");
+        let (app, id, origin) = (&cluster.app, &host.runner_id, cluster.origin());
+        // Nothing is stored of it.
+        let definition = Some(Definition { kind: "roles", id: "proxy", version: 0 });
+        let blessed = bless(app, &origin, id, ("proxy", Blessing::Given), definition);
+        let (blessed, now) = tokio::join!(blessed, define(&cluster, "proxy", Expect::Either));
+        let revision =
+            async |path| app.store.get(&path).await.expect("read").expect("there").revision;
+        match blessed {
+            Ok(()) => {
+                let defined = revision(Document::path("roles", "proxy")).await;
+                assert!(revision(HostRecord::path(id)).await < defined, "{round}");
+            }
+            Err(BlessError::Redefined(found)) => assert_eq!(found, now),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 #[tokio::test]

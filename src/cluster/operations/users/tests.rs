@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::*;
 use crate::cluster::{
     change::{Credential, Standing},
-    operations::api_keys::{create_key, delete_key, user_of_key},
+    operations::api_keys::{KeyOf, create_key, delete_keys, keys_of, user_of_key},
     passwords::Passwords,
     records::{Actor, UserRole},
     testing::TestCluster,
@@ -157,7 +157,11 @@ async fn what_a_user_came_with_must_still_be_good_when_they_change_something() {
         made(format!("before-{number}")).await.expect("it is good");
         match credential {
             Credential::ApiKey(id) => {
-                delete_key(app, &theirs, "admin", &id).await.expect("it may delete itself");
+                let another = create_key(app, &origin, &admin, "d", None).await.expect("made");
+                let ids = [id, another.record.id.clone()];
+                let keys = ids.map(|id| KeyOf { user: "admin".into(), id });
+                delete_keys(app, &theirs, &keys).await.expect("it may delete itself and others");
+                assert!(keys_of(app, "admin").is_empty());
             }
             _ => app.sessions.close(session.expose()),
         }

@@ -193,3 +193,31 @@ async fn whoever_comes_again_and_again_when_there_is_no_place_goes_after_who_com
     let order = order(&turns, waiting).await;
     assert!(order[..MOST_PARTIES / 2 + 1].contains(&1), "{order:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_again_as_told_gets_in_however_many_come_for_the_first_time() {
+    let turns = Turns::new(1);
+    let first = turns.queue(stranger(60_000), "admin").expect("a place");
+    let mut running = first.await.expect("a turn");
+    let mut come = 0;
+    let mut first_timers = Vec::new();
+    for tries in 1.. {
+        assert!(tries < 5, "turned away again and again");
+        for _ in 0..2 * MOST_PARTIES {
+            come += 1;
+            first_timers.push(turns.queue(stranger(come), "admin").expect("a place"));
+        }
+        let mut patient = turns.queue(party(1), "admin").expect("a place");
+        // Ten turns a second.
+        for _ in 0..10 {
+            running.end(false);
+            if patient.try_recv().is_ok() {
+                assert!(tries > 1, "there was room for everybody");
+                return;
+            }
+            let turn = first_timers.iter_mut().find_map(|it| it.try_recv().ok());
+            running = turn.expect("somebody's turn");
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+}
