@@ -1,4 +1,10 @@
-use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -65,8 +71,19 @@ pub struct Dialler {
 
 impl Dialler {
     pub fn new(verifier: Arc<PinVerifier>, key: Option<&PrivateKey>) -> Result<Self, KeyError> {
+        Self::from_address(None, verifier, key)
+    }
+
+    /// The same from one of this machine's addresses. A simulation of many machines gives each its
+    /// own; otherwise the route decides.
+    pub fn from_address(
+        from: Option<IpAddr>,
+        verifier: Arc<PinVerifier>,
+        key: Option<&PrivateKey>,
+    ) -> Result<Self, KeyError> {
         let tls = client_config(verifier.clone(), key)?;
         let http = reqwest::Client::builder()
+            .local_address(from)
             .tls_backend_preconfigured(tls)
             .dns_resolver(NamedErrors)
             .connect_timeout(CONNECT_TIMEOUT)

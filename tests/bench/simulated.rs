@@ -91,6 +91,12 @@ async fn join_all(
     tasks.join_all().await
 }
 
+/// Each host comes from an address of its own, 250 from a network, as hosts do.
+fn source(number: usize) -> IpAddr {
+    let (high, low) = (number / 250, number % 250);
+    Ipv4Addr::new(127, 128 + (high >> 8) as u8, high as u8, low as u8 + 1).into()
+}
+
 pub async fn join(
     number: usize,
     address: &CoordinatorAddress,
@@ -115,7 +121,8 @@ pub async fn join(
     let roles: RoleSet = "allocator".parse().unwrap();
     let pins = token.claims().pins.clone();
     let verifier = Arc::new(PinVerifier::new(pins.clone(), []));
-    let dialler = Arc::new(Dialler::new(verifier.clone(), Some(key)).unwrap());
+    let dialler = Dialler::from_address(Some(source(number)), verifier.clone(), Some(key));
+    let dialler = Arc::new(dialler.unwrap());
     let request = EnrolRequest {
         protocol: PROTOCOL,
         runner_id: runner_id.clone(),
