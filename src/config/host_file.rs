@@ -4,9 +4,9 @@ use super::{
     Difference, HostSettings, InstallArguments, Mistake, given::tags_in_words, mistake::Checker,
 };
 
-/// A string as TOML writes it; JSON's escapes are among TOML's.
+/// A string as TOML writes it.
 fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("text is text")
+    toml::Value::from(text).to_string()
 }
 
 impl HostSettings {
@@ -125,6 +125,15 @@ mod tests {
         assert_eq!(after, HostSettings { capacity_mb: Some(10_000), ..settings.clone() });
         let bad = InstallArguments { capacity: Some("1".into()), ..Default::default() };
         assert_eq!(settings.overlaid_with(&bad).expect_err("too little")[0].flag, "--capacity");
+    }
+
+    #[test]
+    fn whatever_a_setting_holds_its_file_can_be_read() {
+        for odd in ["7\u{7f}", "a\"b\\", "a\nb", "it's", "\u{202e}"] {
+            let text = format!("allocator-tags = {}\n", quoted(odd));
+            let read: InstallArguments = toml::from_str(&text).expect("TOML");
+            assert_eq!(read.allocator_tags.as_deref(), Some(odd));
+        }
     }
 
     #[test]
