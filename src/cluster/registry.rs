@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     model::{KeyId, RunnerId, TokenId},
-    store::{Change, Committed, SharedStore, Snapshot, StoreError, StorePath, Watch, WatchEvent},
+    store::{
+        Committed, RecordChange, SharedStore, Snapshot, StoreError, StorePath, Watch, WatchEvent,
+    },
 };
 
 /// The cluster in memory, kept current by the store's watch. Reads are answered from it;
@@ -64,7 +66,7 @@ impl View {
     }
 
     /// Takes one change in; the host it concerns.
-    fn apply(&mut self, change: &Change) -> Result<Option<RunnerId>, StoreError> {
+    fn apply(&mut self, change: &RecordChange) -> Result<Option<RunnerId>, StoreError> {
         let path = &change.path;
         if let Some(name) = name_below(path, &HostRecord::root()) {
             let Ok(runner) = name.parse::<RunnerId>() else { return Ok(None) };
@@ -96,7 +98,7 @@ fn name_below<'a>(path: &'a StorePath, root: &StorePath) -> Option<&'a str> {
 fn take<K: Ord, T: Stored>(
     map: &mut BTreeMap<K, Arc<T>>,
     key: K,
-    change: &Change,
+    change: &RecordChange,
 ) -> Result<(), StoreError> {
     // One that cannot be read counts for as little as one that is gone.
     let value = change.record.as_ref().map(readable).transpose()?.flatten();
@@ -216,7 +218,7 @@ async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
     let Snapshot { revision, records } = store.snapshot(&roots).await?;
     let mut view = View::default();
     for record in records {
-        view.apply(&Change { path: record.path.clone(), record: Some(record) })?;
+        view.apply(&RecordChange { path: record.path.clone(), record: Some(record) })?;
     }
     Ok((view, revision))
 }

@@ -21,7 +21,7 @@ const MOST_SKEW_MS: i64 = 30_000;
 
 /// The steps on the way to a coordinator, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ReachStep {
     Resolve,
     Connect,
     Tls,
@@ -38,17 +38,17 @@ pub struct Reach {
     /// This machine's clock minus the coordinator's, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
     pub took: Duration,
-    pub failed: Option<(Step, Failure)>,
+    pub failed: Option<(ReachStep, Failure)>,
 }
 
-impl Step {
+impl ReachStep {
     pub fn name(self) -> &'static str {
         match self {
-            Step::Resolve => "resolve",
-            Step::Connect => "connect",
-            Step::Tls => "tls",
-            Step::Trust => "trust",
-            Step::Http => "http",
+            ReachStep::Resolve => "resolve",
+            ReachStep::Connect => "connect",
+            ReachStep::Tls => "tls",
+            ReachStep::Trust => "trust",
+            ReachStep::Http => "http",
         }
     }
 }
@@ -76,17 +76,19 @@ async fn go(
     reach: &mut Reach,
     verifier: Arc<PinVerifier>,
     now: impl Fn() -> Timestamp,
-) -> Result<(), (Step, Failure)> {
+) -> Result<(), (ReachStep, Failure)> {
     let coordinator = &reach.coordinator;
-    let addresses =
-        resolve_all(coordinator).await.map_err(|error| (Step::Resolve, Failure::from(error)))?;
+    let addresses = resolve_all(coordinator)
+        .await
+        .map_err(|error| (ReachStep::Resolve, Failure::from(error)))?;
     let address = connect(coordinator, &addresses)
         .await
-        .map_err(|error| (Step::Connect, Failure::from(error)))?;
+        .map_err(|error| (ReachStep::Connect, Failure::from(error)))?;
     reach.address = Some(address);
     // Hosts are let in with a key only; one that nobody knows is enough to ask for the time.
-    let internal =
-        |error: crate::tls::KeyError| (Step::Tls, Failure::new(Code::Internal, error.to_string()));
+    let internal = |error: crate::tls::KeyError| {
+        (ReachStep::Tls, Failure::new(Code::Internal, error.to_string()))
+    };
     let key = PrivateKey::generate().map_err(internal)?;
     let dialler = Dialler::new(verifier, Some(&key)).map_err(internal)?;
     let asked = now();
@@ -120,13 +122,13 @@ async fn connect(
     Err(last)
 }
 
-fn step_of(failure: &Failure) -> Step {
+fn step_of(failure: &Failure) -> ReachStep {
     if failure.exit() == Exit::NotTrusted {
-        Step::Trust
+        ReachStep::Trust
     } else if failure.is(Code::CoordinatorNotTls) {
-        Step::Tls
+        ReachStep::Tls
     } else {
-        Step::Http
+        ReachStep::Http
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     model::{Code, Failure, RoleSet, RunnerId},
 };
 
-pub use coordinator::{Reach, Step, reach};
+pub use coordinator::{Reach, ReachStep, reach};
 pub use ports::taken_port;
 pub use storage::{Denied, may_use, unusable};
 

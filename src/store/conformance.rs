@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    Change, CommitError, Lease, MemoryStore, Op, PageFrom, SqliteStore, Store, StorePath,
+    CommitError, Lease, MemoryStore, Op, PageFrom, RecordChange, SqliteStore, Store, StorePath,
     WatchEvent,
 };
 
@@ -139,7 +139,7 @@ async fn what_is_leased_goes_with_its_lease(store: &dyn Store) {
     assert_eq!(value(store, "mine").await, None);
     assert!(value(store, "yours").await.is_some());
     let Some(WatchEvent::Committed(seen)) = watch.next().await else { panic!("no commit") };
-    assert_eq!(seen.changes, [Change { path: path("mine"), record: None }]);
+    assert_eq!(seen.changes, [RecordChange { path: path("mine"), record: None }]);
     // What has ended stays so, and nothing is made under it any more.
     let late = store.commit(vec![create("free"), leased("late", &lease)]).await;
     assert_eq!(late, Err(CommitError::LeaseEnded));

@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, future, sync::Mutex};
 
 use super::{
-    Change, CommitError, Committed, Lease, LeaseId, Op, PageFrom, Record, Room, Snapshot, Store,
-    StoreError, StorePath, Watch, lease::Leases, watch::Feed,
+    CommitError, Committed, Lease, LeaseId, Op, PageFrom, Record, RecordChange, Room, Snapshot,
+    Store, StoreError, StorePath, Watch, lease::Leases, watch::Feed,
 };
 
 /// A store that lives as long as its process; for tests.
@@ -50,7 +50,7 @@ impl MemoryStore {
                     (path, None)
                 }
             };
-            changes.push(Change { path: record.0, record: record.1 });
+            changes.push(RecordChange { path: record.0, record: record.1 });
         }
         self.feed.send(Committed { revision, changes });
         revision

@@ -106,7 +106,7 @@ pub enum PageFrom<'a> {
 
 /// One record as a commit left it; `None` means deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct RecordChange {
     pub path: StorePath,
     pub record: Option<Record>,
 }
@@ -123,7 +123,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub revision: u64,
-    pub changes: Vec<Change>,
+    pub changes: Vec<RecordChange>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{failed, reserve::Reserve};
 use crate::store::{
-    Change, CommitError, Committed, Lease, LeaseId, Op, Record, Room, StoreError, StorePath,
+    CommitError, Committed, Lease, LeaseId, Op, Record, RecordChange, Room, StoreError, StorePath,
     lease::Leases, watch::Feed,
 };
 
@@ -37,7 +37,7 @@ enum Disk {
 }
 
 /// What is tried when the disk is full, one after the other.
-enum Step {
+enum Remedy {
     CutLog,
     UseReserve,
 }
@@ -93,7 +93,7 @@ impl Writer {
     /// Writes the batch and answers its callers. An error means that the disk can no longer be
     /// relied on.
     fn carry_out(&mut self, mut batch: Vec<Request>) -> Result<(), StoreError> {
-        let mut steps = [Step::CutLog, Step::UseReserve].into_iter();
+        let mut remedies = [Remedy::CutLog, Remedy::UseReserve].into_iter();
         if !self.reserve.hold() {
             self.note(Disk::Full);
             batch = without_ordinary(batch);
@@ -121,9 +121,9 @@ impl Writer {
                 leave_open(batch, &error);
                 return Err(error);
             }
-            match steps.next() {
-                Some(Step::CutLog) => self.cut_log(),
-                Some(Step::UseReserve) => {
+            match remedies.next() {
+                Some(Remedy::CutLog) => self.cut_log(),
+                Some(Remedy::UseReserve) => {
                     self.note(Disk::Full);
                     batch = without_ordinary(batch);
                     if !batch.is_empty() {
@@ -238,7 +238,7 @@ impl Writer {
         &self,
         ops: &[Op],
         revision: u64,
-    ) -> rusqlite::Result<Result<Vec<Change>, CommitError>> {
+    ) -> rusqlite::Result<Result<Vec<RecordChange>, CommitError>> {
         self.execute("SAVEPOINT one")?;
         let mut changes = Vec::with_capacity(ops.len());
         for (operation, op) in ops.iter().enumerate() {
@@ -297,7 +297,7 @@ impl Writer {
             Op::Put { value, version, .. } => record(version + 1, value),
             Op::Check { .. } | Op::Delete { .. } => None,
         };
-        Ok(Applied::Changed(Change { path: op.path().clone(), record }))
+        Ok(Applied::Changed(RecordChange { path: op.path().clone(), record }))
     }
 
     fn leased(&self, lease: LeaseId) -> rusqlite::Result<Vec<Op>> {
@@ -342,7 +342,7 @@ impl Writer {
 
 enum Applied {
     Checked,
-    Changed(Change),
+    Changed(RecordChange),
     Conflict,
 }
 
