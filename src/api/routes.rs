@@ -59,7 +59,7 @@ const OPENAPI: &str = "/api/v1/openapi.json";
     title = "ece-agent coordinator API",
     description = "The part of the Elastic Cloud Enterprise API that this coordinator serves."
 ))]
-struct Document;
+struct ApiDescription;
 
 fn platform() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -186,7 +186,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// All that is described; without the same once more below the region.
 fn everything() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::with_openapi(ApiDescription::openapi())
         .nest(PLATFORM, platform())
         .nest(STACK, stack())
         .nest(API, people().merge(comments_on_hosts()).merge(deployments()))

@@ -4,7 +4,7 @@
 //!   much they may ask for.
 //! - `fields` tells those of a text that there is no such field; queries of tools may name what only
 //!   other versions have.
-//! - A [`Document`] gives the values of its fields by their dotted names.
+//! - A [`Searchable`] gives the values of its fields by their dotted names.
 
 mod bounds;
 mod dsl;
@@ -23,7 +23,7 @@ pub use pattern::Pattern;
 pub use query_string::query_from_text;
 
 /// Something that can be searched.
-pub trait Document {
+pub trait Searchable {
     /// The values of a field, by the dotted name that it has in a reply; none if there is none.
     fn values(&self, field: &str) -> Vec<Value<'_>>;
 
@@ -87,7 +87,7 @@ pub struct Range {
 
 impl Query {
     /// Whether it finds the document, as long as there is effort left.
-    pub fn matches(&self, document: &dyn Document, effort: &Effort) -> bool {
+    pub fn matches(&self, document: &dyn Searchable, effort: &Effort) -> bool {
         if effort.is_used_up() {
             return false;
         }
@@ -113,7 +113,7 @@ impl Query {
 }
 
 /// Whether a value of this field is like this.
-fn has(document: &dyn Document, field: &str, pattern: &Pattern, effort: &Effort) -> bool {
+fn has(document: &dyn Searchable, field: &str, pattern: &Pattern, effort: &Effort) -> bool {
     let is_like = |value: &Value<'_>| effort.compare(value, pattern) && pattern.matches(value);
     effort.look() && document.values(field).iter().any(is_like)
 }

@@ -3,7 +3,7 @@ use std::cmp::Ordering;
 use serde_json::Value as Json;
 
 use super::{
-    BadQuery, Document, Value,
+    BadQuery, Searchable, Value,
     bounds::{MOST_SORT_KEYS, check_field},
 };
 
@@ -59,7 +59,7 @@ impl Order {
     }
 
     /// The values that a document is sorted by.
-    fn of(&self, document: &dyn Document) -> Vec<Option<Value<'static>>> {
+    fn of(&self, document: &dyn Searchable) -> Vec<Option<Value<'static>>> {
         let first = |field: &String| document.values(field).into_iter().next().map(Value::owned);
         self.0.iter().map(|(field, _)| first(field)).collect()
     }
@@ -114,7 +114,7 @@ fn compare(one: &Value<'_>, other: &Value<'_>) -> Ordering {
 }
 
 /// The documents that a page of a sorted list shows.
-pub fn page<D: Document>(found: Vec<D>, order: &Order, from: usize, size: usize) -> Vec<D> {
+pub fn page<D: Searchable>(found: Vec<D>, order: &Order, from: usize, size: usize) -> Vec<D> {
     let mut found = found;
     if order.keys() > 0 {
         // Each document is asked once, not with each comparison.

@@ -17,7 +17,7 @@ struct Host {
     tags: &'static [&'static str],
 }
 
-impl Document for Host {
+impl Searchable for Host {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
         match field {
             "id" => vec![Value::text(self.id)],

@@ -15,7 +15,7 @@ use crate::{
         extract::OptionalBody,
     },
     search::{
-        BadQuery, Document, Effort, Fields, Order, Query, SearchRequest, page, query_from_json,
+        BadQuery, Effort, Fields, Order, Query, SearchRequest, Searchable, page, query_from_json,
         query_from_text,
     },
 };
@@ -50,7 +50,7 @@ impl Listing {
     }
 
     /// The page of those of `all` that are found.
-    pub fn found<D: Document>(&self, all: impl Iterator<Item = D>) -> Result<Vec<D>, TooMuch> {
+    pub fn found<D: Searchable>(&self, all: impl Iterator<Item = D>) -> Result<Vec<D>, TooMuch> {
         let effort = Effort::default();
         let found = all.filter(|it| self.query.matches(it, &effort)).collect();
         match effort.is_used_up() {

@@ -4,7 +4,7 @@ use crate::{
     cluster::{app::HostNow, liveness::Rival, records::HostRecord},
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
-    search::{Document, Fields, Value},
+    search::{Fields, Searchable, Value},
     wire::{
         allocators::{
             AllocatorCapacity, AllocatorCapacityMemory, AllocatorCapacityStorage,
@@ -117,7 +117,7 @@ impl AllocatorView<'_> {
     }
 }
 
-impl Document for AllocatorView<'_> {
+impl Searchable for AllocatorView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
         let HostNow { record: host, state, .. } = self.0;
         let one = |value| vec![value];
@@ -223,7 +223,7 @@ fn clone_shown(rival: &Rival) -> RunnerClone {
     }
 }
 
-impl Document for RunnerView<'_> {
+impl Searchable for RunnerView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
         let HostNow { record: host, state, .. } = self.0;
         match field {

@@ -5,7 +5,7 @@ use super::*;
 
 struct Named(String);
 
-impl Document for Named {
+impl Searchable for Named {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
         if field == "id" { vec![Value::text(&self.0)] } else { Vec::new() }
     }

@@ -70,7 +70,7 @@ struct Counting<'a> {
 const FIELDS: [&str; 4] = ["id", "a", "b", "c"];
 const VALUES: usize = 3;
 
-impl Document for Counting<'_> {
+impl Searchable for Counting<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
         self.asked.set(self.asked.get() + 1);
         if field == "none" { Vec::new() } else { repeat_n(Value::text(self.id), VALUES).collect() }
