@@ -1,6 +1,9 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::watch;
@@ -22,6 +25,8 @@ use crate::{
 pub struct Registry {
     view: RwLock<View>,
     applied: watch::Sender<u64>,
+    /// The revision of the last reading of everything.
+    read_at: AtomicU64,
     liveness: Arc<Liveness>,
     sessions: Arc<Sessions>,
 }
@@ -122,7 +127,7 @@ impl Registry {
     ) -> Result<Self, StoreError> {
         let (view, revision) = read_all(store).await?;
         let (view, applied) = (RwLock::new(view), watch::Sender::new(revision));
-        Ok(Self { view, applied, liveness, sessions })
+        Ok(Self { view, applied, read_at: AtomicU64::new(revision), liveness, sessions })
     }
 
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -171,7 +176,7 @@ impl Registry {
 
     fn apply(&self, committed: &Committed) -> Result<(), StoreError> {
         // It is in what was read when this began, or after something was missed.
-        if committed.revision <= *self.applied.borrow() {
+        if committed.revision <= self.read_at.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut concerned = Vec::new();
@@ -187,7 +192,9 @@ impl Registry {
                 }
             }
         }
-        self.applied.send_replace(committed.revision);
+        if committed.whole {
+            self.applied.send_replace(committed.revision);
+        }
         for runner in concerned {
             self.liveness.tell(&runner);
         }
@@ -200,6 +207,7 @@ impl Registry {
         // Who was disabled and enabled again meanwhile is not known.
         self.sessions.end_all();
         *self.view.write().expect("no panic while held") = view;
+        self.read_at.store(revision, Ordering::Relaxed);
         self.applied.send_replace(revision);
         self.liveness.tell_all();
         Ok(())
@@ -324,5 +332,25 @@ mod tests {
             registry.apply(&committed).expect("applied");
             assert!(registry.view().user("gone").is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_comes_in_parts_is_caught_up_with_when_all_of_it_is_there() {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
+        let registry = Registry::load(&store, liveness, Arc::default()).await.expect("loaded");
+        let mut watch = store.watch();
+        let ops = ["a", "b"].map(|name| records::create(UserRecord::path(name), &user(name, "1")));
+        let revision = store.commit(ops.into()).await.expect("committed");
+        let Some(WatchEvent::Committed(whole)) = watch.next().await else { panic!("no commit") };
+        for (number, change) in whole.changes.iter().enumerate() {
+            let caught_up =
+                tokio::time::timeout(std::time::Duration::ZERO, registry.caught_up(revision));
+            assert!(caught_up.await.is_err(), "after {number} of two");
+            let (changes, whole) = (vec![change.clone()], number == 1);
+            registry.apply(&Committed { revision, changes, whole }).expect("applied");
+        }
+        registry.caught_up(revision).await;
+        assert_eq!(registry.users().len(), 2);
     }
 }

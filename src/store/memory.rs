@@ -52,7 +52,7 @@ impl MemoryStore {
             };
             changes.push(RecordChange { path: record.0, record: record.1 });
         }
-        self.feed.send(Committed { revision, changes });
+        self.feed.send(Committed { revision, changes, whole: true });
         revision
     }
 }

@@ -6,7 +6,7 @@
 //!   revision that it is of: changes of that one and of earlier ones are in it.
 //! - A [`Watch`] shows what was changed, in the order of each record, or says [`WatchEvent::Reset`]
 //!   when it missed something: then its owner reads anew. What one commit has changed may come in
-//!   parts.
+//!   parts, of which the last says so.
 //! - A record needs nothing above it; one that has others below it is not deleted.
 //! - A record made under a *lease* goes when the lease ends, which its holder hears of: it is closed,
 //!   its owner's process ends, or the store cannot hold it any longer.
@@ -124,6 +124,8 @@ pub struct Snapshot {
 pub struct Committed {
     pub revision: u64,
     pub changes: Vec<RecordChange>,
+    /// Nothing more comes of this commit.
+    pub whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

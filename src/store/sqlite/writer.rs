@@ -178,7 +178,7 @@ impl Writer {
                         Ok(changes) if changes.is_empty() => Ok(Done::Closed),
                         Ok(changes) => {
                             revision += 1;
-                            committed.push(Committed { revision, changes });
+                            committed.push(Committed { revision, changes, whole: true });
                             Ok(Done::Closed)
                         }
                         Err(error) => Err(error),
@@ -193,7 +193,7 @@ impl Writer {
                         true => Err(CommitError::LeaseEnded),
                         false => self.savepoint(ops, revision + 1)?.map(|changes| {
                             revision += 1;
-                            committed.push(Committed { revision, changes });
+                            committed.push(Committed { revision, changes, whole: true });
                             Done::Committed(revision)
                         }),
                     }
