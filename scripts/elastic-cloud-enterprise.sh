@@ -4,21 +4,41 @@
 # on through a pipe, not as arguments.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Where the program may lie beside this script. What comes through a pipe has nothing beside it.
+beside=''
+if [[ -f ${BASH_SOURCE[0]:-} ]]; then
+  beside=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/ece-agent
+fi
 
-say() { printf '%s\n' "$*" >&2; }
-bad_argument() { say "error: $*"; exit 3; }
+# A line in at most 80 columns, broken at blanks. What follows stands below the beginning.
+say() {
+  local words line='' indent='' word
+  [[ $1 != '  fix: '* ]] || indent='       '
+  read -ra words <<<"$*"
+  [[ ! $indent ]] || line='  '
+  for word in "${words[@]}"; do
+    if [[ ${line// } ]] && ((${#line} + ${#word} > 80)); then
+      printf '%s\n' "${line% }" >&2
+      line=$indent
+    fi
+    line+="$word "
+  done
+  printf '%s\n' "${line% }" >&2
+}
 failed() { # EXIT ERROR FIX
   say "error: $2"
   say "  fix: $3"
   exit "$1"
+}
+bad_argument() { # ERROR [FIX]
+  failed 3 "$1 [config.invalid]" "${2:-"call this script with --help, which names the verbs and where their flags are described"}"
 }
 
 # Sets $binary, unless there is none.
 binary=''
 find_binary() {
   local candidate
-  for candidate in "${ECE_AGENT_BINARY:-}" "$here/ece-agent" "$(command -v ece-agent || true)"; do
+  for candidate in "${ECE_AGENT_BINARY:-}" "$beside" "$(command -v ece-agent || true)"; do
     if [[ -n $candidate && -x $candidate && ! -d $candidate ]]; then
       binary=$candidate
       return
@@ -28,33 +48,39 @@ find_binary() {
 }
 
 must_find_binary() {
-  find_binary || {
-    say "error: ece-agent was not found beside this script, in PATH or as ECE_AGENT_BINARY"
-    say "  fix: put it beside this script, or use the installer file that has both in one"
-    exit 1
-  }
+  find_binary || failed 1 \
+    "ece-agent was not found beside this script, in PATH or as ECE_AGENT_BINARY [program.missing]" \
+    "put it beside this script, or use the installer file that has both in one"
 }
 
 usage() {
   cat <<'END'
 usage: elastic-cloud-enterprise.sh [VERB] [FLAG…]
 
-  install                        set up the first host, or join a cluster (without a verb too)
-  upgrade                        put the ece-agent beside this script in the installed one's place,
-                                 on this host alone
-  reset-adminconsole-password    give a user of the API a new password, on the first host
+  install                        set up the first host, or join a cluster
+                                 (without a verb too)
+  upgrade                        put the ece-agent beside this script in the
+                                 installed one's place, on this host alone
+  reset-adminconsole-password    give a user of the API a new password, on the
+                                 first host; takes --user, --pwd, --state-dir
+                                 and --host-storage-path
   add-stack-version              nothing to do here
   configure-selinux-settings     nothing to do here
 
-'ece-agent help VERB' describes the flags.
+'ece-agent install --help' and 'ece-agent upgrade --help' describe the flags of
+these two.
 END
 }
+
+# Who calls, also where that is by sudo as a whole.
+caller=$EUID
+[[ $EUID != 0 || ! ${SUDO_UID:-} =~ ^[0-9]+$ ]] || caller=$SUDO_UID
 
 # Whether nobody else is in a group but the caller, or root.
 is_private_group() {
   local name members
   IFS=: read -r name _ _ members < <(getent group "$1" || true) || return 1
-  [[ $name == root || $name == "$(id -un)" ]] && [[ -z $members || $members == "$name" ]]
+  [[ $name == root || $name == "$(id -un "$caller")" ]] && [[ -z $members || $members == "$name" ]]
 }
 
 # What runs as root must not be anybody else's to change. Goes to a file step by step, through links
@@ -91,7 +117,7 @@ must_be_ours() {
   IFS=: read -r owner group mode kind < <(stat --format='%u:%g:%a:%F' "$at") || true
   [[ $mode ]] || bad_argument "$at is not there"
   mode=$((8#$mode))
-  if [[ $owner != 0 && $owner != "$EUID" ]]; then
+  if [[ $owner != 0 && $owner != "$caller" ]]; then
     refuse "$file" "$at belongs to the user $owner" "$at"
   elif [[ $kind == 'symbolic link' ]] || { [[ $kind == directory ]] && ((mode & 01000)); }; then
     : # Its owner alone can replace it, or what is in it.
@@ -101,8 +127,12 @@ must_be_ours() {
 }
 
 refuse() {
-  say "error: $1 is not run as root: $2"
-  say "  fix: put ece-agent where only root or you can write, or run 'sudo chown root:root $3 && sudo chmod go-w $3'"
+  local at sudo=''
+  printf -v at '%q' "$3"
+  [[ $EUID == 0 ]] || sudo='sudo '
+  say "error: $1 is not run: $2 [program.of_another_user]"
+  say "  fix: put ece-agent where only root or you can write, or run"
+  printf '       %s\n' "${sudo}chown root:root $at && ${sudo}chmod go-w $at" >&2
   exit 4
 }
 
@@ -112,9 +142,11 @@ secret='' has_secret=''
 goes_through_sudo() { [[ $EUID != 0 ]] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
 become() {
   local command=("$@") name
-  if goes_through_sudo; then
+  if goes_through_sudo || [[ $1 == "$beside" ]]; then
     resolve_ours "$1"
     command[0]=$program
+  fi
+  if goes_through_sudo; then
     local environment=()
     for name in $(compgen -e ECE_AGENT_ || true); do environment+=("$name=${!name}"); done
     command=(sudo -n env "${environment[@]}" "${command[@]}")
@@ -147,6 +179,9 @@ install() {
   local arguments=()
   while (($#)); do
     case $1 in
+      -h | --help)
+        find_binary || { usage; return; }
+        become "$binary" install --help ;;
       --roles-token | --roles-token=*)
         take_value "$@"
         secret=$(unquoted "$value") has_secret=yes
@@ -175,7 +210,7 @@ join_with_served_program() {
       --roles-token-file | --roles-token-file=*)
         take_value "$@"; read_token "$value"; shift "$taken" ;;
       --ca-fingerprint | --ca-fingerprint=*)
-        take_value "$@"; pins+=" $value"; arguments+=(--ca-fingerprint "$value"); shift "$taken" ;;
+        take_value "$@"; must_be_pins "$value"; pins+=" ${value//,/ }"; arguments+=(--ca-fingerprint "$value"); shift "$taken" ;;
       --ca-cert | --ca-cert=*)
         take_value "$@"; ca_file=$value; arguments+=(--ca-cert "$value"); shift "$taken" ;;
       *) arguments+=("$1"); shift ;;
@@ -190,7 +225,7 @@ join_with_served_program() {
   fi
   for name in curl openssl base64 sha256sum; do
     command -v "$name" >/dev/null || failed 1 \
-      "ece-agent is not beside this script, and fetching it from the coordinator needs $name" \
+      "ece-agent is not beside this script, and fetching it from the coordinator needs $name [program.missing]" \
       "install $name, or put ece-agent beside this script"
   done
   claims=$(claims_of "$secret")
@@ -212,8 +247,16 @@ join_with_served_program() {
     printf '%s\n' "$secret" | sh -c "$script" join "${arguments[@]}" --roles-token-file -
     return
   done
-  failed 12 "ece-agent is not beside this script, and no coordinator was found that serves it and is pinned: ${coordinators# }" \
+  failed 12 "ece-agent is not beside this script, and no coordinator was found that serves it and is pinned: ${coordinators# } [coordinator.unreachable]" \
     "check --coordinator-host and the way to port 12443, or put ece-agent beside this script"
+}
+
+must_be_pins() {
+  local pin
+  for pin in ${1//,/ }; do
+    [[ $pin =~ ^sha256:[0-9a-fA-F]{64}$ ]] || bad_argument "--ca-fingerprint: '$pin' is no fingerprint" \
+      "give 'sha256:' and 64 hexadecimal digits, as 'ece-agent ca show' prints it on a coordinator"
+  done
 }
 
 workdir=''
@@ -276,6 +319,7 @@ upgrade() {
   must_find_binary
   while (($#)); do
     case $1 in
+      -h | --help) become "$binary" upgrade --help ;;
       --binary | --binary=*) take_value "$@"; binary=$value; shift "$taken" ;;
       --timeout | --timeout=*) take_value "$@"; arguments+=(--timeout "$value"); shift "$taken" ;;
       --state-dir | --state-dir=*) take_value "$@"; arguments+=(--state-dir "$value"); shift "$taken" ;;
@@ -298,17 +342,19 @@ upgrade() {
   # What is installed judges what comes; where nothing is, what comes says so.
   local installed=/usr/bin/ece-agent
   [[ -x $installed ]] || installed=$(command -v ece-agent || printf '%s' "$binary")
-  if goes_through_sudo; then
+  if goes_through_sudo || [[ $binary == "$beside" ]]; then
+    [[ $installed != "$binary" ]] || installed=''
     resolve_ours "$binary"
     binary=$program
   fi
-  become "$installed" upgrade --binary "$binary" "${arguments[@]}"
+  become "${installed:-$binary}" upgrade --binary "$binary" "${arguments[@]}"
 }
 
 reset_password() {
   local arguments=()
   while (($#)); do
     case $1 in
+      -h | --help) usage; return ;;
       --pwd | --pwd=*)
         take_value "$@"
         secret=$value has_secret=yes
@@ -340,5 +386,5 @@ case ${1:-install} in
     say "nothing to do: no stack versions are kept here, as nothing schedules instances yet" ;;
   configure-selinux-settings)
     say "nothing to do: there are no containers here that would need SELinux labels" ;;
-  *) bad_argument "unknown verb '$1'; see --help" ;;
+  *) bad_argument "unknown verb '$1'" ;;
 esac

@@ -1,19 +1,4 @@
-/// Exit codes of the command line. 0 to 5 are ECE's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    Success = 0,
-    General = 1,
-    CommandFailed = 2,
-    BadArgument = 3,
-    WrongUser = 4,
-    TokenRefusedLocally = 10,
-    Preflight = 11,
-    Unreachable = 12,
-    NotTrusted = 13,
-    Refused = 14,
-    NotConnectedInTime = 15,
-}
+use super::Exit;
 
 macro_rules! codes {
     ($($variant:ident $name:literal $exit:ident $cause:literal $fix:literal)*) => {
@@ -267,6 +252,12 @@ codes! {
     ServiceFailed "service.failed" CommandFailed
         "systemd could not do what was asked of it, or a privileged step of the installation failed."
         "The message has the command and its output; 'journalctl -u ece-agent' has more. The same command goes on from where it was."
+    ProgramMissing "program.missing" General
+        "The installer script found no ece-agent to call, and cannot fetch it."
+        "Put ece-agent beside the script or in PATH, or use the installer file that has both in one; for a first host nothing can be fetched."
+    ProgramOfAnother "program.of_another_user" WrongUser
+        "The ece-agent that the installer script was to run, or a directory on the way to it, can be changed by somebody other than root or the caller."
+        "Put ece-agent where only root or you can write, or run the command that is printed beside the message."
     UpgradeFailed "upgrade.failed" General
         "The new binary did not come up healthy; the one before it runs again."
         "The message has the reason; see 'journalctl -u ece-agent'."
@@ -382,19 +373,4 @@ codes! {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn names_are_dotted_lower_case_and_unique() {
-        let mut seen = HashSet::new();
-        for code in Code::ALL {
-            let name = code.name();
-            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.'), "{name}");
-            assert!(seen.insert(name), "{name} twice");
-            assert_eq!(Code::from_name(name), Some(*code));
-        }
-    }
-}
+mod tests;

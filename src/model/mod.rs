@@ -3,6 +3,7 @@
 mod address;
 mod capacity;
 mod code;
+mod exit;
 mod failure;
 mod fingerprint;
 mod ids;
@@ -13,7 +14,8 @@ mod tags;
 
 pub use address::{CoordinatorAddress, HOSTS_PORT, InvalidAddress};
 pub use capacity::{CapacitySource, MIN_CAPACITY_MB, default_capacity_mb};
-pub use code::{Code, Exit};
+pub use code::Code;
+pub use exit::Exit;
 pub use failure::Failure;
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use ids::{InvalidId, KeyId, RunnerId, SessionId, TokenId, Zone};

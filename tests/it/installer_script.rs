@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Finished, agent_path, skip, within};
+use crate::support::{Finished, agent, agent_path, skip, within};
 
 const COORDINATOR: &str = "10.99.0.1";
 const JOINING: &str = "10.99.0.2";
@@ -216,6 +216,7 @@ fn what_somebody_else_can_write_is_not_run_through_sudo() {
         assert!(!told.stdout.contains("as root"), "{told:?}");
         assert!(told.stderr.contains(named.to_str().unwrap()), "{told:?}");
         assert!(told.stderr.contains("fix: "), "{told:?}");
+        told.refused(4, "program.of_another_user");
     };
     runs();
     for (changed, open) in [(&binary, 0o757), (&binary, 0o775), (&path("bin"), 0o777)] {
@@ -261,6 +262,79 @@ fn what_somebody_else_can_write_is_not_run_through_sudo() {
 }
 
 #[test]
+fn root_runs_nothing_beside_the_script_that_somebody_else_can_write() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let test = "installer_script::root_runs_nothing_beside_the_script_that_somebody_else_can_write";
+    if !ece_agent::host::process::is_root() {
+        return skip(test, "it needs root");
+    }
+    const OTHER: u32 = 12_345;
+    let dir = TempDir::new().unwrap();
+    let beside = dir.path().join("elastic-cloud-enterprise.sh");
+    let binary = dir.path().join("ece-agent");
+    fs::copy(script(), &beside).unwrap();
+    fs::write(&binary, "#!/bin/sh\necho it ran\n").unwrap();
+    let mode = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&binary, 0o755);
+    let call = |verb: &str, sudo: Option<u32>| {
+        let mut command = Command::new("bash");
+        command.arg(&beside).arg(verb).env_remove("ECE_AGENT_BINARY").env_remove("SUDO_UID");
+        command.env("PATH", "/usr/bin:/bin").envs(sudo.map(|uid| ("SUDO_UID", uid.to_string())));
+        Finished::of(command.stdin(Stdio::null()))
+    };
+    assert_eq!(call("install", None).expect(0).stdout, "it ran\n");
+    chown(&binary, Some(OTHER), None).unwrap();
+    for verb in ["install", "upgrade", "reset-adminconsole-password"] {
+        assert_eq!(call(verb, None).refused(4, "program.of_another_user").stdout, "");
+    }
+    call("install", Some(OTHER)).expect(0);
+    chown(&binary, Some(0), None).unwrap();
+    mode(dir.path(), 0o777);
+    let told = call("install", None).refused(4, "program.of_another_user").stderr;
+    // Who does what it says gets on.
+    let command = told.lines().last().unwrap().trim().to_owned();
+    sh(&command).expect(0);
+    call("install", None).expect(0);
+}
+
+#[test]
+fn read_from_a_pipe_it_runs_nothing_of_the_directory_it_is_called_in() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let there = dir.path().join("ece-agent");
+    fs::write(&there, "#!/bin/sh\necho it ran\n").unwrap();
+    fs::set_permissions(&there, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = fs::read_to_string(script()).unwrap();
+    for verb in ["install", "upgrade", "reset-adminconsole-password"] {
+        let mut bash = Command::new("bash");
+        bash.args(["-s", "--", verb]).current_dir(dir.path());
+        bash.env("PATH", "/usr/bin:/bin").env_remove("ECE_AGENT_BINARY");
+        let told = Finished::with_input(&mut bash, &text).refused(1, "program.missing");
+        assert!(told.stdout.is_empty() && !told.stderr.contains("unbound"), "{told:?}");
+        assert!(told.stderr.lines().all(|line| line.chars().count() <= 80), "{told:?}");
+    }
+}
+
+#[test]
+fn the_codes_that_the_script_names_are_those_of_the_program() {
+    let text = fs::read_to_string(script()).unwrap();
+    let named: Vec<&str> = text
+        .split('[')
+        .filter_map(|part| part.split_once("]\"").map(|(name, _)| name))
+        .filter(|name| {
+            name.contains('.')
+                && name.chars().all(|it| it.is_ascii_lowercase() || "._".contains(it))
+        })
+        .collect();
+    assert!(named.len() > 8, "{named:?}");
+    for name in named {
+        assert!(ece_agent::model::Code::from_name(name).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
     let dir = TempDir::new().unwrap();
     let call = |script: &Path, environment: &[(&str, &str)], arguments: &[&str]| {
@@ -272,7 +346,7 @@ fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
             .env("PATH", "/usr/bin:/bin");
         Finished::of(command.envs(environment.iter().copied()).stdin(Stdio::null()))
     };
-    call(&script(), &[], &["install"]).expect(1);
+    call(&script(), &[], &["install"]).refused(1, "program.missing");
     let agent = agent_path().to_str().unwrap();
     let bad = ["--coordinator-host", "10.0.0.1"];
     call(&script(), &[("ECE_AGENT_BINARY", agent)], &bad).refused(3, "token.missing");
@@ -283,8 +357,14 @@ fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
     std::os::unix::fs::symlink(agent_path(), dir.path().join("ece-agent")).unwrap();
     call(&beside, &[], &["install", "--coordinator-host", "10.0.0.1"]).refused(3, "token.missing");
     call(&beside, &[], &["--coordinator-host", "10.0.0.1"]).refused(3, "token.missing");
-    call(&beside, &[], &["dance"]).expect(3);
-    call(&beside, &[], &["upgrade", "--dance"]).expect(3);
+    call(&beside, &[], &["dance"]).refused(3, "config.invalid");
+    call(&beside, &[], &["upgrade", "--dance"]).refused(3, "config.invalid");
+    let help = call(&beside, &[], &["--help"]).expect(0).stdout;
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    let named = help.split("'ece-agent ").skip(1).map(|rest| rest.split_once('\'').unwrap().0);
+    for line in named {
+        Finished::of(&mut agent(line.split(' '))).expect(0);
+    }
     for verb in ["add-stack-version", "configure-selinux-settings"] {
         let told = call(&beside, &[], &[verb]).expect(0).stderr;
         assert!(told.contains("nothing to do"), "{told}");
@@ -304,6 +384,7 @@ fn alone_with_a_token_that_is_not_one_it_says_what_to_do() {
         (&["--roles-token-file", missing], 3, "token.unreadable", "give a file"),
         (&["--roles-token", "nonsense"], 10, "token.malformed", "copy the whole token"),
         (&["--roles-token", without_pin], 13, "trust.no_pin", "--ca-fingerprint"),
+        (&["--ca-fingerprint", "sha256:12"], 3, "config.invalid", "64 hexadecimal digits"),
     ] {
         let mut command = Command::new("bash");
         command.arg(&alone).args(["install", "--coordinator-host", "127.0.0.1"]).args(flags);
