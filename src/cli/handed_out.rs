@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::shell_word;
 use crate::{
     model::{Code, Failure, Secret},
     rt::files,
@@ -13,7 +14,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct OutputArgument {
-    /// Write it to this file, for its owner's eyes alone, and do not print it
+    /// Write it to this new file, for its owner's eyes alone, and do not print it
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -32,18 +33,21 @@ impl SecretFile {
         let path = std::path::absolute(&given).unwrap_or(given);
         let failed = |reason: io::Error| not_written(&path, &reason);
         match fs::symlink_metadata(&path) {
-            // A device or a link in its place would be replaced.
-            Ok(found) if !found.is_file() => {
-                return Err(failed(io::Error::other("it is there, and no plain file")));
+            Ok(found) if found.is_file() => {
+                let file = shell_word(&path.to_string_lossy());
+                return Err(failed(io::Error::other("it is there already"))
+                    .with_fix(format!("Name another file, or remove this one: 'rm {file}'.")));
             }
+            // A device or a link in its place would be replaced.
+            Ok(_) => return Err(failed(io::Error::other("it is there, and no plain file"))),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(_) | Err(_) => {}
+            Err(_) => {}
         }
         let is_dir = path.parent().is_some_and(Path::is_dir);
         if !is_dir {
             return Err(failed(io::Error::other("its directory is not there")));
         }
-        // Whoever cannot write there learns it now, and what is there stays until there is more.
+        // Whoever cannot write there learns it now.
         let probe = path.with_extension("ece-agent-probe");
         files::write_private(&probe, b"").and_then(|()| files::remove(&probe)).map_err(failed)?;
         Ok(Self(path))

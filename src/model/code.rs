@@ -64,7 +64,7 @@ codes! {
         "Look where the daemon was started, or name its state directory with --state-dir; that of the service is shown by 'journalctl -u ece-agent'."
     OutputNotWritten "output.not_written" General
         "What was asked for cannot be written to the file that was named."
-        "The message has the system's reason; name another file with --output."
+        "The message has the system's reason; name another file with --output. A file that is there is not written over."
 
     TokenMissing "token.missing" BadArgument
         "A coordinator was named, but no roles token was given."
@@ -86,7 +86,7 @@ codes! {
         "Compare the two times shown; if the clock is right, ask for a new token ('ece-agent token create')."
     TokenRolesExceeded "token.roles_exceeded" TokenRefusedLocally
         "The roles asked for are more than the token allows."
-        "Ask for fewer roles with --roles, or for a token that allows these."
+        "Ask for fewer roles with --roles, or for a token that allows these: 'ece-agent token create --roles ROLES'."
     TokenInvalid "token.invalid" Refused
         "The coordinator does not know this token: it was made by another cluster, its text was altered, or it was removed."
         "Check that --coordinator-host names the cluster that made the token, or ask for a new token."

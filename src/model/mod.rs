@@ -19,6 +19,6 @@ pub use exit::Exit;
 pub use failure::Failure;
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use ids::{InvalidId, KeyId, RunnerId, SessionId, TokenId, Zone};
-pub use roles::{Role, RoleSet, UnknownRole};
+pub use roles::{NotSomeRoles, Role, RoleSet, UnknownRole};
 pub use secret::Secret;
 pub use tags::{InvalidTag, Tags, is_like_a_field};

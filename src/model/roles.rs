@@ -50,6 +50,15 @@ impl FromStr for Role {
     }
 }
 
+/// Why a text does not name at least one role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotSomeRoles {
+    #[error(transparent)]
+    Unknown(#[from] UnknownRole),
+    #[error("it names no role (roles are allocator, coordinator, director, proxy)")]
+    Empty,
+}
+
 /// A set of roles, in alphabetical order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -92,6 +101,12 @@ impl RoleSet {
             1 => format!("the role {self}"),
             _ => format!("the roles {self}"),
         }
+    }
+
+    /// The set that `text` names, if it names a role: an empty text is an empty variable.
+    pub fn some(text: &str) -> Result<Self, NotSomeRoles> {
+        let roles: Self = text.parse()?;
+        if roles.is_empty() { Err(NotSomeRoles::Empty) } else { Ok(roles) }
     }
 
     pub fn is_exactly(&self, role: Role) -> bool {
@@ -142,6 +157,14 @@ mod tests {
         assert_eq!(words(""), "no roles");
         assert_eq!(words("proxy"), "the role proxy");
         assert_eq!(words("proxy, allocator"), "the roles allocator,proxy");
+    }
+
+    #[test]
+    fn a_list_without_a_role_can_be_told_from_one_with() {
+        for empty in ["", ",,,", " , "] {
+            assert_eq!(RoleSet::some(empty), Err(NotSomeRoles::Empty), "{empty:?}");
+        }
+        assert_eq!(RoleSet::some("proxy,").expect("a role").to_string(), "proxy");
     }
 
     #[test]

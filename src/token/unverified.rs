@@ -140,12 +140,27 @@ impl From<Malformed> for Failure {
 
 impl From<LocalRefusal> for Failure {
     fn from(error: LocalRefusal) -> Self {
-        let code = match error {
-            LocalRefusal::UnknownRole(_) => Code::TokenUnknownRole,
-            LocalRefusal::Expired { .. } => Code::TokenExpired,
-            LocalRefusal::RolesExceeded { .. } => Code::TokenRolesExceeded,
+        let (code, fix) = match &error {
+            LocalRefusal::UnknownRole(_) => (Code::TokenUnknownRole, None),
+            LocalRefusal::Expired { .. } => (Code::TokenExpired, None),
+            LocalRefusal::RolesExceeded { beyond, allowed } => {
+                let other = format!(
+                    "use a token for them: 'ece-agent token create --roles {beyond}' on the first host makes one"
+                );
+                let fix = match allowed.is_empty() {
+                    true => format!(
+                        "This token was made without roles: {other}; or leave --roles out, and give the host its roles once it has joined."
+                    ),
+                    false => format!("Ask for no more than --roles {allowed}, or {other}."),
+                };
+                (Code::TokenRolesExceeded, Some(fix))
+            }
         };
-        Failure::new(code, error.to_string())
+        let failure = Failure::new(code, error.to_string());
+        match fix {
+            Some(fix) => failure.with_fix(fix),
+            None => failure,
+        }
     }
 }
 
@@ -190,6 +205,17 @@ mod tests {
             panic!("not refused: {error:?}");
         };
         assert_eq!(beyond.to_string(), "director");
+    }
+
+    #[test]
+    fn who_asks_for_more_than_the_token_allows_is_told_how_a_better_one_is_made() {
+        for allowed in ["", "proxy"] {
+            let (beyond, allowed) =
+                ("allocator".parse().expect("a role"), allowed.parse().expect("roles"));
+            let failure = Failure::from(LocalRefusal::RolesExceeded { beyond, allowed });
+            let command = "'ece-agent token create --roles allocator'";
+            assert!(failure.fix.contains(command), "{failure:?}");
+        }
     }
 
     #[test]

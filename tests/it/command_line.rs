@@ -266,6 +266,11 @@ fn a_token_goes_alone_to_a_program_and_privately_into_a_file() {
     let file = home.path().join("token.txt");
     fs::write(&file, "before").unwrap();
     let path = file.to_str().unwrap();
+    let told = call(&["create", "--roles", "proxy", "-o", path]).refused(1, "output.not_written");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "before");
+    let (_, remove) = told.stderr.split_once("'rm ").unwrap();
+    let (named, _) = remove.split_once('\'').unwrap();
+    fs::remove_file(named).unwrap();
     let made = call(&[
         "create",
         "--validity",
@@ -277,8 +282,12 @@ fn a_token_goes_alone_to_a_program_and_privately_into_a_file() {
         "-o",
         path,
     ]);
-    assert!(!made.expect(0).stdout.contains("eyJ"));
+    let made = made.expect(0);
+    assert!(!made.stdout.contains("eyJ") && made.stderr.contains("with no roles"), "{made:?}");
     assert_eq!(mode(&file), 0o600);
+    for empty in ["", ",,,"] {
+        call(&["create", "--roles", empty]).expect(3);
+    }
     let read = Finished::of(&mut agent(["token", "inspect", "--json", "--file", path])).json();
     let listed = call(&["list", "--json"]).expect(0).json();
     let of = |id: &Value| {

@@ -155,6 +155,8 @@ fn operators_see_and_change_hosts_by_the_command_line_from_a_profile_with_a_key(
     let told = call(&["host", "list", "--query", "role_name:coordinator"]);
     let told = told.refused(14, "api.refused").stderr;
     assert!(told.contains("did you mean \"roles.role_name\"?"), "{told}");
+    call(&["host", "roles", &host.address, ""]).expect(3);
+    call(&["host", "roles", &host.address, "--none"]).expect(0);
     call(&["host", "roles", &host.address, "allocator,proxy"]).expect(0);
     assert!(call(&["host", "show", &host.address]).expect(0).stdout.contains("allocator,proxy"));
     call(&["host", "maintenance", &host.address, "on"]).expect(0);

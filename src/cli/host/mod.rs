@@ -29,8 +29,9 @@ pub enum HostVerb {
   ece-agent host show 192.168.40.79")]
     Show(OneArguments),
     /// Give a host exactly these roles
-    #[command(after_help = "Example:
-  ece-agent host roles 192.168.40.79 allocator,proxy")]
+    #[command(after_help = "Examples:
+  ece-agent host roles 192.168.40.79 allocator,proxy
+  ece-agent host roles 192.168.40.79 --none")]
     Roles(RolesArguments),
     /// Remove a host that is not connected
     #[command(after_help = "Example:
@@ -77,9 +78,12 @@ pub struct OneArguments {
 pub struct RolesArguments {
     #[command(flatten)]
     one: OneArguments,
-    /// The roles, separated by commas; '' for none
-    #[arg(value_name = "ROLES")]
-    roles: RoleSet,
+    /// The roles, separated by commas
+    #[arg(value_name = "ROLES", value_parser = RoleSet::some, required_unless_present = "none")]
+    roles: Option<RoleSet>,
+    /// Take all roles from the host
+    #[arg(long, conflicts_with = "roles")]
+    none: bool,
 }
 
 #[derive(clap::Args)]
@@ -181,11 +185,11 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
 
 fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.one.access.open()?;
-    let names: Vec<Value> =
-        arguments.roles.iter().map(|role| json!({ "role_name": role.name() })).collect();
+    let roles = arguments.roles.unwrap_or_default();
+    let names: Vec<Value> = roles.iter().map(|role| json!({ "role_name": role.name() })).collect();
     let path = format!("{RUNNERS}/{}/roles", arguments.one.runner);
     let reply = access.call(Put, &path, Some(&json!({ "roles": names })))?;
-    output.done(&reply, &format!("{} has {}", arguments.one.runner, arguments.roles.in_words()));
+    output.done(&reply, &format!("{} has {}", arguments.one.runner, roles.in_words()));
     Ok(())
 }
 

@@ -17,9 +17,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct CreateArguments {
-    /// Roles that the token allows, separated by commas; none without it
-    #[arg(long, default_value = "", value_name = "ROLES")]
-    roles: RoleSet,
+    /// Roles that the token allows, separated by commas; without it hosts join with no roles, and
+    /// get them later
+    #[arg(long, value_name = "ROLES", value_parser = RoleSet::some)]
+    roles: Option<RoleSet>,
     /// Make a token that does not expire
     #[arg(long)]
     persistent: bool,
@@ -60,9 +61,10 @@ struct Commands {
 pub fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
     let file = arguments.output.file()?;
+    let roles = arguments.roles.unwrap_or_default();
     let request = EnrollmentTokenRequest {
         persistent: arguments.persistent,
-        roles: Some(arguments.roles.iter().map(|role| role.name().to_owned()).collect()),
+        roles: Some(roles.iter().map(|role| role.name().to_owned()).collect()),
         validity_in_seconds: arguments.validity,
         max_uses: arguments.max_uses,
         description: arguments.description,
@@ -79,12 +81,15 @@ pub fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure>
     }
     let at = &access.coordinator;
     let commands = Commands {
-        plain: join_command(at, &token, &arguments.roles, file.as_ref()),
+        plain: join_command(at, &token, &roles, file.as_ref()),
         with_curl: served.map(|served| {
-            join_with_curl(at, &served.public_key_pin, &token, &arguments.roles, file.as_ref())
+            join_with_curl(at, &served.public_key_pin, &token, &roles, file.as_ref())
         }),
     };
     show(output, &token, &claims, &commands, file.as_ref());
+    if roles.is_empty() {
+        output.note("hosts join with no roles by this token, as --roles was not given");
+    }
     Ok(())
 }
 
