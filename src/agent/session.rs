@@ -16,6 +16,7 @@ use crate::{
     config::StateDir,
     host::SharedMachine,
     model::{Code, CoordinatorAddress, Failure, SessionId},
+    preflight::clock_skew,
     rt::{Backoff, Clock, Shutdown, aside, random_fraction},
     tls::PinVerifier,
     wire::hosts::{
@@ -81,6 +82,8 @@ struct Memory {
     current: usize,
     unknown_to: UnknownTo,
     notices: Vec<Notice>,
+    /// This machine's clock minus the coordinator's, as the last reply had it.
+    clock_ahead_ms: Option<i64>,
 }
 
 impl Session {
@@ -108,6 +111,7 @@ impl Session {
                     current: 0,
                     unknown_to: UnknownTo::default(),
                     notices: Vec::new(),
+                    clock_ahead_ms: None,
                 }
             } => memory,
         };
@@ -176,6 +180,8 @@ impl Session {
             tracing::info!(coordinator = %address, "connected to {address}");
         }
         memory.notices = reply.notices;
+        let ahead_of = |now_ms| self.clock.now().unix_millis().saturating_sub(now_ms);
+        memory.clock_ahead_ms = reply.now_ms.map(ahead_of);
         self.show(memory, &address);
         self.board.set_state(AgentState::Connected, None, self.clock.now());
         if news { Duration::ZERO } else { LEAST_PAUSE.saturating_sub(took) }
@@ -234,10 +240,12 @@ impl Session {
 
     fn show(&self, memory: &Memory, coordinator: &CoordinatorAddress) {
         let health = self.supervisor.health();
-        let clock_skew = self.verifier.saw_wrong_date().then(|| {
+        let wrong_date = self.verifier.saw_wrong_date().then(|| {
             let message = "by this machine's clock the coordinator's certificate is not valid; it is trusted by its key";
             Problem::from(&Failure::new(Code::TrustCertificateDate, message))
         });
+        let skew = memory.clock_ahead_ms.and_then(clock_skew);
+        let skew = skew.as_ref().map(Problem::from);
         let unread = memory.unread.as_ref().map(Problem::from);
         let notices = memory.notices.iter().cloned().map(Problem::from);
         self.board.update(|status| {
@@ -246,7 +254,8 @@ impl Session {
             status.desired_revision = memory.desired.revision;
             status.maintenance = memory.desired.maintenance;
             status.host_ip = Some(memory.facts.host_ip);
-            status.warnings = clock_skew.into_iter().chain(unread).chain(notices).collect();
+            let own = [wrong_date, skew, unread].into_iter().flatten();
+            status.warnings = own.chain(notices).collect();
         });
     }
 

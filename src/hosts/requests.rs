@@ -291,6 +291,7 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
         send_facts,
         coordinators: app.known_coordinators(),
         notices: notices(app, host),
+        now_ms: Some(app.clock.now().unix_millis()),
     }
 }
 

@@ -268,8 +268,8 @@ codes! {
     PreflightCoordinator "preflight.coordinator" Preflight
         "The coordinator cannot be reached as a host reaches it. The failing step is named: resolve, connect, tls, trust or http."
         "The finding has the code of what happened; 'ece-agent explain CODE' has its fix."
-    PreflightClock "preflight.clock_skew" Preflight
-        "This machine's clock and the coordinator's differ by more than 30 seconds."
+    PreflightClock "preflight.clock_skew" Success
+        "This machine's clock and the coordinator's differ by more than 30 seconds. It is a warning, with which no command fails; one that is too far off is refused for what follows from it (trust.certificate_date, token.expired)."
         "Set the clock: 'timedatectl set-ntp true', or install chrony."
     PreflightProxy "preflight.proxy_variables" Preflight
         "The environment names an HTTP proxy. ece-agent goes around it; curl and other tools that talk to the coordinator do not."

@@ -16,9 +16,6 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How far the clocks may differ, in milliseconds.
-const MOST_SKEW_MS: i64 = 30_000;
-
 /// The steps on the way to a coordinator, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReachStep {
@@ -149,15 +146,4 @@ pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
     let mut outcome = Outcome::of(code, Severity::Error, found, "").with_fix(failure.fix.clone());
     outcome.cause = Some(failure.clone());
     Some(outcome)
-}
-
-pub(super) fn check_clock(context: &Context<'_>) -> Option<Outcome> {
-    let ahead_ms = context.reach?.clock_ahead_ms?;
-    let seconds = ahead_ms as f64 / 1000.0;
-    let found = match ahead_ms {
-        0.. => format!("this machine's clock is {seconds:.1} s ahead of the coordinator's"),
-        _ => format!("this machine's clock is {:.1} s behind the coordinator's", -seconds),
-    };
-    let close = ahead_ms.abs() <= MOST_SKEW_MS;
-    Some(Outcome::judge(Code::PreflightClock, close, Severity::Warning, found, "at most 30 s"))
 }

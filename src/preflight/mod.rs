@@ -4,6 +4,7 @@
 mod address;
 mod capacity;
 mod cgroup;
+mod clock;
 mod coordinator;
 mod disk;
 mod installed;
@@ -26,6 +27,7 @@ use crate::{
     model::{Code, Failure, RoleSet, RunnerId},
 };
 
+pub use clock::clock_skew;
 pub use coordinator::{Reach, ReachStep, reach};
 pub use ports::taken_port;
 pub use storage::{Denied, may_use, unusable};
@@ -87,7 +89,7 @@ const CHECKS: [(Code, Check); 19] = [
     (Code::PreflightDisk, disk::check),
     (Code::PreflightPort, ports::check),
     (Code::PreflightCoordinator, coordinator::check),
-    (Code::PreflightClock, coordinator::check_clock),
+    (Code::PreflightClock, clock::check),
     (Code::PreflightRoute, address::check),
     (Code::PreflightProxy, proxy::check),
     (Code::PreflightKernel, kernel::check),

@@ -201,6 +201,9 @@ pub struct SessionReply {
     /// What the host's operator should know.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// The coordinator's clock: milliseconds since 1970-01-01 UTC. Earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_ms: Option<i64>,
 }
 
 /// Something that does not stop a host, in the form of a failure.
@@ -252,6 +255,7 @@ mod tests {
         let reply: SessionReply = serde_json::from_str(reply).expect("readable");
         assert_eq!(reply.desired.known_roles().to_string(), "allocator");
         assert!(!reply.send_facts);
+        assert_eq!(reply.now_ms, None);
     }
 
     proptest! {

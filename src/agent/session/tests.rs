@@ -2,7 +2,7 @@ use std::{
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -19,6 +19,9 @@ use crate::{
     wire::hosts::{EnrolReply, EnrolRequest},
 };
 
+/// What the host's clock says, in seconds.
+const NOW: i64 = 1_800_000_000;
+
 /// Coordinators that keep to the protocol, and can be told to be away.
 struct FakeCoordinator {
     known: Mutex<Vec<KnownCoordinator>>,
@@ -29,6 +32,7 @@ struct FakeCoordinator {
     facts_hash: Mutex<String>,
     away_for: AtomicU64,
     return_window_ms: AtomicU64,
+    now_ms: AtomicI64,
 }
 
 /// One of them.
@@ -97,6 +101,7 @@ impl FakeCoordinator {
             send_facts: !known,
             coordinators: self.known.lock().expect("no panic while held").clone(),
             notices: Vec::new(),
+            now_ms: Some(self.now_ms.load(Ordering::SeqCst)),
         })
     }
 }
@@ -158,6 +163,7 @@ fn start_with(away_for: u64, unreadable: bool) -> Running {
         facts_hash: Mutex::default(),
         away_for: AtomicU64::new(away_for),
         return_window_ms: AtomicU64::default(),
+        now_ms: AtomicI64::new(NOW * 1000),
     });
     let machine = Arc::new(FakeMachine {
         memory_bytes: AtomicU64::new(8 << 30),
@@ -178,7 +184,7 @@ fn start_with(away_for: u64, unreadable: bool) -> Running {
         machine: machine.clone(),
         supervisor: Supervisor::new([crate::agent::proxy_service()]),
         board: board.clone(),
-        clock: Clock::from_fn(|| Timestamp::from_unix_seconds(1_800_000_000)),
+        clock: Clock::from_fn(|| Timestamp::from_unix_seconds(NOW)),
     };
     let (stop, shutdown) = ShutdownTrigger::new();
     let task = tokio::spawn(session.run(shutdown));
@@ -312,6 +318,21 @@ async fn a_host_is_refused_when_no_coordinator_knows_it_and_not_when_one_does_no
     running.coordinator.unknown_at.lock().expect("free").push(at("10.0.0.2"));
     running.board.follow().wait_for(|status| status.state == AgentState::Refused).await.expect("");
     assert!(running.board.read().roles.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_not_the_coordinators_is_warned_of_for_as_long_as_it_is_not() {
+    let running = start(0);
+    running.connected_to("10.0.0.1").await;
+    assert_eq!(running.board.read().warnings, []);
+    let warned =
+        |status: &Status| status.warnings.iter().any(|it| it.code == "preflight.clock_skew");
+    running.coordinator.now_ms.store((NOW - 3 * 86_400) * 1000, Ordering::SeqCst);
+    running.board.follow().wait_for(warned).await.expect("it runs");
+    let told = running.board.read();
+    assert!(told.connected && told.warnings[0].message.contains("3 days ahead"), "{told:?}");
+    running.coordinator.now_ms.store(NOW * 1000, Ordering::SeqCst);
+    running.board.follow().wait_for(|status| !warned(status)).await.expect("it runs");
 }
 
 #[tokio::test(start_paused = true)]
