@@ -251,7 +251,7 @@ impl PreflightPassed<'_> {
                 Err(error @ ClientError::Refused { .. }) => {
                     let known = KNOWN_TO_THE_CLUSTER.into_iter().any(|code| error.is(code));
                     self.note(if known { Phase::EnrolmentSent } else { Phase::KeyMade })?;
-                    failures.push(error.into());
+                    failures.push(self.with_own_name(error.into()));
                     return Err(combine_all(failures));
                 }
                 Err(error) => {
@@ -264,6 +264,26 @@ impl PreflightPassed<'_> {
             self.note(before)?;
         }
         Err(combine_all(failures))
+    }
+}
+
+impl PreflightPassed<'_> {
+    /// What is to be done about a name that another host has, in commands of this host's.
+    fn with_own_name(&self, failure: Failure) -> Failure {
+        let id = &self.runner_id;
+        let delete = format!("on the first host run 'ece-agent host delete {id}'");
+        let fix = if failure.is(Code::JoinRunnerIdTaken) {
+            format!(
+                "If that host is gone, {delete} and repeat this command, or repeat it with --replace and the token that the lost host joined with, if that was made with --allow-replace. If it is not gone, choose another name with --runner-id."
+            )
+        } else if failure.is(Code::JoinReplaceRefused) {
+            format!(
+                "Stop the old host if it runs, and use the token that it joined with, if that was made with --allow-replace: 'ece-agent token list' on the first host shows it. Without such a token {delete}, and repeat this command without --replace."
+            )
+        } else {
+            return failure;
+        };
+        failure.with_fix(fix)
     }
 }
 

@@ -105,10 +105,11 @@ fn in_words(status: &Status) -> Vec<String> {
     if let Some(coordinator) = &status.coordinator {
         lines.push(format!("coordinator  {coordinator}"));
     }
-    if status.roles.is_empty() && status.cluster_id.is_some() {
+    if status.roles.is_empty() && status.connected {
         let name = status.name();
         lines.push(format!(
-            "roles        none; to give it some: ece-agent host roles {name} allocator"
+            "roles        none; to give it some, on the first host: ece-agent host roles {name} \
+             allocator"
         ));
     }
     if status.maintenance {

@@ -60,9 +60,13 @@ impl From<ClientError> for Failure {
             }
             ClientError::Busy(_) => Failure::new(Code::CoordinatorBusy, message),
             ClientError::Failed { .. } => Failure::new(Code::CoordinatorFailed, message),
-            ClientError::NotForHosts(_) | ClientError::Protocol { .. } => {
-                Failure::new(Code::CoordinatorProtocol, message)
+            ClientError::NotForHosts(address) => {
+                let address = address.with_port(HOSTS_PORT);
+                Failure::new(Code::CoordinatorProtocol, message).with_fix(format!(
+                    "Leave the port out, or name {HOSTS_PORT}: --coordinator-host {address}."
+                ))
             }
+            ClientError::Protocol { .. } => Failure::new(Code::CoordinatorProtocol, message),
         }
     }
 }

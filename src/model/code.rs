@@ -136,7 +136,7 @@ codes! {
         "Check the port: hosts talk to 12343, over TLS 1.3; the API is on 12443."
     CoordinatorProtocol "coordinator.protocol" Unreachable
         "The answer is not one that a coordinator gives."
-        "Check that the address is a coordinator's and that the versions of agent and coordinator are neighbours."
+        "Check that address and port are a coordinator's (hosts use 12343, the API 12443), and that the versions of agent and coordinator are neighbours."
     CoordinatorBusy "coordinator.busy" Unreachable
         "The coordinator has more to do than it takes on at once."
         "Wait a little and repeat the command; nothing was lost."
@@ -149,13 +149,13 @@ codes! {
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
         "Another host, with another key, is registered under this runner id."
-        "If that host is gone, delete it ('ece-agent host delete ID') and repeat the command; else choose another --runner-id."
+        "If that host is gone, delete it ('ece-agent host delete ID' on the first host) and repeat the command, or repeat it with --replace and the token that the lost host joined with, if that was made with --allow-replace; if it is not gone, choose another name with --runner-id."
     JoinKeyInUse "join.key_in_use" Refused
         "This host's key is already registered under another runner id."
         "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
     JoinRolesDiffer "join.roles_differ" Refused
         "This host is a member, and has other roles than those asked for. Roles of a member are changed at the coordinator, not by installing again."
-        "Leave --roles out, or change them from where the API is reached: 'ece-agent host roles ID ROLES'."
+        "Leave --roles out, or change them on the first host: 'ece-agent host roles ID ROLES'. A first host keeps coordinator and director."
     JoinRoleNotAvailable "join.role_not_available" Refused
         "A role was asked for that only the first host can hold in this version: a second coordinator or director needs the replicated datastore."
         "Join with the roles allocator and proxy."
@@ -165,7 +165,7 @@ codes! {
 
     JoinReplaceRefused "join.replace_refused" Refused
         "Taking the place of a host that is gone was refused: it is still connected, or the token was not made for that. A token may replace only a host that it let in itself, and only if it was made with allow_replace."
-        "Make sure that the old host is off, and use the token it joined with; else delete the old host ('ece-agent host delete ID') and install without --replace."
+        "Make sure that the old host is off, and use the token that it joined with, if that was made with --allow-replace ('ece-agent token list' on the first host shows it); else delete the old host there ('ece-agent host delete ID') and repeat the command without --replace."
     JoinNotNeeded "join.not_needed" BadArgument
         "A new identity was asked for, but this host is a member in good standing; giving up its key would only leave a dead host behind."
         "Leave --new-identity out; to start over run 'ece-agent uninstall' first."

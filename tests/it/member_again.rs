@@ -165,6 +165,28 @@ fn roles_are_compared_with_those_of_today_and_the_advice_works() {
 }
 
 #[test]
+fn a_first_host_is_not_told_to_give_up_what_only_it_can_be() {
+    let cluster = Cluster::start();
+    let install = |roles: &str| {
+        let flags = ["--force", "--roles", roles];
+        Finished::of(&mut cluster.first.install_command(&flags)).refused(14, "join.roles_differ")
+    };
+    let id = &cluster.first.address;
+    let told = install("allocator,coordinator").stderr;
+    let command = format!("'ece-agent host roles {id} allocator,coordinator,director'");
+    assert!(told.contains(&command), "{told}");
+    let command = command.trim_matches('\'').split(' ').skip(1);
+    Finished::of(agent(command).arg("--state-dir").arg(&cluster.first.state)).expect(0);
+    let has_changed = || cluster.first.status_json()["roles"]["proxy"].is_null();
+    assert!(within(Duration::from_secs(10), has_changed));
+    let told = install("allocator").stderr;
+    assert!(
+        !told.contains("'ece-agent host roles") && told.contains("Leave --roles out"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_role_that_is_not_healthy_is_shown_with_its_code_and_is_no_success() {
     let cluster = Cluster::start();
     let (host, token) = member(&cluster, "allocator");

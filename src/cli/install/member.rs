@@ -14,14 +14,17 @@ use crate::{
     },
     cli::{
         bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
-        progress::EventReporter, run::run_daemon, shell_word,
+        progress::EventReporter, run::run_daemon,
     },
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock},
     host::LinuxMachine,
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, Role, RoleSet},
     rt::{Clock, files},
 };
+
+/// What the API takes from no first host, and gives to no other.
+const OF_THE_FIRST_HOST: [Role; 2] = [Role::Coordinator, Role::Director];
 
 /// A host whose identity is on disk.
 pub(super) struct Installed {
@@ -146,11 +149,7 @@ impl Installation<'_> {
                 today.in_words(),
                 requested.in_words()
             );
-            let fix = format!(
-                "Leave --roles out, or change them on the first host: 'ece-agent host roles {} {}'.",
-                identity.runner_id,
-                shell_word(&requested.to_string())
-            );
+            let fix = how_to_change(identity, requested, &today);
             return Err(Failure::new(Code::JoinRolesDiffer, message).with_fix(fix));
         }
         Ok(())
@@ -168,4 +167,24 @@ impl Installation<'_> {
         }
         Ok(identity)
     }
+}
+
+/// How a host that has `today` gets the roles that were asked for, as far as it can.
+fn how_to_change(identity: &Identity, requested: &RoleSet, today: &RoleSet) -> String {
+    let mut roles = requested.clone();
+    for role in OF_THE_FIRST_HOST {
+        match identity.first_host {
+            true => roles.insert(role),
+            false => roles.remove(role),
+        }
+    }
+    if roles == *today {
+        return "Leave --roles out: the first host is coordinator and director, and no other is."
+            .into();
+    }
+    let roles = if roles.is_empty() { "--none".into() } else { roles.to_string() };
+    let id = &identity.runner_id;
+    format!(
+        "Leave --roles out, or change them on the first host: 'ece-agent host roles {id} {roles}'."
+    )
 }

@@ -22,9 +22,12 @@ pub fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let rows = tokens.into_iter().map(|token| {
         let left = uses_left(&token).map_or("any".into(), |left| left.to_string());
         let (roles, validity) = (roles(&token), validity(&token));
-        [token.token_id, roles, validity, left, token.description.unwrap_or_default()]
+        let replaces = if token.allow_replace { "yes" } else { "no" };
+        let description = token.description.unwrap_or_default();
+        [token.token_id, roles, validity, left, replaces.to_owned(), description]
     });
-    output.table(["TOKEN ID", "ROLES", "VALIDITY", "USES LEFT", "DESCRIPTION"], rows);
+    let heads = ["TOKEN ID", "ROLES", "VALIDITY", "USES LEFT", "REPLACES", "DESCRIPTION"];
+    output.table(heads, rows);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{fs, io, path::PathBuf};
 use super::{
     StateDirArgument,
     install::{Layout, runs_as_service},
-    known_host::{Known, known_host, must_be_own_or_the_services, not_installed, other_owner},
+    known_host::{Known, installed_by_root, known_host, must_be_own_or_the_services, other_owner},
     leave::{leave, leave_as_service_user},
     output::Output,
     run_to_end,
@@ -51,7 +51,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     let service = runs_as_service(&state).then(|| Service::of(&state));
     let is_made = service.is_some() && PathBuf::from(Layout::MADE).exists();
     if still_there(files(&state)).is_empty() && !is_made {
-        return Err(not_installed(&state));
+        return Err(nothing_here(&state));
     }
     let is_installed = identity.is_some() || matches!(known, Known::Host(_));
     let path = if is_installed { known.storage_path()? } else { None };
@@ -85,6 +85,17 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     }
     account.tell(output, &cluster);
     Ok(account.exit())
+}
+
+fn nothing_here(state: &StateDir) -> Failure {
+    if let Some(failure) = installed_by_root(state) {
+        return failure;
+    }
+    let dir = state.path().display();
+    let message = format!("no host is installed in {dir}: there is nothing to uninstall");
+    Failure::new(Code::InstallNotDone, message).with_fix(
+        "Nothing is left to be done; if another host was meant, name its directory with --state-dir.",
+    )
 }
 
 fn check_losses(storage: &Storage<'_>, first_host: bool) -> Result<(), Failure> {
