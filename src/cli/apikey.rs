@@ -135,7 +135,11 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
 fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
     let reply = access.call(HttpVerb::Get, KEYS, None)?;
-    let id = the_one(&arguments.id, "API key", keys(&reply).filter_map(|key| key["id"].as_str()))?;
+    let id = the_one(
+        &arguments.id,
+        ("API key", "ece-agent apikey list"),
+        keys(&reply).filter_map(|key| key["id"].as_str()),
+    )?;
     access.call(HttpVerb::Delete, &format!("{KEYS}/{id}"), None)?;
     match output.is_json() {
         true => output.json(&json!({ "id": id, "deleted": true })),

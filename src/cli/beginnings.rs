@@ -6,7 +6,7 @@ const SHORTEST: usize = 4;
 /// The one id that begins so.
 pub fn the_one<'a>(
     beginning: &str,
-    of: &str,
+    (of, list): (&str, &str),
     ids: impl Iterator<Item = &'a str>,
 ) -> Result<&'a str, Failure> {
     let refused = |message: String, fix: String| {
@@ -23,7 +23,8 @@ pub fn the_one<'a>(
         [] => Err(Failure::new(
             Code::ApiRefused,
             format!("there is no {of} whose id begins with {beginning:?}"),
-        )),
+        )
+        .with_fix(format!("'{list}' shows those that there are."))),
         _ => refused(
             format!("several ids begin with {beginning:?}: {}", found.join(", ")),
             "Give more of the id.".into(),
@@ -37,7 +38,9 @@ mod tests {
 
     #[test]
     fn only_a_beginning_that_fits_one_id_says_which() {
-        let of = |beginning| the_one(beginning, "key", ["abcd1", "abcd2", "ffff0"].into_iter());
+        let of = |beginning| {
+            the_one(beginning, ("key", "list keys"), ["abcd1", "abcd2", "ffff0"].into_iter())
+        };
         assert_eq!(of("FFFF").expect("one"), "ffff0");
         assert!(of("abcd").expect_err("two").message.contains("abcd1, abcd2"));
         assert!(of("0000").expect_err("none").is(Code::ApiRefused));

@@ -313,7 +313,7 @@ codes! {
 
     PreflightPort "preflight.port_in_use" Preflight
         "A port that the requested roles listen on is taken."
-        "Stop the other program ('ss -ltnp' names it), or give this host an address of its own with --host-ip."
+        "Stop the other program ('ss -ltnp' names it), or, for a host that only this machine reaches, give it a loopback address of its own with --host-ip."
     PreflightMemory "preflight.memory" Preflight
         "The host has less memory than a member needs (8 GB)."
         "Use a larger machine; with --foreground this is only a warning."
@@ -359,7 +359,7 @@ codes! {
 
     ApiUnauthenticated "api.unauthenticated" Refused
         "The coordinator does not accept this user and password, or the user is disabled."
-        "Check --user and the file given with --password-file; on the first host leave both out. An admin sees with 'ece-agent user list' who is disabled. 'ece-agent login HOST' makes an API key in the place of one that is over."
+        "An API key that is over, as all are after their user's password was changed, is replaced by 'ece-agent login HOST'. Else check --user and the file given with --password-file; on the first host leave both out. An admin sees with 'ece-agent user list' who is disabled."
     ApiForbidden "api.forbidden" Refused
         "No role that this user has allows that."
         "Use the admin user, or let an admin give the user a role: 'ece-agent user update NAME --roles ROLES'; 'ece-agent whoami' says who asks, with which roles."

@@ -165,9 +165,29 @@ fn operators_see_and_change_hosts_by_the_command_line_from_a_profile_with_a_key(
     let in_maintenance = ["host", "list", "--query", "maintenance_mode:true", "--json"];
     assert_eq!(call(&in_maintenance).json()["runners"][0]["runner_id"], host.address);
     call(&["host", "maintenance", &host.address, "off"]).expect(0);
-    call(&["host", "delete", &host.address]).refused(14, "api.refused");
+    let told = call(&["host", "delete", &host.address]).refused(14, "api.refused").stderr;
+    assert!(told.contains("'ece-agent stop'") && !told.contains("asked "), "{told}");
+    let told = call(&["host", "show", "nobody"]).refused(14, "api.refused").stderr;
+    assert!(told.contains("'ece-agent host list'") && !told.contains("asked "), "{told}");
     host.stop();
     call(&["host", "delete", &host.address]).expect(0);
     call(&["host", "show", &host.address]).refused(14, "api.refused");
     assert!(call(&["token", "ledger"]).expect(0).stdout.contains(&host.address));
+}
+
+#[test]
+fn labels_are_given_changed_and_taken_away() {
+    let cluster = Cluster::start();
+    let host = cluster.joined(2, "allocator");
+    let label = |labels: &[&str]| {
+        let mut command = agent(["host", "label", &host.address]);
+        Finished::of(command.args(labels).arg("--state-dir").arg(&cluster.first.state))
+    };
+    let shown = label(&["rack=7", "disk=ssd=fast"]).expect(0).stdout;
+    assert!(shown.contains("rack   7") && shown.contains("disk   ssd=fast"), "{shown}");
+    let shown = label(&["rack-", "disk=hdd"]).expect(0).stdout;
+    assert!(!shown.contains("rack") && shown.contains("hdd"), "{shown}");
+    label(&["rack"]).refused(3, "config.invalid");
+    label(&["=7"]).refused(3, "config.invalid");
+    assert_eq!(cluster.allocator(&host.address).unwrap()["metadata"][0]["value"], "hdd");
 }

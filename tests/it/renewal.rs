@@ -94,7 +94,9 @@ fn a_damaged_identity_is_told_again_by_the_cluster_as_the_fix_says() {
 
     // A key that is damaged is of no use: the cluster has to let it in as another.
     fs::write(host.state.join("host.key"), "x").unwrap();
-    install(&cluster, &host, &token, &with).refused(14, "join.runner_id_taken");
+    let told = install(&cluster, &host, &token, &with).refused(14, "join.runner_id_taken").stderr;
+    let delete = format!("on the first host run 'ece-agent host delete {}'", host.address);
+    assert!(told.contains(&delete) && told.contains("--replace"), "{told}");
     let path = format!("/platform/infrastructure/runners/{}", host.address);
     cluster.api("DELETE", &path, None).expect(200);
     install(&cluster, &host, &token, &with).expect(0);

@@ -1,4 +1,5 @@
 mod profile;
+mod refusals;
 
 use std::{
     fmt,
@@ -27,6 +28,7 @@ use crate::{
 pub use profile::{
     Profile, default_profile, failed as profile_failed, not_written, state_dir_flag_beside_profile,
 };
+pub use refusals::api_failure;
 
 const MAX_FILE: u64 = 1 << 20;
 const LONGEST_TOLD: usize = 120;
@@ -81,6 +83,8 @@ pub struct Access {
     pub pins: Vec<Fingerprint>,
     /// Who asks whom, and what says so.
     pub asked: String,
+    /// Whether an API key says who asks.
+    with_key: bool,
 }
 
 impl Access {
@@ -89,12 +93,28 @@ impl Access {
         self.told(self.client.call(verb, path, body))
     }
 
-    /// What the API answers; why it does not says who was asked, and by what.
+    /// What the API answers. Where it was not reached or lets nobody in, who was asked, and by
+    /// what, is said too.
     pub fn told<T>(
         &self,
         asked: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, Failure> {
-        run_to_end(asked).map_err(api_failure).map_err(|failure| failure.adding(&self.asked))
+        run_to_end(asked).map_err(|error| {
+            let is_about_the_request =
+                matches!(error, ClientError::Refused { status, .. } if !matches!(status, 401 | 403));
+            let failure = api_failure(error);
+            if is_about_the_request {
+                return failure;
+            }
+            let failure = failure.adding(&self.asked);
+            match self.with_key && failure.is(Code::ApiUnauthenticated) {
+                true => failure.with_fix(format!(
+                    "Make another key with 'ece-agent login {}': this one was deleted, is over, or its user was disabled or has another password since.",
+                    self.address
+                )),
+                false => failure,
+            }
+        })
     }
 }
 
@@ -156,11 +176,13 @@ impl AccessArguments {
             }
             None => credentials(this.user, this.password_file, own, &state).map_err(told)?,
         };
+        let with_key = matches!(credentials, ApiCredentials::ApiKey(_));
         let verifier = Arc::new(PinVerifier::new(pins.iter().copied(), []));
         let client = ApiClient::new(address.clone(), verifier, credentials)
             .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
         let asked = format!("asked {address} {who}, {sources}");
-        Ok(Access { client, coordinator: address.with_port(HOSTS_PORT), address, pins, asked })
+        let coordinator = address.with_port(HOSTS_PORT);
+        Ok(Access { client, coordinator, address, pins, asked, with_key })
     }
 
     /// What is still open, from the config file, which is root's.
@@ -225,19 +247,6 @@ impl AccessArguments {
         };
         Ok((this, FromProfile::Used(file)))
     }
-}
-
-/// An API answer in the words of the command line.
-pub fn api_failure(error: ClientError) -> Failure {
-    let ClientError::Refused { status, ref code, ref message, .. } = error else {
-        return error.into();
-    };
-    let own = match status {
-        401 => Code::ApiUnauthenticated,
-        403 if code == "root.unauthorized.rbac" => Code::ApiForbidden,
-        _ => Code::ApiRefused,
-    };
-    Failure::new(own, format!("{message} ({code})"))
 }
 
 fn invalid(message: impl Into<String>, fix: &'static str) -> Failure {

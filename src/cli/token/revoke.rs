@@ -39,7 +39,7 @@ pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure>
     let access = arguments.access.open()?;
     let id = match id {
         Some(id) => id,
-        None => token_that_begins_with(&access, text)?,
+        None => token_that_begins_with(&access, text, arguments.evict)?,
     };
     let mut evicted = Vec::new();
     if arguments.evict {
@@ -63,9 +63,31 @@ pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure>
     Ok(())
 }
 
-fn token_that_begins_with(access: &Access, beginning: &str) -> Result<TokenId, Failure> {
+/// One that is revoked already may still have hosts to be removed.
+fn token_that_begins_with(
+    access: &Access,
+    beginning: &str,
+    evict: bool,
+) -> Result<TokenId, Failure> {
     let tokens = all_tokens(access)?.tokens;
+    let kind = ("roles token", "ece-agent token list");
     let good = tokens.iter().filter(|token| token.revoked_at.is_none());
-    let id = the_one(beginning, "roles token", good.map(|token| token.token_id.as_str()))?;
+    let id = match the_one(beginning, kind, good.map(|token| token.token_id.as_str())) {
+        Err(failure) if failure.is(Code::ApiRefused) => {
+            let all = tokens.iter().map(|token| token.token_id.as_str());
+            let id = the_one(beginning, kind, all)?;
+            let revoked = tokens.iter().find(|token| token.token_id == id);
+            if let Some(at) = revoked.and_then(|token| token.revoked_at.as_deref())
+                && !evict
+            {
+                let message = format!("the roles token {id} was revoked already, at {at}");
+                return Err(Failure::new(Code::ApiRefused, message).with_fix(
+                    "Nothing: it lets nobody in. With --evict the hosts that came with it go too.",
+                ));
+            }
+            id
+        }
+        found => found?,
+    };
     id.parse().map_err(|_| Failure::new(Code::CoordinatorProtocol, "an id cannot be read"))
 }
