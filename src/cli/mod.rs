@@ -38,7 +38,7 @@ mod user;
 mod version;
 mod wait;
 
-use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, fs::File, io, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -275,7 +275,7 @@ pub fn main() -> ExitCode {
             if error.use_stderr() {
                 install::end_earlier_log(&arguments);
             }
-            return usage(with_name_of_ours(&mut error));
+            return usage(with_name_of_ours(&mut error), output);
         }
     };
     match run(cli, output) {
@@ -302,10 +302,21 @@ fn with_name_of_ours(error: &mut clap::Error) -> &clap::Error {
 }
 
 /// What clap has to say: help and version are a success, all else is a bad argument.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, output: Output) -> ExitCode {
+    if error.use_stderr() && output.is_json() {
+        let text = error.to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let fix = "The flag --help after the verb describes its flags.";
+        output.failure(&Failure::in_lines(Code::ConfigInvalid, message).with_fix(fix));
+        return ExitCode::from(Exit::BadArgument as u8);
+    }
     // Whoever closed the output does not want it.
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() { Exit::BadArgument } else { Exit::Success } as u8)
+    if !error.use_stderr() {
+        return ExitCode::from(Exit::Success as u8);
+    }
+    output.note(&format!("[{}]", Code::ConfigInvalid.name()));
+    ExitCode::from(Exit::BadArgument as u8)
 }
 
 fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
@@ -346,11 +357,26 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
 /// Runs what only asks somebody something. A name that is still being resolved when the answer is
 /// known holds nobody up.
 fn run_to_end<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system gives a process its event queue");
+    let runtime = or_end(|| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
+}
+
+/// What the system has to give before anything can be done.
+fn or_end<T>(make: impl FnOnce() -> io::Result<T>) -> T {
+    has_room().and_then(|()| make()).unwrap_or_else(|error| {
+        let message = format!("the system does not give this process what each needs: {error}");
+        let fix = "Let it open more files and start more threads ('ulimit -n' and 'ulimit -u' say how many it may).";
+        let arguments: Vec<OsString> = env::args_os().collect();
+        Output::from_arguments(&arguments)
+            .failure(&Failure::new(Code::Internal, message).with_fix(fix));
+        std::process::exit(Exit::General as i32)
+    })
+}
+
+/// Whether a few files can be opened: a runtime that cannot open its own panics.
+fn has_room() -> io::Result<()> {
+    const NEEDED: usize = 16;
+    (0..NEEDED).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<File>>>().map(drop)
 }

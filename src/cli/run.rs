@@ -3,7 +3,7 @@ use std::{env, path::PathBuf, sync::Arc};
 use super::{
     CONFIG_FILE, StateDirArgument,
     known_host::{must_be_own, not_installed},
-    logging, signals,
+    logging, or_end, signals,
 };
 use crate::{
     agent::load_identity,
@@ -99,10 +99,7 @@ fn join_at_start(
 
 /// Runs what is, or goes on as, the daemon.
 pub fn run_daemon<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("the system gives a process its threads");
+    let runtime = or_end(|| tokio::runtime::Builder::new_multi_thread().enable_all().build());
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

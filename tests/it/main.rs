@@ -27,6 +27,7 @@ mod lab;
 mod life;
 mod machine;
 mod member_again;
+mod mistakes;
 mod monitoring;
 mod people;
 mod permissions;

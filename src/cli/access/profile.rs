@@ -35,9 +35,11 @@ pub struct Profile {
     pub ca_fingerprint: Option<Fingerprint>,
 }
 
-/// The profile that is used where none is named; `None` without a home directory.
+/// The profile that is used where none is named; `None` without a home directory. A relative one
+/// would be wherever the command is called.
 pub fn default_profile() -> Option<PathBuf> {
-    env::var_os("HOME").map(|home| PathBuf::from(home).join(".config/ece-agent/profile.toml"))
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())?;
+    Some(home.join(".config/ece-agent/profile.toml"))
 }
 
 /// The flag for a verb of the API, which goes by a profile if there is one.

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{ALLOCATORS, OneArguments, percent_encoded};
+use super::{ALLOCATORS, OneArguments, part_of_a_path, percent_encoded};
 use crate::{
     cli::output::Output,
     client::HttpVerb,
@@ -65,8 +65,8 @@ fn keys(labels: &Value) -> impl Iterator<Item = &str> {
 
 fn change(text: &str) -> Result<Change<'_>, Failure> {
     match (text.split_once('='), text.strip_suffix('-')) {
-        (Some((key, value)), _) if !key.is_empty() => Ok(Change::Give(key, value)),
-        (None, Some(key)) if !key.is_empty() => Ok(Change::Take(key)),
+        (Some((key, value)), _) if part_of_a_path(key).is_ok() => Ok(Change::Give(key, value)),
+        (None, Some(key)) if part_of_a_path(key).is_ok() => Ok(Change::Take(key)),
         _ => Err(Failure::new(Code::ConfigInvalid, format!("{text:?} is no label"))
             .with_fix("Write KEY=VALUE to give a label, and KEY- to take it away.")),
     }

@@ -219,3 +219,12 @@ pub fn percent_encoded(text: &str) -> String {
     };
     text.bytes().map(encoded).collect()
 }
+
+/// A name that is one part of a URL's path: what is empty, '.' or '..' would name something else.
+pub fn part_of_a_path(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("it is empty"),
+        "." | ".." => Err("'.' and '..' mean something else in a URL"),
+        _ => Ok(text.to_owned()),
+    }
+}

@@ -90,8 +90,11 @@ pub struct WhoamiArguments {
 impl ProfileArgument {
     fn file(self) -> Result<PathBuf, Failure> {
         let file = self.profile.or_else(default_profile).ok_or_else(|| {
-            Failure::new(Code::ConfigInvalid, "there is no home directory for a profile")
-                .with_fix("Name a file with --profile.")
+            Failure::new(
+                Code::ConfigInvalid,
+                "there is no home directory for a profile: HOME is not an absolute path",
+            )
+            .with_fix("Name a file with --profile.")
         })?;
         Ok(std::path::absolute(&file).unwrap_or(file))
     }

@@ -6,7 +6,11 @@ mod new_password;
 
 use serde_json::Value;
 
-use super::{access::AccessArguments, host::percent_encoded, output::Output};
+use super::{
+    access::AccessArguments,
+    host::{part_of_a_path, percent_encoded},
+    output::Output,
+};
 use crate::{
     client::HttpVerb,
     model::{Exit, Failure, printable::cut},
@@ -63,7 +67,7 @@ pub struct ListArguments {
 #[derive(clap::Args)]
 pub struct OneArguments {
     /// The user's name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = part_of_a_path)]
     name: String,
     #[command(flatten)]
     access: AccessArguments,
