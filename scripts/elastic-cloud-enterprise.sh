@@ -378,6 +378,7 @@ reset_password() {
 
 case ${1:-install} in
   -h | --help | help) usage ;;
+  -V | --version) must_find_binary; become "$binary" version ;;
   --*) install "$@" ;;
   install) shift || true; install "$@" ;;
   upgrade) shift; upgrade "$@" ;;

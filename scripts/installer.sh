@@ -23,7 +23,7 @@ tar -xzf "$dir/archive" -C "$dir" ./ece-agent ./elastic-cloud-enterprise.sh
 chmod 755 "$dir"
 
 case ${1:-install} in
-  -h | --help | --version) installs=no ;;
+  -h | --help | -V | --version) installs=no ;;
   install | -*) installs=yes ;;
   *) installs=no ;;
 esac

@@ -10,7 +10,8 @@ const LONGEST_CELL: usize = 80;
 const NARROWEST: usize = 20;
 
 /// The text in lines of at most `width` columns, broken at blanks. What follows stands below the
-/// last column of the first line, or below its beginning. A word that is longer stays whole.
+/// last column of the first line, or below its beginning. A word that is too long for that begins
+/// further left, and stays whole.
 pub fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width.filter(|width| *width >= NARROWEST) else {
         return vec![text.to_owned()];
@@ -26,7 +27,7 @@ pub fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
         let length = line.chars().count() + word.trim_end().chars().count();
         if !blank && length > width {
             lines.push(line.trim_end().to_owned());
-            line = " ".repeat(indent);
+            line = " ".repeat(indent.min(width.saturating_sub(word.trim_end().chars().count())));
             blank = true;
         }
         line.push_str(word);
@@ -140,6 +141,9 @@ mod tests {
         let text = "error  one two three four five";
         assert_eq!(wrapped(text, None), [text]);
         assert_eq!(wrapped(text, Some(22)), ["error  one two three", "       four five"]);
+        let pin = "x".repeat(20);
+        let shown = wrapped(&format!("a pin  {pin}"), Some(22));
+        assert_eq!(shown, ["a pin", &format!("  {pin}")]);
         let word = "x".repeat(40);
         let shown = wrapped(&format!("a {word} b"), Some(20));
         assert_eq!(shown, ["a", &word, "b"]);

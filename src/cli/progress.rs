@@ -45,6 +45,7 @@ impl Reporter {
             let style = ProgressStyle::with_template("{spinner} {msg} (for {left} s at most)");
             let style = style.expect("the template is one").with_key("left", left);
             bar.set_style(style);
+            bar.set_message("Looking at what is installed");
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const DEFAULT_ZONE: &str = "ece-zone-1";
-const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
+pub const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const MAX_CA_FILE: u64 = 1 << 20;

@@ -46,6 +46,10 @@ pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
     taken.dedup();
     let found = match taken[..] {
         [] if roles.is_empty() => "no role is asked for, so no port is needed".into(),
+        [] if roles.contains(Role::Coordinator) && context.installed.is_some() => {
+            "the coordinator's ports are for the host that is installed here; no other is taken"
+                .into()
+        }
         [] => format!("the ports of {} are free", roles.in_words()),
         _ => format!("something listens on {taken:?}, which {} will use", roles.in_words()),
     };
@@ -59,13 +63,18 @@ pub fn taken_port(address: SocketAddr, error: &io::Error) -> (String, String) {
     if error.kind() != io::ErrorKind::AddrInUse {
         return (found, Code::PreflightPort.fix().to_owned());
     }
-    let own_address = "or give this host an address of its own with --host-ip.";
+    let elsewhere = match address.ip().is_loopback() {
+        true => "or give another loopback address with --host-ip",
+        false => {
+            "or, for a host that only this machine reaches, give it an address of its own: --host-ip 127.0.0.2"
+        }
+    };
     match port_holder(address) {
         Some(holder) => {
-            (format!("{found}; {holder} listens there"), format!("Stop {holder}, {own_address}"))
+            (format!("{found}; {holder} listens there"), format!("Stop {holder}, {elsewhere}."))
         }
         None => {
-            (found, format!("Stop the other program ('ss -ltnp' names it to root), {own_address}"))
+            (found, format!("Stop the other program ('ss -ltnp' names it to root), {elsewhere}."))
         }
     }
 }

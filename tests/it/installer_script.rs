@@ -359,6 +359,8 @@ fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
     call(&beside, &[], &["--coordinator-host", "10.0.0.1"]).refused(3, "token.missing");
     call(&beside, &[], &["dance"]).refused(3, "config.invalid");
     call(&beside, &[], &["upgrade", "--dance"]).refused(3, "config.invalid");
+    let version = call(&beside, &[], &["--version"]).expect(0).stdout;
+    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     let help = call(&beside, &[], &["--help"]).expect(0).stdout;
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     let named = help.split("'ece-agent ").skip(1).map(|rest| rest.split_once('\'').unwrap().0);

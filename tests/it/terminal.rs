@@ -103,6 +103,19 @@ fn nothing_breaks_inside_of_words_at_80_columns_and_tables_are_tables_at_200() {
             assert!(whole.contains(word), "{arguments:?}: {word:?} in\n{shown}");
         }
     }
+    let token = cluster.token("proxy");
+    for arguments in [
+        &["ca", "show", "--state-dir", state][..],
+        &["token", "inspect", &token],
+        &["whoami", "--state-dir", state],
+    ] {
+        let mut command = agent(arguments);
+        let (_, shown) = on(80, command.env("HOME", home.path()));
+        let pin = |line: &&str| line.contains("sha256:");
+        let pins: Vec<&str> = shown.lines().filter(pin).collect();
+        assert!(pins.iter().all(|line| line.chars().count() <= 80), "{arguments:?}: {shown}");
+        assert!(!pins.is_empty(), "{shown}");
+    }
     let mut list = agent(["host", "list", "--state-dir", state]);
     list.env("HOME", home.path());
     let (_, wide) = on(200, &list);

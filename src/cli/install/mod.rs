@@ -361,9 +361,20 @@ pub fn ended(child: &mut Child, state: &StateDir) -> Option<Failure> {
     let status = child.try_wait().ok().flatten()?;
     let log = files::read_kept(&state.log(), 64 << 20).ok().flatten().unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
+    if let Some((error, fix)) = last_words(&log) {
+        let message = format!("the daemon ended at once ({status}): {error}");
+        return Some(Failure::new(Code::DaemonNotStarted, message).with_fix(fix));
+    }
     let lines: Vec<&str> = log.lines().collect();
     let last = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  ");
     let message = format!("the daemon ended at once ({status}); its log ends with\n  {last}");
     let fix = format!("See {}, then repeat the command.", state.log().display());
     Some(Failure::in_lines(Code::DaemonNotStarted, &message).with_fix(fix))
+}
+
+/// The error that ended a daemon and what to do about it, as it has told them at the end of its log.
+fn last_words(log: &str) -> Option<(&str, &str)> {
+    let (_, told) = log.rsplit_once("error: ")?;
+    let (error, fix) = told.split_once("\n  fix: ")?;
+    (!fix.trim_end().contains('\n')).then(|| (error, fix.trim_end()))
 }

@@ -12,6 +12,7 @@ use super::{
     access::{Access, AccessArguments},
     host::LONGEST_VALUE,
     output::Output,
+    shell_word,
 };
 use crate::{
     client::HttpVerb,
@@ -109,8 +110,17 @@ fn all_tokens(access: &Access) -> Result<TokenLedger, Failure> {
 }
 
 fn inspect(arguments: InspectArguments, output: Output) -> Result<(), Failure> {
+    let given = arguments.token.token.clone().filter(|text| Path::new(text).is_file());
     let text = arguments.token.read()?;
-    let token = UnverifiedToken::parse(text.expose())?;
+    let token = UnverifiedToken::parse(text.expose()).map_err(|error| {
+        Failure::from(error).with_fix(match given {
+            Some(file) => format!(
+                "It is the name of a file, which is read by 'ece-agent token inspect --file {}'.",
+                shell_word(&file)
+            ),
+            None => "Copy the whole token again, without line breaks: one line, as 'ece-agent token create' prints it; --file FILE and '-' (standard input) read it from elsewhere.".into(),
+        })
+    })?;
     let now = Clock::system().now();
     if output.is_json() {
         let claims = token.claims();
