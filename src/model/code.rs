@@ -339,11 +339,11 @@ codes! {
 
     RolesLastCoordinator "roles.last_coordinator" Refused
         "This is the only host with this role; without it the cluster would be gone."
-        "Give the role to another host first."
+        "The role stays where it is: in this version no other host can have it. To give up the whole cluster run 'ece-agent uninstall --force' on that host."
 
     RolesLastDirector "roles.last_director" Refused
         "This is the only host with the director role; the cluster's data is there."
-        "Give the role to another host first."
+        "The role stays where it is: in this version no other host can have it. To give up the whole cluster run 'ece-agent uninstall --force' on that host."
     RolesNotHealthy "roles.not_healthy" General
         "The host is a member, but a role that it has does not do its work."
         "'ece-agent status' on the host says which role, and why; the daemon tries it again by itself, and 'ece-agent install' repairs what it has made."

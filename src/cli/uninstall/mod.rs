@@ -139,7 +139,7 @@ fn leave_cluster(identity: Option<&Identity>, first_host: bool, state: &StateDir
 }
 
 /// What the host keeps, beside what a coordinator has.
-fn files(state: &StateDir) -> [PathBuf; 9] {
+fn files(state: &StateDir) -> [PathBuf; 10] {
     [
         state.identity(),
         state.damaged_identity(),
@@ -147,6 +147,7 @@ fn files(state: &StateDir) -> [PathBuf; 9] {
         state.damaged_key(),
         state.journal(),
         state.desired(),
+        state.facts(),
         state.log(),
         state.lock(),
         state.path().join(state.socket_name()),
