@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Finished, agent, agent_path, skip, within};
+use crate::support::{Finished, agent_path, skip, within};
 
 const COORDINATOR: &str = "10.99.0.1";
 const JOINING: &str = "10.99.0.2";
@@ -365,7 +365,7 @@ fn the_binary_is_found_beside_the_script_in_path_or_where_the_variable_says() {
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     let named = help.split("'ece-agent ").skip(1).map(|rest| rest.split_once('\'').unwrap().0);
     for line in named {
-        Finished::of(&mut agent(line.split(' '))).expect(0);
+        Finished::of(&mut crate::support::agent(line.split(' '))).expect(0);
     }
     for verb in ["add-stack-version", "configure-selinux-settings"] {
         let told = call(&beside, &[], &[verb]).expect(0).stderr;
