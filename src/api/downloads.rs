@@ -2,22 +2,21 @@
 //! fetches and installs it. Nothing here is secret, so nobody has to say who they are; whoever
 //! fetches it pins this coordinator's key.
 
-use std::{
-    fs,
-    net::Ipv4Addr,
-    sync::{Arc, Weak},
-};
+mod kept;
+
+use std::{fs, io, net::Ipv4Addr, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     Json,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use tokio::sync::{Mutex, OnceCell};
+use kept::Kept;
+use tokio::sync::OnceCell;
 
 use crate::{
     cluster::app::App,
@@ -37,31 +36,18 @@ const OWN_BINARY: &str = "/proc/self/exe";
 
 static CHECKSUM: OnceCell<String> = OnceCell::const_new();
 
-/// In memory as long as somebody downloads it, and once however many do.
-static BINARY: Mutex<Weak<Vec<u8>>> = Mutex::const_new(Weak::new());
-
-struct Shared(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
+static BINARY: Kept = Kept::new(|| fs::read(OWN_BINARY));
 
 async fn read_binary() -> Result<Bytes, ApiError> {
-    let mut kept = BINARY.lock().await;
-    if let Some(binary) = kept.upgrade() {
-        return Ok(Bytes::from_owner(Shared(binary)));
+    BINARY.get().await.map_err(unreadable)
+}
+
+fn unreadable(error: io::Error) -> ApiError {
+    static SAID: Quiet = Quiet::new();
+    if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+        tracing::error!(%error, left_out, "this program's own file cannot be read");
     }
-    let binary = Arc::new(aside(|| fs::read(OWN_BINARY)).await.map_err(|error| {
-        static SAID: Quiet = Quiet::new();
-        if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
-            tracing::error!(%error, left_out, "this program's own file cannot be read");
-        }
-        Answer::Internal
-    })?);
-    *kept = Arc::downgrade(&binary);
-    Ok(Bytes::from_owner(Shared(binary)))
+    Answer::Internal.into()
 }
 
 async fn checksum() -> Result<&'static str, ApiError> {
@@ -96,9 +82,14 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Json<DownloadInfo>, Api
     }))
 }
 
-pub async fn binary() -> Result<Response, ApiError> {
-    let content = read_binary().await?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
+pub async fn binary(method: Method) -> Result<Response, ApiError> {
+    let content_type = (header::CONTENT_TYPE, "application/octet-stream".to_owned());
+    if method == Method::HEAD {
+        let file = aside(|| fs::metadata(OWN_BINARY)).await.map_err(unreadable)?;
+        let length = (header::CONTENT_LENGTH, file.len().to_string());
+        return Ok([content_type, length].into_response());
+    }
+    Ok(([content_type], read_binary().await?).into_response())
 }
 
 pub async fn checksum_file() -> Result<Response, ApiError> {
