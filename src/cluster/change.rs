@@ -43,13 +43,21 @@ pub enum Credential {
 impl Standing {
     /// The preconditions that the user still has it. Whoever was deleted or disabled meanwhile, has
     /// another password or too few roles, or came with what is good no more, changes nothing.
-    async fn preconditions(&self, store: &dyn Store) -> Result<Vec<Op>, ChangeError> {
+    async fn preconditions(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Vec<Op>, ChangeError> {
         let user = self.of_user(store).await?;
         Ok(match &self.credential {
             Credential::Password => vec![user],
             Credential::ApiKey(id) => {
                 let path = ApiKeyRecord::path(id);
                 let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
+                // It may have been good when the request came, and have expired since.
+                if !records::decode::<ApiKeyRecord>(&record)?.is_good(&self.user, now) {
+                    return Err(Unfinished::Withdrawn.into());
+                }
                 vec![user, Op::Check { path, version: record.version }]
             }
             Credential::Session(session) if session.is_open() => vec![user],
@@ -163,7 +171,7 @@ impl Change {
         let audited = audit.size();
         self.ops.push(audit);
         if let Some(standing) = &origin.standing {
-            for holds in standing.preconditions(store).await? {
+            for holds in standing.preconditions(store, now).await? {
                 // What changes the user's own record, or key, names its version itself.
                 if !self.ops.iter().any(|op| op.path() == holds.path()) {
                     self.ops.push(holds);

@@ -1,7 +1,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::{Stored, sharded};
+use super::{Stored, UserRecord, sharded};
 use crate::{rt::Timestamp, store::StorePath};
 
 /// A key with which a program is a user, without the user's password.
@@ -29,6 +29,12 @@ impl ApiKeyRecord {
 
     pub fn path(id: &str) -> StorePath {
         sharded("api-keys", id)
+    }
+
+    /// Whether it can let its user in: it has not expired, and the password is still the same.
+    pub fn is_good(&self, user: &UserRecord, now: Timestamp) -> bool {
+        self.password_digest == Self::digest(&user.password_hash)
+            && self.expires_at.is_none_or(|at| now < at)
     }
 
     pub fn digest(text: &str) -> String {

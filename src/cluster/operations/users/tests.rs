@@ -171,6 +171,23 @@ async fn what_a_user_came_with_must_still_be_good_when_they_change_something() {
 }
 
 #[tokio::test]
+async fn a_key_that_expires_while_a_request_is_under_way_changes_nothing() {
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let user = app.registry.view().user("admin").expect("a user");
+    let expires_at = Some(app.clock.now().plus(HOUR));
+    let key = create_key(app, &origin, &user, "a key", expires_at).await.expect("made").record;
+    let credential = Credential::ApiKey(key.id.clone());
+    let standing = Some(Standing { user, allows: |_| true, credential });
+    let theirs = Origin { standing, ..origin };
+    create_user(app, &theirs, new("before")).await.expect("it is good");
+    cluster.advance(HOUR);
+    let late = create_user(app, &theirs, new("late")).await;
+    assert!(matches!(late, Err(UserError::Unfinished(Unfinished::Withdrawn))));
+}
+
+#[tokio::test]
 async fn who_was_disabled_has_no_session_when_they_are_enabled_again() {
     let cluster = TestCluster::start().await;
     let (app, origin) = (&cluster.app, cluster.origin());
