@@ -6,13 +6,14 @@ use axum::{Json, extract::State, http::StatusCode};
 
 use super::{
     auth::{ChangeHosts, Permit, ReadHosts},
+    listed::{Listed, listed},
     version::{VersionParameter, VersionedReply, with_version},
 };
 use crate::{
     cluster::{
         app::App,
         operations::comments::{
-            CommentError, Commented, comments, create_comment, delete_comment, update_comment,
+            CommentError, Commented, MOST, comments, create_comment, delete_comment, update_comment,
         },
         records::{Comment, CommentedPart},
     },
@@ -34,7 +35,7 @@ impl From<CommentError> for ApiError {
     fn from(error: CommentError) -> Self {
         let message = error.to_string();
         match error {
-            CommentError::Length => Self::invalid_parameter("message", message),
+            CommentError::Text => Self::invalid_parameter("message", message),
             CommentError::TooMany => Answer::TooManyComments.saying(message),
             CommentError::NotFound => Answer::NoSuchComment.saying(message),
             CommentError::NoSuchHost => Answer::NothingToComment.saying(message),
@@ -109,13 +110,14 @@ impl Resource {
     )
 )]
 pub async fn list(
-    _permit: Permit<ReadHosts>,
+    permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
     Path((kind, id)): Path<(String, String)>,
-) -> Result<Json<CommentsWithMetas>, ApiError> {
+) -> Result<Listed, ApiError> {
     let resource = Resource::find(&app, &kind, &id)?;
     let found = comments(&app, resource.commented()).await?;
-    Ok(Json(CommentsWithMetas { values: found.into_iter().map(with_metadata).collect() }))
+    let make = || CommentsWithMetas { values: found.into_iter().map(with_metadata).collect() };
+    listed(&app, &permit, MOST, make).await
 }
 
 /// Comment on an allocator, constructor, proxy or runner

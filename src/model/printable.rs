@@ -13,9 +13,19 @@ fn is_plain(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether the text is plain, line ends apart.
+pub fn are_plain_lines(text: &str) -> bool {
+    text.split('\n').all(is_plain_text)
+}
+
+/// Whether all of the text is plain.
+pub fn is_plain_text(text: &str) -> bool {
+    text.chars().all(is_plain)
+}
+
 /// The text with visible marks such as `\u{1b}` in place of all that is not plain, line ends too.
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_plain) {
+    if is_plain_text(text) {
         return Cow::Borrowed(text);
     }
     let mark = |c: char| match is_plain(c) {
@@ -32,7 +42,7 @@ pub fn escaped_lines(text: &str) -> String {
 
 /// A JSON text that means the same and is plain. What is not plain stands inside of strings only.
 pub fn escaped_json(json: &str) -> Cow<'_, str> {
-    if json.chars().all(is_plain) {
+    if is_plain_text(json) {
         return Cow::Borrowed(json);
     }
     let mut plain = String::with_capacity(json.len());

@@ -5,7 +5,6 @@ use std::{
 };
 
 use axum::{
-    Json,
     body::{Body, Bytes},
     extract::State,
     http::header,
@@ -17,7 +16,10 @@ use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
 use crate::{
-    api::auth::{Permit, ReadAudit},
+    api::{
+        auth::{Permit, ReadAudit},
+        listed::listed,
+    },
     cluster::{
         app::App,
         operations::{
@@ -94,7 +96,7 @@ fn shown(mut record: AuditRecord) -> AuditEntry {
     )
 )]
 pub async fn list(
-    _permit: Permit<ReadAudit>,
+    permit: Permit<ReadAudit>,
     State(app): State<Arc<App>>,
     Query(given): Query<AuditParameters>,
 ) -> Result<Response, ApiError> {
@@ -132,8 +134,9 @@ pub async fn list(
     let size = number("size", &given.size, DEFAULT_SIZE)?.min(LARGEST_SIZE);
     let page = read_audit(&app, &filter, before, from, size).await?;
     let next = page.next.as_ref().map(ToString::to_string);
-    let records = page.records.into_iter().map(shown).collect();
-    Ok(Json(AuditPage { records, next }).into_response())
+    let count = page.records.len();
+    let make = || AuditPage { records: page.records.into_iter().map(shown).collect(), next };
+    Ok(listed(&app, &permit, count, make).await?.into_response())
 }
 
 /// An export that is under way.

@@ -3,13 +3,17 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 
 use crate::{
-    api::auth::{ManageTokens, Permit},
+    api::{
+        auth::{ManageTokens, Permit},
+        listed::{Listed, listed},
+    },
     cluster::{
         app::App,
         operations::tokens::{
             CreateTokenError, InvalidTokenRequest, RevokeTokenError, TokenOptions, create_token,
             list_tokens, revoke_token,
         },
+        records::TokenRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -80,19 +84,20 @@ pub async fn create(
     responses((status = 200, description = "Ids and roles, no texts", body = ListEnrollmentTokenReply))
 )]
 pub async fn list(
-    _permit: Permit<ManageTokens>,
+    permit: Permit<ManageTokens>,
     State(app): State<Arc<App>>,
-) -> Json<ListEnrollmentTokenReply> {
-    let tokens = list_tokens(&app)
-        .iter()
-        .map(|token| ListEnrollmentTokenElement {
-            token_id: token.id.to_string(),
-            roles: token.roles.iter().map(|role| role.name().to_owned()).collect(),
-            description: token.description.clone(),
-            max_uses: token.max_uses,
-        })
-        .collect();
-    Json(ListEnrollmentTokenReply { tokens })
+) -> Result<Listed, ApiError> {
+    let tokens = list_tokens(&app);
+    let shown = |token: &Arc<TokenRecord>| ListEnrollmentTokenElement {
+        token_id: token.id.to_string(),
+        roles: token.roles.iter().map(|role| role.name().to_owned()).collect(),
+        description: token.description.clone(),
+        max_uses: token.max_uses,
+    };
+    listed(&app, &permit, tokens.len(), move || ListEnrollmentTokenReply {
+        tokens: tokens.iter().map(shown).collect(),
+    })
+    .await
 }
 
 /// Revoke a roles token

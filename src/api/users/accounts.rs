@@ -5,10 +5,13 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
-    api::auth::{ManageUsers, OwnAccount, Permission, Permit, ReadUsers},
+    api::{
+        auth::{ManageUsers, OwnAccount, Permission, Permit, ReadUsers},
+        listed::{Listed, listed},
+    },
     cluster::{
         app::App,
-        operations::users::{NewUser, UserError, create_user, delete_user},
+        operations::users::{MOST_USERS, NewUser, UserError, create_user, delete_user},
         records::{ADMIN, Hand, UserRecord, UserRole},
     },
     http::{
@@ -103,14 +106,17 @@ pub struct ListParameters {
     responses((status = 200, description = "The users", body = UserList))
 )]
 pub async fn list(
-    _permit: Permit<ReadUsers>,
+    permit: Permit<ReadUsers>,
     State(app): State<Arc<App>>,
     Query(given): Query<ListParameters>,
-) -> Json<UserList> {
+) -> Result<Listed, ApiError> {
     let all = given.include_disabled == Some(true);
     let users = app.registry.users();
-    let users = users.iter().filter(|user| all || user.enabled);
-    Json(UserList { users: users.map(|user| shown(user)).collect() })
+    let make = move || {
+        let users = users.iter().filter(|user| all || user.enabled);
+        UserList { users: users.map(|user| shown(user)).collect() }
+    };
+    listed(&app, &permit, MOST_USERS, make).await
 }
 
 /// Show a user

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 
 use crate::{
     api::{
-        auth::{ManageUsers, OwnAccount, Permit},
+        auth::{ManageUsers, OwnAccount, Permission, Permit},
         listed::{Listed, listed},
     },
     cluster::{
@@ -55,8 +55,14 @@ fn shown(record: &ApiKeyRecord) -> ApiKeyResponse {
     }
 }
 
-fn keys(app: &App, user: &str) -> ApiKeysResponse {
-    ApiKeysResponse { keys: keys_of(app, user).iter().map(|key| shown(key)).collect() }
+async fn keys<P: Permission>(
+    app: &App,
+    permit: &Permit<P>,
+    keys: Vec<Arc<ApiKeyRecord>>,
+) -> Result<Listed, ApiError> {
+    let count = keys.len();
+    let make = move || ApiKeysResponse { keys: keys.iter().map(|key| shown(key)).collect() };
+    listed(app, permit, count, make).await
 }
 
 fn key(app: &App, user: &str, id: &str) -> Result<Json<ApiKeyResponse>, ApiError> {
@@ -90,8 +96,8 @@ fn duration(text: &str) -> Option<Duration> {
 pub async fn list(
     permit: Permit<OwnAccount>,
     State(app): State<Arc<App>>,
-) -> Json<ApiKeysResponse> {
-    Json(keys(&app, &permit.user.name))
+) -> Result<Listed, ApiError> {
+    keys(&app, &permit, keys_of(&app, &permit.user.name)).await
 }
 
 /// Make an API key
@@ -197,10 +203,7 @@ pub async fn list_all(
     permit: Permit<ManageUsers>,
     State(app): State<Arc<App>>,
 ) -> Result<Listed, ApiError> {
-    let keys = app.registry.api_keys();
-    let count = keys.len();
-    let make = move || ApiKeysResponse { keys: keys.iter().map(|key| shown(key)).collect() };
-    listed(&app, &permit, count, make).await
+    keys(&app, &permit, app.registry.api_keys()).await
 }
 
 /// Delete API keys of any users
@@ -241,12 +244,12 @@ fn known(app: &App, user: &str) -> Result<(), ApiError> {
     )
 )]
 pub async fn list_of_user(
-    _permit: Permit<ManageUsers>,
+    permit: Permit<ManageUsers>,
     State(app): State<Arc<App>>,
     Path(user): Path<String>,
-) -> Result<Json<ApiKeysResponse>, ApiError> {
+) -> Result<Listed, ApiError> {
     known(&app, &user)?;
-    Ok(Json(keys(&app, &user)))
+    keys(&app, &permit, keys_of(&app, &user)).await
 }
 
 /// Delete all API keys of a user

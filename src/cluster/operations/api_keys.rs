@@ -15,7 +15,7 @@ use crate::{
         passwords,
         records::{ApiKeyRecord, UserRecord, create, decode, readable},
     },
-    model::Secret,
+    model::{Secret, printable::is_plain_text},
     rt::Timestamp,
     store::{Op, Room, SharedStore, StoreError},
 };
@@ -56,8 +56,8 @@ pub async fn create_key(
     description: &str,
     expires_at: Option<Timestamp>,
 ) -> Result<NewApiKey, ApiKeyError> {
-    if description.is_empty() || description.len() > MAX_DESCRIPTION {
-        return Err(ApiKeyError::Invalid("a description has 1 to 1024 bytes"));
+    if !(1..=MAX_DESCRIPTION).contains(&description.len()) || !is_plain_text(description) {
+        return Err(ApiKeyError::Invalid("a description has 1 to 1024 bytes of plain text"));
     }
     if expires_at.is_some_and(|at| at <= app.clock.now()) {
         return Err(ApiKeyError::Invalid("the expiration is in the past"));
@@ -97,7 +97,7 @@ pub async fn create_key(
 /// Whether the user may have one more key; those that are over do not count.
 async fn make_room(app: &App, user: &UserRecord, now: Timestamp) -> Result<(), ApiKeyError> {
     let (good, over): (Vec<_>, Vec<_>) =
-        keys_of(app, &user.name).into_iter().partition(|key| is_good(key, user, now));
+        keys_of(app, &user.name).into_iter().partition(|key| key.is_good(user, now));
     if good.len() >= MOST_PER_USER {
         return Err(ApiKeyError::Invalid("a user has at most 100 keys"));
     }
@@ -167,14 +167,8 @@ pub fn user_of_key(app: &App, text: &str) -> Option<(Arc<UserRecord>, String)> {
     let key = view.api_key(id)?;
     let user = view.enabled_user(&key.user)?;
     let good =
-        key.secret_digest == ApiKeyRecord::digest(secret) && is_good(&key, &user, app.clock.now());
+        key.secret_digest == ApiKeyRecord::digest(secret) && key.is_good(&user, app.clock.now());
     good.then(|| (user, key.id.clone()))
-}
-
-/// Whether a key can let its user in: it has not expired, and the password is still the same.
-fn is_good(key: &ApiKeyRecord, user: &UserRecord, now: Timestamp) -> bool {
-    key.password_digest == ApiKeyRecord::digest(&user.password_hash)
-        && key.expires_at.is_none_or(|at| now < at)
 }
 
 /// Deletes the keys that let nobody in any more, and never will.
@@ -193,7 +187,7 @@ pub async fn forget_keys_that_are_over(
     for record in keys {
         let Some(key) = readable::<ApiKeyRecord>(&record)? else { continue };
         let over = match users.get(&UserRecord::path(&key.user)) {
-            Some(Some(user)) => !is_good(&key, user, now),
+            Some(Some(user)) => !key.is_good(user, now),
             // Of a user who cannot be read nothing is known.
             Some(None) => false,
             None => true,

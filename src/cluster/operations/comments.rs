@@ -11,7 +11,7 @@ use crate::{
             Comment, CommentedPart, CommentsRecord, HostRecord, create, decode, put, readable,
         },
     },
-    model::RunnerId,
+    model::{RunnerId, printable::are_plain_lines},
     store::{Op, Record, Room, SharedStore, StoreError},
 };
 
@@ -29,8 +29,8 @@ pub struct Commented<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CommentError {
-    #[error("a comment has 1 to {LONGEST} bytes")]
-    Length,
+    #[error("a comment has 1 to {LONGEST} bytes of plain text")]
+    Text,
     #[error("there are {MOST} comments on it: delete some first")]
     TooMany,
     #[error("there is no such comment")]
@@ -53,9 +53,9 @@ pub async fn comments(app: &App, on: Commented<'_>) -> Result<Vec<Comment>, Stor
     Ok(read.map(|read| read.comments).unwrap_or_default())
 }
 
-fn check_length(message: &str) -> Result<(), CommentError> {
-    let good = (1..=LONGEST).contains(&message.len());
-    if good { Ok(()) } else { Err(CommentError::Length) }
+fn check_text(message: &str) -> Result<(), CommentError> {
+    let good = (1..=LONGEST).contains(&message.len()) && are_plain_lines(message);
+    if good { Ok(()) } else { Err(CommentError::Text) }
 }
 
 fn position(comments: &[Comment], id: &str, version: Option<u64>) -> Result<usize, CommentError> {
@@ -74,7 +74,7 @@ pub async fn create_comment(
     user: &str,
     message: &str,
 ) -> Result<Comment, CommentError> {
-    check_length(message)?;
+    check_text(message)?;
     edit(app, origin, on, "comment.create", |comments, now| {
         if comments.len() >= MOST {
             return Err(CommentError::TooMany);
@@ -101,7 +101,7 @@ pub async fn update_comment(
     user: &str,
     message: &str,
 ) -> Result<Comment, CommentError> {
-    check_length(message)?;
+    check_text(message)?;
     edit(app, origin, on, "comment.update", |comments, now| {
         let at = position(comments, id, version)?;
         let before = comments[at].clone();

@@ -10,7 +10,7 @@ use crate::{
         records::{Actor, Revocation, TokenRecord, UseRecord, create, decode, put, readable},
         secrets::Cluster,
     },
-    model::{CoordinatorAddress, Role, RoleSet, Secret, TokenId},
+    model::{CoordinatorAddress, Role, RoleSet, Secret, TokenId, printable::is_plain_text},
     rt::Timestamp,
     store::{Room, StoreError},
     token::{Claims, UnverifiedToken, text_digest},
@@ -77,8 +77,10 @@ impl TryFrom<EnrollmentTokenRequest> for TokenOptions {
                 return Err(invalid("max_uses", message));
             }
         };
-        if request.description.as_ref().is_some_and(|text| text.len() > MAX_DESCRIPTION) {
-            let message = format!("a description has at most {MAX_DESCRIPTION} bytes");
+        let fits = |text: &String| text.len() <= MAX_DESCRIPTION && is_plain_text(text);
+        if !request.description.as_ref().is_none_or(fits) {
+            let message =
+                format!("a description has at most {MAX_DESCRIPTION} bytes of plain text");
             return Err(invalid("description", message));
         }
         Ok(Self {

@@ -19,7 +19,7 @@ use crate::{
         passwords::{Busy, Party},
         records::UserRecord,
     },
-    model::{Secret, printable::escaped},
+    model::{Secret, printable::is_plain_text},
 };
 
 /// Users of a cluster. Each may have so many sessions, keys and connections.
@@ -55,8 +55,11 @@ pub enum UserError {
 stops_at_the_store!(UserError);
 
 fn check_text(name: &'static str, text: &str) -> Result<(), UserError> {
-    let plain = escaped(text) == text;
-    if plain && text.len() <= LONGEST_TEXT { Ok(()) } else { Err(UserError::Text(name)) }
+    if is_plain_text(text) && text.len() <= LONGEST_TEXT {
+        Ok(())
+    } else {
+        Err(UserError::Text(name))
+    }
 }
 
 async fn hash(app: &App, origin: &Origin, password: &Secret) -> Result<String, UserError> {
