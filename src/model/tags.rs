@@ -2,6 +2,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::printable::is_plain_text;
+
 const MAX_TAGS: usize = 64;
 const MAX_LENGTH: usize = 256;
 const MAX_BYTES: usize = 4096;
@@ -27,7 +29,7 @@ pub enum InvalidTag {
     TooMany,
     #[error("all tags together have more than {MAX_BYTES} bytes")]
     TooLong,
-    #[error("a key or value is longer than {MAX_LENGTH} bytes or holds a control character")]
+    #[error("a key or value is longer than {MAX_LENGTH} bytes or not plain text")]
     Text,
 }
 
@@ -39,7 +41,7 @@ impl Tags {
 
     /// Whether the tags keep to the limits that `--allocator-tags` has.
     pub fn check(&self) -> Result<(), InvalidTag> {
-        let fits = |text: &String| text.len() <= MAX_LENGTH && !text.chars().any(char::is_control);
+        let fits = |text: &String| text.len() <= MAX_LENGTH && is_plain_text(text);
         if self.0.len() > MAX_TAGS {
             return Err(InvalidTag::TooMany);
         }
@@ -91,5 +93,15 @@ mod tests {
         let tags: Tags = "rack:7, disk:nvme:2".parse().expect("two tags");
         assert_eq!(tags.to_string(), "disk:nvme:2,rack:7");
         assert_eq!("rack".parse::<Tags>(), Err(InvalidTag::Form("rack".into())));
+    }
+
+    #[test]
+    fn what_moves_a_terminal_hides_or_reorders_text_is_no_tag() {
+        for hidden in ["\u{1b}[2J", "\u{202e}", "\u{200b}", "\u{feff}"] {
+            for tag in [format!("rack:{hidden}7"), format!("ra{hidden}ck:7")] {
+                assert_eq!(tag.parse::<Tags>(), Err(InvalidTag::Text), "{tag:?}");
+            }
+        }
+        "rack:größe 7".parse::<Tags>().expect("plain text");
     }
 }

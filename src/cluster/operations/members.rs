@@ -10,7 +10,7 @@ use crate::{
         records::{Actor, HostRecord, decode, put},
     },
     limits::allowance::Allowance,
-    model::RunnerId,
+    model::{RunnerId, printable::is_plain_text},
     store::Room,
     wire::hosts::Facts,
 };
@@ -84,7 +84,7 @@ stops_at_the_store!(FactsError);
 
 pub(super) fn check_facts(facts: &Facts, hash: &str) -> Result<(), InvalidFacts> {
     const LONGEST_TEXT: usize = 253;
-    let plain = |text: &str| text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
+    let plain = |text: &str| text.len() <= LONGEST_TEXT && is_plain_text(text);
     if ![&facts.hostname, &facts.version, hash].into_iter().all(plain) {
         return Err(InvalidFacts("a name is too long or not printable".into()));
     }
