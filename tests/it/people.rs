@@ -167,6 +167,8 @@ fn operators_see_and_change_hosts_by_the_command_line_from_a_profile_with_a_key(
     call(&["host", "maintenance", &host.address, "off"]).expect(0);
     let told = call(&["host", "delete", &host.address]).refused(14, "api.refused").stderr;
     assert!(told.contains("'ece-agent stop'") && !told.contains("asked "), "{told}");
+    let way = format!("ece-agent host delete {} --evict", host.address);
+    assert!(told.contains(&way), "{told}");
     let told = call(&["host", "show", "nobody"]).refused(14, "api.refused").stderr;
     assert!(told.contains("'ece-agent host list'") && !told.contains("asked "), "{told}");
     host.stop();
@@ -190,4 +192,24 @@ fn labels_are_given_changed_and_taken_away() {
     label(&["rack"]).refused(3, "config.invalid");
     label(&["=7"]).refused(3, "config.invalid");
     assert_eq!(cluster.allocator(&host.address).unwrap()["metadata"][0]["value"], "hdd");
+}
+
+#[test]
+fn a_host_that_is_connected_is_removed_alone_when_it_is_evicted() {
+    let cluster = Cluster::start();
+    let (host, other) = (cluster.joined(2, "allocator"), cluster.joined(3, "allocator"));
+    let runner = |id: &str| format!("/platform/infrastructure/runners/{id}");
+    for kept in ["", "?evict=false"] {
+        let path = runner(&host.address) + kept;
+        cluster.api("DELETE", &path, None).failed(400, "runners.runner_deletion_failed");
+    }
+    let state = cluster.first.state.to_str().unwrap();
+    let evict = ["host", "delete", &host.address, "--evict", "--state-dir", state];
+    Finished::of(&mut agent(evict)).expect(0);
+    cluster.api("GET", &runner(&host.address), None).failed(404, "runners.runner_not_found");
+    let refused = || host.status_json()["problem"]["code"] == "host.removed";
+    assert!(within(Duration::from_secs(10), refused), "{}", host.status_json());
+    assert!(cluster.is_connected(&other.address));
+    let first = runner(&cluster.first.address) + "?evict=true";
+    cluster.api("DELETE", &first, None).failed(400, "runners.runner_deletion_failed");
 }

@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         app::{App, HostNow},
         operations::{
-            removal::{RemoveError, remove_runner},
+            removal::{RemoveError, evict_runner, remove_runner},
             roles::{SetRolesError, WantedRoles, set_roles},
         },
         records::{HostRecord, Passage},
@@ -157,12 +157,18 @@ fn passage_shown(passage: Passage) -> RunnerPassage {
     RunnerPassage { at: passage.at.rfc3339(), connected: passage.connected }
 }
 
-/// Remove a host that is not connected
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct DeleteParameters {
+    /// Also if it is connected; its session ends at once. Not part of ECE's API.
+    evict: Option<bool>,
+}
+
+/// Remove a host that is not connected, or any if that is wanted
 #[utoipa::path(
     delete,
     path = "/infrastructure/runners/{runner_id}",
     operation_id = "delete-runner",
-    params(("runner_id" = String, Path, description = "The host's runner id")),
+    params(("runner_id" = String, Path, description = "The host's runner id"), DeleteParameters),
     responses(
         (status = 200, description = "It is no member any more", body = EmptyResponse),
         (status = 400, description = "runners.runner_deletion_failed", body = FailedReply),
@@ -173,9 +179,14 @@ pub async fn delete(
     permit: Permit<ChangeHosts>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    Query(given): Query<DeleteParameters>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
     let runner = runner_id(&id)?;
-    remove_runner(&app, &permit.origin, &runner).await.map_err(|error| not_deleted(&id, error))?;
+    let removed = match given.evict {
+        Some(true) => evict_runner(&app, &permit.origin, &runner).await,
+        _ => remove_runner(&app, &permit.origin, &runner).await,
+    };
+    removed.map_err(|error| not_deleted(&id, error))?;
     Ok(Json(EmptyResponse {}))
 }
 

@@ -33,10 +33,11 @@ pub enum HostVerb {
   ece-agent host roles 192.168.40.79 allocator,proxy
   ece-agent host roles 192.168.40.79 --none")]
     Roles(RolesArguments),
-    /// Remove a host that is not connected
-    #[command(after_help = "Example:
-  ece-agent host delete 192.168.40.79")]
-    Delete(OneArguments),
+    /// Remove a host that is not connected, or with --evict any
+    #[command(after_help = "Examples:
+  ece-agent host delete 192.168.40.79
+  ece-agent host delete 192.168.40.79 --evict")]
+    Delete(DeleteArguments),
     /// Put an allocator into maintenance mode, or take it out
     #[command(after_help = "Example:
   ece-agent host maintenance 192.168.40.79 on")]
@@ -72,6 +73,15 @@ pub struct OneArguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct DeleteArguments {
+    #[command(flatten)]
+    one: OneArguments,
+    /// Also if it is connected; its session ends at once
+    #[arg(long)]
+    evict: bool,
 }
 
 #[derive(clap::Args)]
@@ -169,7 +179,9 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
             text(&problem["message"]),
             text(&problem["code"])
         ));
-        lines.push(format!("fix         {}", text(&problem["fix"])));
+        if problem["fix"].is_string() {
+            lines.push(format!("fix         {}", text(&problem["fix"])));
+        }
     }
     for copy in runner["clones"].as_array().into_iter().flatten() {
         lines.push(format!(
@@ -193,10 +205,17 @@ fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn delete(arguments: OneArguments, output: Output) -> Result<(), Failure> {
-    let access = arguments.access.open()?;
-    let reply = access.call(Delete, &format!("{RUNNERS}/{}", arguments.runner), None)?;
-    output.done(&reply, &format!("removed {}", arguments.runner));
+fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+    let DeleteArguments { one: OneArguments { runner, access, .. }, evict } = arguments;
+    let query = if evict { "?evict=true" } else { "" };
+    let reply = access.open()?.call(Delete, &format!("{RUNNERS}/{runner}{query}"), None);
+    let reply = reply.map_err(|failure| match failure.message.contains(" is connected; ") {
+        true => failure.with_fix(format!(
+            "Stop its daemon there ('ece-agent stop'), or remove it as it is: 'ece-agent host delete {runner} --evict'."
+        )),
+        false => failure,
+    })?;
+    output.done(&reply, &format!("removed {runner}"));
     Ok(())
 }
 

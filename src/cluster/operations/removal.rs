@@ -86,6 +86,17 @@ pub async fn remove_runner(
     Ok(())
 }
 
+/// Removes a host, connected or not; its session ends.
+pub async fn evict_runner(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+) -> Result<(), RemoveError> {
+    let key = remove(app, origin, runner, "host.evict", |_| Ok(())).await?;
+    app.liveness.removed(runner, key);
+    Ok(())
+}
+
 /// Removes the host that asks for it with its own key; its session ends.
 pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), RemoveError> {
     let origin = Origin {
