@@ -18,6 +18,9 @@ pub enum ClientError {
     /// The coordinator said no.
     #[error("{message} [{code}]")]
     Refused { status: u16, code: String, message: String, fix: Option<String> },
+    /// The coordinator says why it cannot do what it was asked; it may be able to later.
+    #[error("{message} ({code})")]
+    Unable { status: u16, code: String, message: String, fix: Option<String> },
     #[error("the coordinator at {0} has more to do than it takes on at once")]
     Busy(CoordinatorAddress),
     #[error(
@@ -57,6 +60,13 @@ impl From<ClientError> for Failure {
             ClientError::Dial(error) => error.into(),
             ClientError::Refused { code, message, fix, .. } => {
                 Failure::from_wire(&code, message, fix)
+            }
+            ClientError::Unable { status, code, message: reason, fix } => {
+                match (Code::from_name(&code), status) {
+                    (Some(_), _) => Failure::from_wire(&code, reason, fix),
+                    (None, 503) => Failure::new(Code::CoordinatorBusy, message),
+                    (None, _) => Failure::new(Code::CoordinatorFailed, message),
+                }
             }
             ClientError::Busy(_) => Failure::new(Code::CoordinatorBusy, message),
             ClientError::Failed { .. } => Failure::new(Code::CoordinatorFailed, message),
@@ -98,15 +108,23 @@ pub(super) async fn read<T: DeserializeOwned>(
             ClientError::Protocol { address: address.clone(), reason }
         });
     }
-    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::TOO_MANY_REQUESTS {
         return Err(ClientError::Busy(address.clone()));
     }
+    let reply: Option<FailedReply> = serde_json::from_slice(&body).ok();
+    let said = reply.and_then(|reply| reply.errors.into_iter().next());
     if status.is_server_error() {
         let (address, status) = (address.clone(), status.as_u16());
-        return Err(ClientError::Failed { address, status, request_id });
+        return Err(match said {
+            Some(error) if error.fix.is_some() || matches!(status, 501 | 503 | 507) => {
+                let code = error.cause_code.unwrap_or(error.code);
+                ClientError::Unable { status, code, message: error.message, fix: error.fix }
+            }
+            _ if status == 503 => ClientError::Busy(address),
+            _ => ClientError::Failed { address, status, request_id },
+        });
     }
-    let reply: Option<FailedReply> = serde_json::from_slice(&body).ok();
-    match reply.and_then(|reply| reply.errors.into_iter().next()) {
+    match said {
         Some(error) => Err(ClientError::Refused {
             status: status.as_u16(),
             code: error.code,

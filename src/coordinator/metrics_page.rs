@@ -94,6 +94,11 @@ fn looked_up(app: &App, text: &mut String) {
             "Hosts that can come back in a second, by what their handshakes cost",
             app.pace.rate() as u64,
         ),
+        (
+            "ece_agent_datastore_full",
+            "Whether the disk that holds the datastore was full at the last change",
+            u64::from(app.store.is_full()),
+        ),
         ("ece_agent_user_sessions", "Bearer tokens that are good", app.sessions.count() as u64),
     ] {
         gauge(text, name, help);

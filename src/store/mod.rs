@@ -194,6 +194,11 @@ pub trait Store: Send + Sync + 'static {
     /// Ends the lease, and removes the records made under it. One that has ended stays so.
     async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError>;
 
+    /// Whether its disk was full when something was written last.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// Returns when the store can no longer promise anything: the process has to end.
     async fn failed(&self) -> StoreError;
 }

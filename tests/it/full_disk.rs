@@ -4,7 +4,9 @@ use std::{process::Command, time::Duration};
 
 use serde_json::json;
 
-use crate::support::{Cluster, Reply, SmallDisk, disk_failure_library, skip, within};
+use crate::support::{
+    Cluster, Finished, Reply, SmallDisk, agent, disk_failure_library, skip, within,
+};
 
 const TOKENS: &str = "/platform/configuration/security/enrollment-tokens";
 
@@ -16,6 +18,12 @@ fn becomes_full(cluster: &Cluster) {
     let full = within(Duration::from_secs(10), || make_token(cluster).status == 507);
     assert!(full, "{}", cluster.first.log());
     make_token(cluster).failed(507, "root.datastore_full");
+}
+
+fn full_by_metrics(cluster: &Cluster) -> bool {
+    let url = format!("http://{}:12346/metrics", cluster.first.address);
+    let metrics = Reply::to(&[&url]).body;
+    metrics.lines().any(|line| line == "ece_agent_datastore_full 1")
 }
 
 #[test]
@@ -31,9 +39,19 @@ fn a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts() {
     disk.fill();
     becomes_full(&cluster);
     assert!(cluster.is_connected(&host.address));
+    let first = &cluster.first.address;
+    let problem = cluster.runner(first)["problems"][0].clone();
+    assert_eq!(problem["code"], "store.failed");
+    assert_eq!(problem["message"], "the disk that holds the datastore is full");
+    assert!(full_by_metrics(&cluster));
+    let mut create = agent(["token", "create", "--roles", "allocator", "--state-dir"]);
+    let told = Finished::of(create.arg(&state)).refused(1, "store.failed").stderr;
+    assert!(told.contains("the disk that holds the datastore is full"), "{told}");
     disk.empty();
     let made = cluster.token("allocator");
     cluster.try_install(&cluster.host(3), &made, &["--force"]).expect(0);
+    assert_eq!(cluster.runner(first)["problems"], json!([]));
+    assert!(!full_by_metrics(&cluster));
 }
 
 /// Starts a first host again with a file whose existence makes writes of its datastore fail.

@@ -6,7 +6,10 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -29,6 +32,7 @@ pub struct SqliteStore {
     reader: Arc<Mutex<Connection>>,
     feed: Arc<Feed>,
     failure: watch::Receiver<Option<StoreError>>,
+    full: Arc<AtomicBool>,
 }
 
 impl SqliteStore {
@@ -50,7 +54,8 @@ impl SqliteStore {
         let feed = Arc::new(Feed::new());
         let (requests, queue) = mpsc::channel(QUEUE);
         let (failed, failure) = watch::channel(None);
-        let mut writer = Writer::new(connection, feed.clone(), reserve)?;
+        let full = Arc::<AtomicBool>::default();
+        let mut writer = Writer::new(connection, feed.clone(), reserve, full.clone())?;
         thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
@@ -58,7 +63,7 @@ impl SqliteStore {
                 failed.send_replace(Some(error));
             })
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(Self { requests, reader: Arc::new(Mutex::new(reader)), feed, failure })
+        Ok(Self { requests, reader: Arc::new(Mutex::new(reader)), feed, failure, full })
     }
 
     async fn read<T: Send + 'static>(
@@ -184,6 +189,10 @@ impl Store for SqliteStore {
 
     async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
         self.write(|reply| Request::CloseLease { lease, reply }).await?
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     async fn failed(&self) -> StoreError {

@@ -1,4 +1,10 @@
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rusqlite::{Connection, OptionalExtension, ffi, params};
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +31,8 @@ pub(super) struct Writer {
     feed: Arc<Feed>,
     reserve: Reserve,
     disk: Disk,
+    /// The same for those who ask.
+    full: Arc<AtomicBool>,
     revision: u64,
     last_lease: i64,
     leases: Leases,
@@ -62,6 +70,7 @@ impl Writer {
         connection: Connection,
         feed: Arc<Feed>,
         reserve: Reserve,
+        full: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         let counter = |name: &str| {
             connection.query_row("SELECT value FROM counter WHERE name = ?1", [name], |row| {
@@ -71,7 +80,8 @@ impl Writer {
         let revision = counter("revision").map_err(failed)? as u64;
         let last_lease = counter("lease").map_err(failed)?;
         let leases = Leases::default();
-        Ok(Self { connection, feed, reserve, disk: Disk::HasRoom, revision, last_lease, leases })
+        let disk = Disk::HasRoom;
+        Ok(Self { connection, feed, reserve, disk, full, revision, last_lease, leases })
     }
 
     /// Works until nobody can ask any more or the disk can no longer be relied on.
@@ -150,6 +160,7 @@ impl Writer {
         if std::mem::replace(&mut self.disk, disk) == disk {
             return;
         }
+        self.full.store(disk == Disk::Full, Ordering::Relaxed);
         match disk {
             Disk::Full => tracing::error!(
                 "the disk that holds the datastore is full: hosts, roles, keys and tokens can be taken away, and nothing else changed"
