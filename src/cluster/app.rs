@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::{
     lists::Lists,
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     limits::{allowance::Allowance, pace::Pace},
-    model::{Code, Fingerprint, Role, TokenId},
+    model::{Code, Failure, Fingerprint, Role, TokenId},
     rt::{Clock, Shutdown},
-    store::SharedStore,
+    store::{SharedStore, StoreError},
     wire::hosts::KnownCoordinator,
 };
 
@@ -52,7 +52,29 @@ pub struct HostNow {
     pub record: Arc<HostRecord>,
     pub state: HostState,
     /// What is not as it should be with it.
-    pub problem: Option<Code>,
+    pub problems: Vec<Failure>,
+}
+
+/// Who is at which address.
+struct Addresses<'a>(HashMap<IpAddr, [Option<&'a HostRecord>; 2]>);
+
+impl<'a> Addresses<'a> {
+    fn of(hosts: &'a [Arc<HostRecord>]) -> Self {
+        let mut at = HashMap::<_, [Option<&HostRecord>; 2]>::with_capacity(hosts.len());
+        for host in hosts {
+            let known = at.entry(host.facts.host_ip).or_default();
+            if let Some(free) = known.iter_mut().find(|it| it.is_none()) {
+                *free = Some(host);
+            }
+        }
+        Self(at)
+    }
+
+    /// Another host with the address of this one.
+    fn other(&self, host: &HostRecord) -> Option<&'a HostRecord> {
+        let known = self.0.get(&host.facts.host_ip)?;
+        known.iter().flatten().find(|it| it.runner_id != host.runner_id).copied()
+    }
 }
 
 impl App {
@@ -60,19 +82,40 @@ impl App {
     pub fn hosts_now(&self) -> Vec<HostNow> {
         let records = self.registry.hosts();
         let states = self.liveness.states(&records, self.clock.now());
-        let both = records.into_iter().zip(states);
-        both.map(|(record, state)| HostNow { problem: self.problem(&record), record, state })
-            .collect()
+        let addresses = Addresses::of(&records);
+        let both = records.iter().zip(states);
+        both.map(|(record, state)| HostNow {
+            problems: self.problems(record, addresses.other(record)),
+            record: record.clone(),
+            state,
+        })
+        .collect()
     }
 
     pub fn now(&self, record: Arc<HostRecord>) -> HostNow {
         let state = self.liveness.state(&record, self.clock.now());
-        HostNow { problem: self.problem(&record), record, state }
+        let other = self.registry.another_at(&record);
+        HostNow { problems: self.problems(&record, other.as_deref()), record, state }
     }
 
-    fn problem(&self, host: &HostRecord) -> Option<Code> {
-        let too_often = self.host_allowances.facts_wait(&host.runner_id);
-        too_often.then_some(Code::HostFactsTooOften)
+    /// What is known here of a host, whose address `other` names too.
+    fn problems(&self, host: &HostRecord, other: Option<&HostRecord>) -> Vec<Failure> {
+        let mut problems = Vec::new();
+        if self.host_allowances.facts_wait(&host.runner_id) {
+            let code = Code::HostFactsTooOften;
+            problems.push(Failure::new(code, code.cause()));
+        }
+        if let Some(other) = other {
+            let (address, other) = (host.facts.host_ip, &other.runner_id);
+            let message = format!("its address {address} is also that of the host {other}");
+            problems.push(Failure::new(Code::HostAddressShared, message));
+        }
+        if host.has(Role::Coordinator) && self.store.is_full() {
+            let fix = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
+            let full = Failure::new(Code::StoreFailed, StoreError::Full.to_string());
+            problems.push(full.with_fix(fix));
+        }
+        problems
     }
 
     /// The member with this runner id that has `role`, if one is asked for.

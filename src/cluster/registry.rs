@@ -140,6 +140,15 @@ impl Registry {
         values(&self.view().hosts)
     }
 
+    /// Another host that says that it has the address of this one.
+    pub fn another_at(&self, host: &HostRecord) -> Option<Arc<HostRecord>> {
+        let view = self.view();
+        let same = |it: &&Arc<HostRecord>| {
+            it.facts.host_ip == host.facts.host_ip && it.runner_id != host.runner_id
+        };
+        view.hosts.values().find(same).cloned()
+    }
+
     pub fn count_hosts(&self) -> usize {
         self.view().hosts.len()
     }

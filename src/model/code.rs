@@ -170,6 +170,9 @@ codes! {
         "A new identity was asked for, but this host is a member in good standing; giving up its key would only leave a dead host behind."
         "Leave --new-identity out; to start over run 'ece-agent uninstall' first."
 
+    HostAddressShared "host.address_shared" General
+        "Two hosts of the cluster say that they have the same address; what goes to one of them may reach the other."
+        "Find out whose it is, with 'ece-agent status' on both. On the other repeat its install command with --host-ip and its own address; if it does not say so of its own accord, remove it with 'ece-agent host delete RUNNER_ID --evict'."
     HostCloned "host.cloned" Refused
         "Another machine with the same key is connected: one of the two is a copy of the other's disk. The one that was there first stays; this one is kept apart until it is a host of its own."
         "On the copy run 'ece-agent install --new-identity' with a valid token; it gets a key and a name of its own."

@@ -172,10 +172,10 @@ fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
 
 impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
-        let HostNow { record: host, state, problem } = self.0;
+        let HostNow { record: host, state, problems } = self.0;
         let tags = host.tags();
         let like_a_field = tags.keys().any(|name| is_like_a_field(name));
-        let problems = problem.iter().copied().chain(like_a_field.then_some(Code::PreflightTags));
+        let tags_problem = like_a_field.then_some(Code::PreflightTags);
         let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
         let names = host.roles.iter().map(|known| role(known.name()));
         RunnerInfo {
@@ -202,7 +202,9 @@ impl RunnerView<'_> {
             passages: Vec::new(),
             clones: state.rivals.iter().map(clone_shown).collect(),
             problems: problems
-                .map(|code| Failure::new(code, code.cause()))
+                .iter()
+                .cloned()
+                .chain(tags_problem.map(|code| Failure::new(code, code.cause())))
                 .chain(state.role_failures())
                 .map(|failure| problem_shown(&failure))
                 .collect(),
@@ -211,8 +213,8 @@ impl RunnerView<'_> {
 }
 
 fn problem_shown(failure: &Failure) -> RunnerProblem {
-    let (code, fix) = (failure.code().to_owned(), failure.fix.to_string());
-    RunnerProblem { code, message: failure.message.clone(), fix }
+    let fix = Some(failure.fix.to_string()).filter(|fix| !fix.is_empty());
+    RunnerProblem { code: failure.code().to_owned(), message: failure.message.clone(), fix }
 }
 
 fn clone_shown(rival: &Rival) -> RunnerClone {

@@ -207,6 +207,16 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    #[tokio::test]
+    async fn a_description_is_plain_text() {
+        let cluster = TestCluster::start().await;
+        let user = cluster.app.registry.view().user("admin").expect("a user");
+        for odd in ["", "\u{1}", "a\nb", "\u{202e}"] {
+            let made = create_key(&cluster.app, &cluster.origin(), &user, odd, None).await;
+            assert!(matches!(made, Err(ApiKeyError::Invalid(_))), "{odd:?}");
+        }
+    }
+
     async fn delete_one(cluster: &TestCluster, user: &str, id: &str) -> Result<(), ApiKeyError> {
         let key = KeyOf { user: user.into(), id: id.into() };
         delete_keys(&cluster.app, &cluster.origin(), &[key]).await

@@ -1,11 +1,55 @@
+use std::sync::Arc;
+
+use uuid::Uuid;
+
 use super::*;
-use crate::cluster::{
-    operations::{
-        audit::{AuditFilter, read_audit},
-        enrolment::enrol,
+use crate::{
+    cluster::{
+        liveness::Source,
+        operations::{
+            audit::{AuditFilter, read_audit},
+            enrolment::enrol,
+        },
+        testing::{TestCluster, facts},
     },
-    testing::{TestCluster, facts},
+    model::{Code, Role, SessionId},
+    wire::hosts::RoleHealth,
 };
+
+#[tokio::test]
+async fn text_that_hides_or_reorders_is_no_fact() {
+    for hidden in ['\u{202e}', '\u{200b}', '\u{1b}'] {
+        let odd = Facts { hostname: format!("a{hidden}b"), ..facts("10.0.0.7") };
+        assert!(check_facts(&odd, &odd.hash()).is_err(), "{hidden:?}");
+    }
+    let plain = Facts { hostname: "größe-7".into(), ..facts("10.0.0.7") };
+    check_facts(&plain, &plain.hash()).expect("plain text");
+}
+
+#[tokio::test]
+async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
+    let cluster = TestCluster::start().await;
+    let (app, token) = (&cluster.app, cluster.token("", None, None).await);
+    for number in [7, 8, 9] {
+        let mut request = cluster.request(number, "", &token);
+        if number == 8 {
+            request.facts = facts("10.0.0.7");
+        }
+        enrol(app, cluster.caller(number), request).await.expect("joined");
+    }
+    let shared = |host: &crate::cluster::app::HostNow| {
+        let problem = host.problems.iter().find(|it| it.is(Code::HostAddressShared))?;
+        Some((host.record.runner_id.to_string(), problem.message.clone()))
+    };
+    let of = |own: &str, other: &str| {
+        let message = format!("its address 10.0.0.7 is also that of the host {other}");
+        (own.to_owned(), message)
+    };
+    let expected = [of("10.0.0.7", "10.0.0.8"), of("10.0.0.8", "10.0.0.7")];
+    assert_eq!(app.hosts_now().iter().filter_map(shared).collect::<Vec<_>>(), expected);
+    let alone = app.hosts_now().into_iter().map(|it| app.now(it.record));
+    assert_eq!(alone.collect::<Vec<_>>().iter().filter_map(shared).collect::<Vec<_>>(), expected);
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_changes_its_facts_all_the_time_is_held_back_and_named() {
@@ -33,4 +77,28 @@ async fn a_host_that_changes_its_facts_all_the_time_is_held_back_and_named() {
     let latest = read_audit(&cluster.app, &AuditFilter::default(), None, 0, 1).await.expect("read");
     let latest = &latest.records[0];
     assert_eq!(latest.after, serde_json::json!({ "cpus": 200 }), "only what differs");
+}
+
+#[tokio::test]
+async fn what_a_host_says_of_a_role_that_it_does_not_have_does_not_count() {
+    let cluster = TestCluster::start().await;
+    let (app, token) = (&cluster.app, cluster.token("allocator", None, None).await);
+    let caller = cluster.caller(7);
+    let request = cluster.request(7, "allocator", &token);
+    let host = Arc::new(enrol(app, caller, request).await.expect("joined"));
+    let source = Source {
+        session: SessionId(Uuid::new_v4()),
+        connection: 1,
+        key: caller.key,
+        address: caller.address,
+        boot_id: None,
+    };
+    let ill = RoleHealth { healthy: false, ..RoleHealth::good("d") };
+    let failures = |role: Role| {
+        app.liveness.poll(&host.runner_id, source, [(role, ill.clone())].into());
+        let state = app.now(host.clone()).state;
+        (state.is_healthy(None), state.role_failures().count())
+    };
+    assert_eq!(failures(Role::Proxy), (true, 0));
+    assert_eq!(failures(Role::Allocator), (false, 1));
 }
