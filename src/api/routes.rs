@@ -35,7 +35,7 @@ use crate::{
         error::{Answer, ApiError},
         extract::no_forgeries,
         finish, method_not_allowed,
-        request_id::Asked,
+        request_id::{Asked, name_request},
     },
     model::{CoordinatorAddress, printable::cut},
     server::Service,
@@ -261,7 +261,9 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
             .and_then(|host| host.to_str().ok())
             .and_then(|host| host.parse::<CoordinatorAddress>().ok())
             .unwrap_or(own);
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = request.uri().path_and_query().map(|path| path.as_str());
+        // "OPTIONS *" is about no path.
+        let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
         let target = format!("{}{path}", host.with_port(api_port).base_url());
         match HeaderValue::from_str(&target) {
             Ok(target) => {
@@ -273,6 +275,7 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
             }
         }
     };
-    let router: Router = Router::new().fallback(any(redirect));
+    let router: Router =
+        Router::new().fallback(any(redirect)).layer(middleware::from_fn(name_request));
     BoxCloneSyncService::new(router)
 }

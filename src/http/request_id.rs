@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::model::printable::cut;
 
-/// Characters of a path that a reply repeats.
+/// Characters of a method, and of a path, that a reply repeats.
+const LONGEST_METHOD: usize = 32;
 const LONGEST_PATH: usize = 256;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,13 +46,14 @@ pub async fn name_request(mut request: Request, next: Next) -> Response {
 /// What a request asked for, as it may be shown.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    method: Method,
+    method: String,
     path: String,
 }
 
 impl Asked {
     pub fn by(method: &Method, uri: &Uri) -> Self {
-        Self { method: method.clone(), path: cut(shown(uri.path()), LONGEST_PATH) }
+        let method = cut(method.as_str(), LONGEST_METHOD);
+        Self { method, path: cut(shown(uri.path()), LONGEST_PATH) }
     }
 
     /// What the client has asked for, also where a router has taken a prefix off.

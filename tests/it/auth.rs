@@ -77,6 +77,10 @@ fn both_prefixes_and_a_doubled_slash_lead_to_the_same() {
         .failed(404, "root.resource_not_found");
     let wrong = Reply::to(&["-X", "PATCH", &cluster.url("/platform/infrastructure/runners")]);
     wrong.failed(405, "root.method_not_allowed");
+    let long = "M".repeat(1000);
+    let long = Reply::to(&["-X", &long, &cluster.url("/platform/infrastructure/runners")]);
+    let error = long.failed(405, "root.method_not_allowed");
+    assert!(error["message"].as_str().unwrap().len() < 200, "{error}");
 }
 
 #[test]

@@ -114,6 +114,18 @@ fn port_12400_redirects_to_the_api() {
     assert_eq!(reply.status, 308);
     let target = format!("https://{}:12443/api/v1/platform?x=1", cluster.first.address);
     assert_eq!(reply.headers["location"], target);
+    assert_eq!(reply.headers["x-request-id"].len(), 36);
+    let all = Reply::to(&["-X", "OPTIONS", "--request-target", "*", &url]);
+    assert_eq!(all.headers["location"], format!("https://{}:12443/", cluster.first.address));
+}
+
+#[test]
+fn who_asks_how_large_the_program_is_gets_no_more_than_that() {
+    let cluster = Cluster::start();
+    let url = format!("https://{}:12443/downloads/ece-agent", cluster.first.address);
+    let head = Reply::to(&["-I", &url]);
+    let size = std::fs::metadata(crate::support::agent_path()).unwrap().len();
+    assert_eq!((head.status, &head.headers["content-length"]), (200, &size.to_string()));
 }
 
 #[test]
