@@ -132,7 +132,7 @@ pub async fn list(
     request_body = CommentRequest,
     responses(
         (status = 201, description = "The comment", body = ShownComment),
-        (status = 400, description = "comments.too_many", body = FailedReply),
+        (status = 400, description = "comments.too_many, root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 404, description = "comments.resource_does_not_exist", body = FailedReply),
     )
 )]
@@ -188,6 +188,7 @@ pub async fn get(
     request_body = CommentRequest,
     responses(
         (status = 200, description = "The comment", body = ShownComment),
+        (status = 400, description = "root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 401, description = "comments.unauthorised", body = FailedReply),
         (status = 404, description = "comments.resource_does_not_exist, comments.comment_does_not_exist", body = FailedReply),
         (status = 409, description = "comments.version_conflict", body = FailedReply),

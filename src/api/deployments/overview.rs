@@ -33,7 +33,10 @@ pub async fn list(_permit: Permit<ReadDeployments>) -> Json<DeploymentsListRespo
     path = "/deployments/_search",
     operation_id = "search-deployments",
     request_body = Object,
-    responses((status = 200, description = "None", body = DeploymentsSearchResponse))
+    responses(
+        (status = 200, description = "None", body = DeploymentsSearchResponse),
+        (status = 400, description = "root.invalid_body", body = FailedReply),
+    )
 )]
 pub async fn search_all(
     _permit: Permit<ReadDeployments>,

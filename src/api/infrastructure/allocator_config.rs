@@ -298,6 +298,7 @@ async fn write_settings(
     request_body = AllocatorSettings,
     responses(
         (status = 200, description = "The settings", body = AllocatorSettings),
+        (status = 400, description = "allocators.invalid_settings, root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
         (status = 409, description = "allocators.version_conflict", body = FailedReply),
     )
@@ -324,6 +325,7 @@ pub async fn set_settings(
     request_body = AllocatorSettings,
     responses(
         (status = 200, description = "The settings", body = AllocatorSettings),
+        (status = 400, description = "allocators.invalid_settings, root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 404, description = "allocators.allocator_not_found", body = FailedReply),
         (status = 409, description = "allocators.version_conflict", body = FailedReply),
     )

@@ -103,6 +103,7 @@ async fn check_version(
     request_body = Blessings,
     responses(
         (status = 200, description = "The role", body = RoleAggregate),
+        (status = 400, description = "runners.runner_set_roles_failed, root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 404, description = "roles.not_found, runners.runner_not_found", body = FailedReply),
         (status = 409, description = "roles.version_conflict", body = FailedReply),
     )
@@ -132,6 +133,7 @@ pub async fn set_blessings(
     request_body = Blessing,
     responses(
         (status = 200, description = "The role", body = RoleAggregate),
+        (status = 400, description = "runners.runner_set_roles_failed, root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 404, description = "roles.not_found, runners.runner_not_found", body = FailedReply),
         (status = 409, description = "roles.version_conflict", body = FailedReply),
     )

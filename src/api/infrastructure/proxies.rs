@@ -180,6 +180,7 @@ async fn write(
     request_body = ProxiesSettings,
     responses(
         (status = 200, description = "The settings", body = ProxiesSettings),
+        (status = 400, description = "root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 409, description = "proxies.version_conflict", body = FailedReply),
     )
 )]
@@ -201,6 +202,7 @@ pub async fn set_settings(
     request_body = Object,
     responses(
         (status = 200, description = "The settings", body = ProxiesSettings),
+        (status = 400, description = "root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 409, description = "proxies.version_conflict", body = FailedReply),
     )
 )]

@@ -236,6 +236,7 @@ pub async fn create(
     request_body = RoleDefinition,
     responses(
         (status = 200, description = "The role", body = RoleAggregate),
+        (status = 400, description = "root.invalid_body, root.invalid_parameter", body = FailedReply),
         (status = 404, description = "roles.not_found", body = FailedReply),
         (status = 409, description = "roles.version_conflict", body = FailedReply),
     )

@@ -139,7 +139,11 @@ pub async fn create(
     path = "/users/auth/keys",
     operation_id = "delete-api-keys",
     request_body = DeleteApiKeysRequest,
-    responses((status = 200, description = "They are good no more", body = EmptyResponse))
+    responses(
+        (status = 200, description = "They are good no more", body = EmptyResponse),
+        (status = 400, description = "api_keys.invalid_input, root.invalid_body", body = FailedReply),
+        (status = 404, description = "api_keys.key_not_found", body = FailedReply),
+    )
 )]
 pub async fn delete_some(
     permit: Permit<OwnAccount>,
@@ -212,7 +216,11 @@ pub async fn list_all(
     path = "/users/auth/keys/_all",
     operation_id = "delete-users-api-keys",
     request_body = DeleteUsersApiKeysRequest,
-    responses((status = 200, description = "They are good no more", body = EmptyResponse))
+    responses(
+        (status = 200, description = "They are good no more", body = EmptyResponse),
+        (status = 400, description = "api_keys.invalid_input, root.invalid_body", body = FailedReply),
+        (status = 404, description = "api_keys.key_not_found", body = FailedReply),
+    )
 )]
 pub async fn delete_some_of_all(
     permit: Permit<ManageUsers>,

@@ -31,6 +31,7 @@ use crate::{
         (status = 200, description = "The user has them", body = EmptyResponse),
         (status = 400, description = "role_assignments.invalid_target_user_id, user.roles.invalid", body = FailedReply),
         (status = 403, description = "role_assignments.unauthorized_role_assignments", body = FailedReply),
+        (status = 501, description = "root.not_implemented: roles for some deployments, or in an organization", body = FailedReply),
     )
 )]
 pub async fn assign(
@@ -53,6 +54,7 @@ pub async fn assign(
         (status = 200, description = "The user has them no more", body = EmptyResponse),
         (status = 400, description = "role_assignments.invalid_target_user_id, user.roles.invalid", body = FailedReply),
         (status = 403, description = "role_assignments.unauthorized_role_assignments", body = FailedReply),
+        (status = 501, description = "root.not_implemented: roles for some deployments, or in an organization", body = FailedReply),
     )
 )]
 pub async fn unassign(

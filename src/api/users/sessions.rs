@@ -74,6 +74,7 @@ pub async fn info(_permit: Permit<OwnAccount>) -> Json<AuthenticationInfo> {
     request_body = LoginRequest,
     responses(
         (status = 200, description = "A bearer token, good for an hour", body = TokenResponse),
+        (status = 400, description = "root.invalid_body", body = FailedReply),
         (status = 401, description = "root.unauthenticated", body = FailedReply),
     )
 )]
