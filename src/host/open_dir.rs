@@ -155,6 +155,11 @@ impl OpenDir {
     }
 }
 
+/// Whether [`OpenDir::file`] has met a link, or something else that is in the place of a file.
+pub fn is_no_plain_file(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other || error.raw_os_error() == Some(Errno::ELOOP as i32)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};

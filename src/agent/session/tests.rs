@@ -328,11 +328,14 @@ async fn a_clock_that_is_not_the_coordinators_is_warned_of_for_as_long_as_it_is_
     let warned =
         |status: &Status| status.warnings.iter().any(|it| it.code == "preflight.clock_skew");
     running.coordinator.now_ms.store((NOW - 3 * 86_400) * 1000, Ordering::SeqCst);
-    running.board.follow().wait_for(warned).await.expect("it runs");
+    let soon = ASSUMED_HOLD * 4;
+    let mut followed = running.board.follow();
+    timeout(soon, followed.wait_for(warned)).await.expect("in time").expect("it runs");
     let told = running.board.read();
     assert!(told.connected && told.warnings[0].message.contains("3 days ahead"), "{told:?}");
     running.coordinator.now_ms.store(NOW * 1000, Ordering::SeqCst);
-    running.board.follow().wait_for(|status| !warned(status)).await.expect("it runs");
+    let right_again = followed.wait_for(|status| !warned(status));
+    timeout(soon, right_again).await.expect("in time").expect("it runs");
 }
 
 #[tokio::test(start_paused = true)]

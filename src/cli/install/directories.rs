@@ -2,8 +2,6 @@
 
 use std::io;
 
-use nix::errno::Errno;
-
 use super::service::not_made;
 use crate::{
     cli::{
@@ -12,7 +10,7 @@ use crate::{
     },
     config::InstallOptions,
     host::{
-        open_dir::OpenDir,
+        open_dir::{OpenDir, is_no_plain_file},
         service::invoking_user,
         tree::{Owner, give_from_root, make_dir_if_missing},
     },
@@ -65,11 +63,6 @@ fn place_below(
         Err(error) if is_no_plain_file(&error) => Err(secrets_of_another(path)),
         Err(error) => Err(not_made(path.join(secrets_file::DIR).join(secrets_file::NAME))(error)),
     }
-}
-
-/// A link, or something else that is in the place of a file.
-fn is_no_plain_file(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Other || error.raw_os_error() == Some(Errno::ELOOP as i32)
 }
 
 #[cfg(test)]
