@@ -1,4 +1,7 @@
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -17,10 +20,12 @@ pub struct MasterKey(RandomizedNonceKey);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    #[error("the master key file cannot be read or written: {0}")]
-    Io(#[from] io::Error),
-    #[error("the master key file does not hold a master key")]
-    Damaged,
+    #[error("{0} cannot be read or written: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("{0} is missing")]
+    Missing(PathBuf),
+    #[error("{0} does not hold a master key")]
+    Damaged(PathBuf),
     #[error("a sealed secret of the cluster does not open with this master key")]
     DoesNotOpen,
 }
@@ -28,21 +33,29 @@ pub enum SealError {
 impl MasterKey {
     /// Reads the key, or makes it if the file is not there.
     pub fn load_or_create(file: &Path) -> Result<Self, SealError> {
-        let text = match files::read_kept(file, 1024)? {
-            Some(text) => Zeroizing::new(text),
-            None => {
+        match Self::load(file) {
+            Err(SealError::Missing(_)) => {
                 let mut bytes = Zeroizing::new([0; KEY_BYTES]);
                 rand::fill(bytes.as_mut()).expect("the system's random numbers");
                 let text = Zeroizing::new(format!("{}\n", hex::encode(*bytes)).into_bytes());
-                files::write_private(file, &text)?;
-                text
+                files::write_private(file, &text)
+                    .map_err(|error| SealError::Io(file.to_owned(), error))?;
+                Self::load(file)
             }
-        };
+            loaded => loaded,
+        }
+    }
+
+    /// Reads the key of a store that is there: no other one opens it.
+    pub fn load(file: &Path) -> Result<Self, SealError> {
+        let text = files::read_kept(file, 1024)
+            .map_err(|error| SealError::Io(file.to_owned(), error))?
+            .map(Zeroizing::new)
+            .ok_or_else(|| SealError::Missing(file.to_owned()))?;
+        let damaged = || SealError::Damaged(file.to_owned());
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        hex::decode_to_slice(text.trim_ascii(), bytes.as_mut()).map_err(|_| SealError::Damaged)?;
-        RandomizedNonceKey::new(&AES_256_GCM, bytes.as_ref())
-            .map(Self)
-            .map_err(|_| SealError::Damaged)
+        hex::decode_to_slice(text.trim_ascii(), bytes.as_mut()).map_err(|_| damaged())?;
+        RandomizedNonceKey::new(&AES_256_GCM, bytes.as_ref()).map(Self).map_err(|_| damaged())
     }
 
     /// Seals `secret`; it opens only with the same `purpose`.

@@ -49,6 +49,7 @@ pub struct TestCluster {
 pub fn first_host(dir: &TempDir) -> FirstHost {
     FirstHost {
         runner_id: "10.0.0.1".parse().expect("an id"),
+        runner_id_given: false,
         key: Fingerprint::from_digest([1; 32]),
         roles: RoleSet::all(),
         facts: facts("10.0.0.1"),

@@ -64,8 +64,10 @@ pub struct CoordinatorConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("this state directory has no cluster; run 'ece-agent install'")]
+    #[error("the datastore has no cluster in it")]
     NoCluster,
+    #[error("{0} is damaged")]
+    TlsKey(PathBuf),
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
     #[error(transparent)]
@@ -115,7 +117,7 @@ impl LocalAccess {
 impl CoordinatorConfig {
     /// Starts serving. When this returns, hosts and users can connect.
     pub async fn start(self, shutdown: Shutdown) -> Result<Coordinator, StartError> {
-        let master = MasterKey::load_or_create(&self.dir.join("master.key"))?;
+        let master = MasterKey::load(&self.dir.join("master.key"))?;
         let record = self.store.get(&ClusterRecord::path()).await?.ok_or(StartError::NoCluster)?;
         let (cluster, authority) = Cluster::open(&decode(&record)?, &master)?;
         let key = load_or_create_key(&self.dir.join("tls.key"))?;
@@ -247,8 +249,9 @@ fn load_or_create_key(file: &std::path::Path) -> Result<PrivateKey, StartError> 
     match files::read_kept(file, MAX_KEY_FILE).map_err(io_error)? {
         Some(pem) => {
             let pem = zeroize::Zeroizing::new(pem);
-            let pem = std::str::from_utf8(&pem).map_err(|_| KeyError::Unreadable)?;
-            Ok(PrivateKey::from_pem(pem)?)
+            let damaged = || StartError::TlsKey(file.to_owned());
+            let pem = std::str::from_utf8(&pem).map_err(|_| damaged())?;
+            PrivateKey::from_pem(pem).map_err(|_| damaged())
         }
         None => {
             let key = PrivateKey::generate()?;

@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::local_coordinator::{addresses, open_store, store_failure};
+use super::local_coordinator::{addresses, open_store, seal_failure, store_failure};
 use crate::{
     agent::{
         HostIp, HostStart, Identity, Journal, Phase, Step, begin_membership, load_or_make_key,
@@ -8,10 +8,11 @@ use crate::{
     },
     cluster::{
         bootstrap::{self, BootstrapError, FirstHost},
-        seal::{MasterKey, SealError},
+        seal::MasterKey,
+        secrets::ClusterError,
     },
     config::FirstHostOptions,
-    model::{Code, Failure, RunnerId},
+    model::{Code, Failure, RoleSet, RunnerId},
     rt::{Timestamp, files},
     tls::PrivateKey,
     wire::hosts::Facts,
@@ -95,9 +96,12 @@ impl<'a> Looked<'a> {
 
 impl Named<'_> {
     fn note(&self, phase: Phase) -> Result<(), Failure> {
-        let FirstHostStart { host, options } = &self.looked.start;
-        let (runner_id, roles) = (self.runner_id.clone(), options.roles.clone());
-        let journal = Journal { phase, runner_id, roles };
+        self.note_as(&self.runner_id, &self.looked.start.options.roles, phase)
+    }
+
+    fn note_as(&self, name: &RunnerId, roles: &RoleSet, phase: Phase) -> Result<(), Failure> {
+        let host = &self.looked.start.host;
+        let journal = Journal { phase, runner_id: name.clone(), roles: roles.clone() };
         journal.save(host.state).map_err(|error| not_writable(&host.state.journal(), error))
     }
 
@@ -107,16 +111,19 @@ impl Named<'_> {
         host.progress.started(Step::Bootstrap);
         let dir = host.state.coordinator();
         files::create_private_dir(&dir).map_err(|error| not_writable(&dir, error))?;
-        let key_file = dir.join("master.key");
-        let master = MasterKey::load_or_create(&key_file).map_err(|error| {
-            let mut failure = bootstrap_failure(error.into());
-            failure.message = format!("{}: {}", key_file.display(), failure.message);
-            failure
-        })?;
+        let master = match holds_anything(&dir.join("store.db")) {
+            true => MasterKey::load(&dir.join("master.key")),
+            false => {
+                nothing_may_be_left(&dir, &["store.db-wal", "tls.key"])?;
+                MasterKey::load_or_create(&dir.join("master.key"))
+            }
+        };
+        let master = master.map_err(seal_failure)?;
         let secrets_file =
             host.settings.storage_path.join("bootstrap-state").join("bootstrap-secrets.json");
         let first = FirstHost {
             runner_id: self.runner_id.clone(),
+            runner_id_given: host.runner_id.is_some(),
             key: self.key.fingerprint(),
             roles: options.roles.clone(),
             facts: facts.clone(),
@@ -125,13 +132,25 @@ impl Named<'_> {
             secrets_file: secrets_file.clone(),
         };
         let store = open_store(host.state)?;
+        if !bootstrap::is_there(&*store).await.map_err(store_failure)? {
+            nothing_may_be_left(&first.dir, &["tls.key"])?;
+        }
         let cluster =
-            bootstrap::bootstrap(&*store, &master, &first, now).await.map_err(bootstrap_failure)?;
+            bootstrap::bootstrap(&*store, &master, &first, now).await.map_err(bootstrap_failure);
+        // The name that was tried is not the host's.
+        if cluster.as_ref().is_err_and(|failure| failure.is(Code::InstallRunnerIdDiffers)) {
+            self.note(Phase::KeyMade)?;
+        }
+        let cluster = cluster?;
+        let known = match cluster.has_new_key {
+            true => ", which knows this host by its new key",
+            false => "",
+        };
         let identity = Identity::new(
-            self.runner_id.clone(),
+            cluster.runner_id,
             cluster.cluster_id.clone(),
             host_ip,
-            options.roles.clone(),
+            cluster.roles,
             true,
             host.settings.clone(),
             addresses(host_ip, &host.settings),
@@ -140,23 +159,37 @@ impl Named<'_> {
             cluster.ca_certificate,
         );
         begin_membership(host.state, &identity)?;
-        self.note(Phase::Enrolled)?;
-        host.progress.finished(Step::Bootstrap, &format!("cluster {}", cluster.cluster_id));
+        self.note_as(&identity.runner_id, &identity.joined_roles, Phase::Enrolled)?;
+        host.progress.finished(Step::Bootstrap, &format!("cluster {}{known}", cluster.cluster_id));
         Ok(SetUp { identity, secrets_file, made_now: cluster.made_now })
     }
+}
+
+fn holds_anything(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.len() > 0)
+}
+
+/// What only a coordinator that has run leaves behind says that a datastore is missing.
+fn nothing_may_be_left(dir: &Path, names: &[&str]) -> Result<(), Failure> {
+    let left = names.iter().map(|name| dir.join(name)).find(|file| holds_anything(file));
+    let Some(file) = left else { return Ok(()) };
+    let message = format!("{} is there, and no datastore with a cluster", file.display());
+    Err(Failure::new(Code::StoreMissing, message))
 }
 
 fn bootstrap_failure(error: BootstrapError) -> Failure {
     let message = error.to_string();
     match error {
         BootstrapError::Store(error) => store_failure(error),
-        BootstrapError::SecretsOfAnother(_) => Failure::new(Code::StorageSecretsOfAnother, message),
-        BootstrapError::File { .. } | BootstrapError::Seal(SealError::Io(_)) => {
-            Failure::new(Code::StateNotWritable, message)
+        BootstrapError::Seal(error) | BootstrapError::Cluster(ClusterError::Seal(error)) => {
+            seal_failure(error)
         }
-        BootstrapError::DamagedPlan(_)
-        | BootstrapError::Seal(_)
-        | BootstrapError::Key(_)
-        | BootstrapError::Cluster(_) => Failure::new(Code::IdentityUnreadable, message),
+        BootstrapError::SecretsOfAnother(_) => Failure::new(Code::StorageSecretsOfAnother, message),
+        BootstrapError::FirstHostIs(_) => Failure::new(Code::InstallRunnerIdDiffers, message),
+        BootstrapError::KeyOfAnother(_) => Failure::new(Code::IdentityOfAnother, message),
+        BootstrapError::File { .. } => Failure::new(Code::StateNotWritable, message),
+        BootstrapError::DamagedPlan(_) | BootstrapError::Key(_) | BootstrapError::Cluster(_) => {
+            Failure::new(Code::StoreFailed, message)
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     agent::{Identity, InProcess, LocalAdministration, RoleService, not_writable},
-    cluster::seal::SealError,
+    cluster::{seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::Machine,
@@ -50,6 +50,7 @@ impl LocalCoordinator {
                 let (message, fix) = taken_port(address, &error);
                 Failure::new(Code::PreflightPort, message).with_fix(fix)
             })?;
+        cluster_must_be_there(state)?;
         let store = open_store(state)?;
         let (stop, shutdown) = ShutdownTrigger::new();
         let config = CoordinatorConfig {
@@ -118,6 +119,22 @@ pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
     Ok(Arc::new(store))
 }
 
+/// What a cluster cannot be without is never made anew where there was one.
+pub fn cluster_must_be_there(state: &StateDir) -> Result<(), Failure> {
+    let dir = state.coordinator();
+    for file in [dir.join("store.db"), dir.join("master.key")] {
+        let what = match file.metadata() {
+            Ok(found) if found.len() == 0 => "is empty",
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
+            // Whether it can be read is seen by whoever reads it.
+            Ok(_) | Err(_) => continue,
+        };
+        let message = format!("{} {what}", file.display());
+        return Err(Failure::new(Code::StoreMissing, message));
+    }
+    Ok(())
+}
+
 /// Where hosts reach this coordinator.
 pub(super) fn addresses(host_ip: IpAddr, settings: &HostSettings) -> Vec<CoordinatorAddress> {
     std::iter::once(host_ip.to_string())
@@ -152,19 +169,48 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
         StoreError::Unavailable(_) => Code::StoreUnavailable,
         StoreError::Failed(_) | StoreError::Full => Code::StoreFailed,
     };
-    Failure::new(code, error.to_string())
+    let message = error.to_string();
+    // SQLite's words for a file that is damaged, and for one that is none of its own.
+    let is_damaged = ["malformed", "not a database"].into_iter().any(|it| message.contains(it));
+    let failure = Failure::new(code, message);
+    match code == Code::StoreFailed && is_damaged {
+        true => failure.with_fix(RESTORE),
+        false => failure,
+    }
 }
+
+const RESTORE: &str = "Restore 'coordinator/' in the state directory from a backup, all of it, then run 'ece-agent start'; 'docs/operations.md' has the procedure.";
 
 fn start_failure(error: StartError) -> Failure {
     let message = error.to_string();
     match error {
-        StartError::NoCluster => Failure::new(Code::InstallNotDone, message),
-        StartError::File(..) | StartError::Seal(SealError::Io(_)) => {
-            Failure::new(Code::StateNotWritable, message)
-        }
+        StartError::NoCluster => Failure::new(Code::StoreMissing, message),
+        StartError::File(..) => Failure::new(Code::StateNotWritable, message),
         StartError::Store(error) => store_failure(error),
-        StartError::Seal(_) | StartError::Cluster(_) | StartError::Key(_) => {
-            Failure::new(Code::IdentityUnreadable, message)
+        StartError::TlsKey(file) => {
+            Failure::new(Code::CoordinatorKeyDamaged, message).with_fix(format!(
+                "Run 'rm {}', then 'ece-agent start': the coordinator makes another, and members trust it by the cluster's CA.",
+                file.display()
+            ))
+        }
+        StartError::Seal(error) | StartError::Cluster(ClusterError::Seal(error)) => {
+            seal_failure(error)
+        }
+        StartError::Cluster(_) | StartError::Key(_) => {
+            Failure::new(Code::StoreFailed, message).with_fix(RESTORE)
+        }
+    }
+}
+
+pub(super) fn seal_failure(error: SealError) -> Failure {
+    let message = error.to_string();
+    match error {
+        SealError::Io(..) => Failure::new(Code::StateNotWritable, message),
+        SealError::Missing(_) => Failure::new(Code::StoreMissing, message),
+        SealError::Damaged(_) | SealError::DoesNotOpen => {
+            Failure::new(Code::CoordinatorKeyDamaged, message).with_fix(
+                "Restore master.key in 'coordinator/' from the backup that the datastore came from, then run 'ece-agent start'.",
+            )
         }
     }
 }

@@ -19,11 +19,13 @@ use crate::{
     host::SharedMachine,
     model::{Code, Failure, SessionId},
     rt::{Clock, FileLock, LockHeld, Shutdown, ShutdownTrigger},
+    tls::PrivateKey,
 };
 
 pub use first_host::{FirstHostStart, SetUp};
 pub use join_at_start::JoinAtStart;
 use local_coordinator::LocalCoordinator;
+pub use local_coordinator::cluster_must_be_there;
 
 /// The right to work on a state directory; held by `install` while it writes, and by the daemon.
 #[derive(Debug)]
@@ -56,6 +58,17 @@ fn lock_unusable(state: &StateDir, error: std::io::Error) -> Failure {
     Failure::new(Code::StateNotWritable, format!("{}: {error}", state.lock().display()))
 }
 
+/// The key of a host that is installed.
+pub fn key_must_be_there(state: &StateDir) -> Result<PrivateKey, Failure> {
+    match load_key(state)? {
+        HostKeyState::There(key) => Ok(key),
+        HostKeyState::Missing => {
+            let message = format!("{} is missing", state.key().display());
+            Err(Failure::new(Code::IdentityUnreadable, message))
+        }
+    }
+}
+
 /// What the daemon is made from.
 pub struct DaemonConfig {
     pub state: StateDir,
@@ -86,10 +99,7 @@ impl DaemonConfig {
             let mistakes = |mistakes: Vec<Mistake>| Mistake::failure(&mistakes);
             identity.settings = identity.settings.overlaid_with(file).map_err(mistakes)?;
         }
-        let HostKeyState::There(key) = load_key(&self.state)? else {
-            let message = format!("{} is missing", self.state.key().display());
-            return Err(Failure::new(Code::IdentityUnreadable, message));
-        };
+        let key = key_must_be_there(&self.state)?;
         let coordinator = match identity.first_host {
             true => Some(
                 LocalCoordinator::start(&self.state, &identity, &*self.machine, &self.clock)

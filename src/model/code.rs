@@ -67,7 +67,7 @@ codes! {
         "The message has the system's reason; name another file with --output. A file that is there is not written over."
 
     TokenMissing "token.missing" BadArgument
-        "A coordinator was named, but no roles token was given."
+        "A coordinator was named, or the host had joined a cluster before, but no roles token was given."
         "Add --roles-token-file FILE ('-' reads stdin) or --roles-token TOKEN; an administrator makes one with 'ece-agent token create'."
     TokenUnreadable "token.unreadable" BadArgument
         "The file that should hold the roles token cannot be read, is empty or far too large."
@@ -184,7 +184,7 @@ codes! {
         "To make it a new member, run install again with --new-identity and a valid token."
     HostUnknown "host.unknown" Refused
         "The coordinator knows no host with this key."
-        "Check that the coordinator is of the cluster this host joined; if it is, repeat the install command with --new-identity and a valid token."
+        "Check that the coordinator is of the cluster this host joined; if it is, repeat the install command with --new-identity and a valid token. The first host of a cluster needs no token for that."
 
     InstallRunnerIdDiffers "install.runner_id_differs" BadArgument
         "This host is installed under another runner id."
@@ -225,7 +225,10 @@ codes! {
 
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
-        "Restore the file, or its mode (0600). Else repeat the install command with --new-identity and a valid token: the cluster says again who the host is, and what is damaged is kept beside it as identity.json.damaged."
+        "Restore the file, or its mode (0600). Else repeat the install command with --new-identity and a valid token: the cluster says again who the host is, and what is damaged is kept beside it as identity.json.damaged. The first host of a cluster needs no token for that."
+    IdentityOfAnother "identity.of_another_host" Refused
+        "The host's key is that of another member of the cluster: files of two hosts were mixed up. Its roles are stopped."
+        "Put this host's own identity.json and host.key back into its state directory, then run 'ece-agent start'. If its own key is lost: 'ece-agent host delete ID' on the first host, with this host's id, then repeat the install command here with --new-identity and a valid token."
     FactsUnreadable "facts.unreadable" General
         "The daemon could not read all of what it says about its machine. What it read last counts until it can."
         "The message has the system's reason. A file system that does not answer is a matter of its disk or its server; the daemon looks again every 30 s."
@@ -327,6 +330,12 @@ codes! {
     StoreFailed "store.failed" General
         "The coordinator's datastore cannot be opened, read or written."
         "The message has the system's reason (space, permissions, damage); nothing that was acknowledged depends on what failed."
+    StoreMissing "store.missing" General
+        "This is the first host of a cluster, and the cluster's datastore, or the key that it is sealed with, is not there. Neither is made anew where there was one."
+        "Restore 'coordinator/' in the state directory from a backup, all of it, and repeat the command; 'docs/operations.md' has the procedure. Without a backup the cluster is lost: 'ece-agent uninstall --force', then 'ece-agent install' makes another."
+    CoordinatorKeyDamaged "coordinator.key_damaged" General
+        "A file with a key of the coordinator is damaged, or is not of the datastore beside it."
+        "master.key has to come from the backup that the datastore came from. tls.key can be removed: the coordinator makes another, and members trust it by the cluster's CA."
     StoreUnreadableDocument "store.unreadable_document" General
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
         "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."

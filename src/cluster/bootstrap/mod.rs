@@ -3,6 +3,7 @@
 //! Everything that is drawn at random is written to a plan first. Then the operator's secrets
 //! file, then one transaction that makes the cluster, and then the plan is removed.
 
+mod first_host;
 mod secrets;
 
 use std::{
@@ -16,6 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use self::first_host::{Recognised, recognise};
 use super::{
     change::{Change, ChangeError, Origin, Unfinished},
     operations::tokens::{NewToken, TokenOptions, mint},
@@ -42,6 +44,8 @@ const MAX_FILE: u64 = 1 << 20;
 /// The host that a cluster begins with.
 pub struct FirstHost {
     pub runner_id: RunnerId,
+    /// Somebody has named it so; else it is what a host is called that nobody has named.
+    pub runner_id_given: bool,
     pub key: KeyId,
     pub roles: RoleSet,
     pub facts: Facts,
@@ -59,6 +63,10 @@ pub enum BootstrapError {
     File { path: PathBuf, source: io::Error },
     #[error("{0} has the secrets of another cluster")]
     SecretsOfAnother(PathBuf),
+    #[error("the first host of this cluster is {0}, and --runner-id names another")]
+    FirstHostIs(RunnerId),
+    #[error("host.key is the key of another host of this cluster, {0}")]
+    KeyOfAnother(RunnerId),
     #[error("{0} is damaged; as the cluster is not made yet, it can be removed")]
     DamagedPlan(PathBuf),
     #[error(transparent)]
@@ -98,6 +106,11 @@ pub struct Bootstrapped {
     /// The CA that signs for coordinators, as PEM.
     pub ca_certificate: String,
     pub made_now: bool,
+    /// What the cluster knows its first host by, and what it is meant to run.
+    pub runner_id: RunnerId,
+    pub roles: RoleSet,
+    /// It was known by another key until now.
+    pub has_new_key: bool,
 }
 
 /// Makes the cluster, unless it is there already.
@@ -108,9 +121,10 @@ pub async fn bootstrap(
     now: Timestamp,
 ) -> Result<Bootstrapped, BootstrapError> {
     let plan_file = host.dir.join("bootstrap.json");
-    if let Some(cluster) = existing(store, master, false).await? {
+    if let Some(cluster) = existing(store, master).await? {
         remove(&plan_file)?;
-        return Ok(cluster);
+        let Recognised { host: known, has_new_key } = recognise(store, host, now).await?;
+        return Ok(bootstrapped(cluster, known.runner_id, known.roles, has_new_key));
     }
     let plan = match read_plan(&plan_file)? {
         Some(plan) => plan,
@@ -124,18 +138,42 @@ pub async fn bootstrap(
     secrets::write(&host.secrets_file, &plan)?;
     commit(store, master, host, &plan, now).await?;
     remove(&plan_file)?;
-    let made = existing(store, master, true).await?;
-    Ok(made.ok_or_else(|| StoreError::Failed("the cluster it has just made is gone".into()))?)
+    let made = existing(store, master).await?;
+    let made =
+        made.ok_or_else(|| StoreError::Failed("the cluster it has just made is gone".into()))?;
+    let made = bootstrapped(made, host.runner_id.clone(), host.roles.clone(), false);
+    Ok(Bootstrapped { made_now: true, ..made })
+}
+
+fn bootstrapped(
+    Cluster { id, pins, ca_certificate, .. }: Cluster,
+    runner_id: RunnerId,
+    roles: RoleSet,
+    has_new_key: bool,
+) -> Bootstrapped {
+    Bootstrapped {
+        cluster_id: id,
+        pins,
+        ca_certificate,
+        made_now: false,
+        runner_id,
+        roles,
+        has_new_key,
+    }
 }
 
 async fn existing(
     store: &dyn Store,
     master: &MasterKey,
-    made_now: bool,
-) -> Result<Option<Bootstrapped>, BootstrapError> {
+) -> Result<Option<Cluster>, BootstrapError> {
     let Some(record) = store.get(&ClusterRecord::path()).await? else { return Ok(None) };
-    let (Cluster { id, pins, ca_certificate, .. }, _) = Cluster::open(&decode(&record)?, master)?;
-    Ok(Some(Bootstrapped { cluster_id: id, pins, ca_certificate, made_now }))
+    let (cluster, _) = Cluster::open(&decode(&record)?, master)?;
+    Ok(Some(cluster))
+}
+
+/// Whether there is a cluster in this store.
+pub async fn is_there(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.get(&ClusterRecord::path()).await?.is_some())
 }
 
 fn draw(master: &MasterKey, host: &FirstHost, now: Timestamp) -> Result<Plan, BootstrapError> {
@@ -303,72 +341,4 @@ fn remove(file: &Path) -> Result<(), BootstrapError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        cluster::testing::first_host,
-        store::{
-            CommitError, Lease, LeaseId, MemoryStore, Op, PageFrom, Record, Snapshot, StorePath,
-            Watch,
-        },
-    };
-
-    /// Fails every commit, as a disk does that has just gone.
-    struct Broken;
-
-    #[async_trait::async_trait]
-    impl Store for Broken {
-        async fn get(&self, _path: &StorePath) -> Result<Option<Record>, StoreError> {
-            Ok(None)
-        }
-        async fn snapshot(&self, _prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
-            Ok(Snapshot { revision: 0, records: Vec::new() })
-        }
-        async fn page(
-            &self,
-            _prefix: &StorePath,
-            _from: PageFrom<'_>,
-            _limit: usize,
-        ) -> Result<Vec<Record>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn commit_within(&self, _room: Room, _ops: Vec<Op>) -> Result<u64, CommitError> {
-            Err(StoreError::Full.into())
-        }
-        fn watch(&self) -> Watch {
-            unreachable!("a bootstrap watches nothing")
-        }
-        async fn open_lease(&self) -> Result<Lease, StoreError> {
-            Err(StoreError::Full)
-        }
-        async fn close_lease(&self, _lease: LeaseId) -> Result<(), StoreError> {
-            Err(StoreError::Full)
-        }
-        async fn failed(&self) -> StoreError {
-            std::future::pending().await
-        }
-    }
-
-    #[tokio::test]
-    async fn what_the_operator_may_have_read_stays_true_when_it_is_run_again() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let host = first_host(&dir);
-        let master = MasterKey::load_or_create(&dir.path().join("master.key")).expect("a key");
-        let now = Timestamp::from_unix_seconds(1_800_000_000);
-        bootstrap(&Broken, &master, &host, now).await.expect_err("the disk is full");
-        let secrets = std::fs::read(&host.secrets_file).expect("written before the commit");
-
-        std::fs::write(&host.secrets_file, "another's").expect("written");
-        let store = MemoryStore::new();
-        let refused = bootstrap(&store, &master, &host, now).await.expect_err("another's");
-        assert!(matches!(refused, BootstrapError::SecretsOfAnother(_)), "{refused}");
-        std::fs::write(&host.secrets_file, &secrets).expect("written");
-        let made = bootstrap(&store, &master, &host, now).await.expect("made");
-        assert!(made.made_now);
-        assert_eq!(std::fs::read(&host.secrets_file).expect("there"), secrets);
-        assert!(!dir.path().join("bootstrap.json").exists(), "the plan holds secrets");
-        let again = bootstrap(&store, &master, &host, now).await.expect("found");
-        assert!(!again.made_now);
-        assert_eq!(again.cluster_id, made.cluster_id);
-    }
-}
+mod tests;

@@ -68,9 +68,9 @@ pub(super) fn open(
     if let Some(sealed) = document.sealed.take() {
         let text = master.open(purpose, &sealed)?;
         let secrets: Map<String, Value> =
-            serde_json::from_slice(&text).map_err(|_| SealError::Damaged)?;
+            serde_json::from_slice(&text).map_err(|_| SealError::DoesNotOpen)?;
         for (pointer, secret) in secrets {
-            *document.value.pointer_mut(&pointer).ok_or(SealError::Damaged)? = secret;
+            *document.value.pointer_mut(&pointer).ok_or(SealError::DoesNotOpen)? = secret;
         }
     }
     Ok(document)

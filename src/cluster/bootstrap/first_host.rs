@@ -1,0 +1,92 @@
+//! The first host of a cluster that is there already: restored from a backup, or with another key.
+
+use uuid::Uuid;
+
+use super::{BootstrapError, FirstHost};
+use crate::{
+    cluster::{
+        change::{Change, ChangeError, Origin, Unfinished},
+        records::{Actor, HostRecord, KeyRecord, create, decode, put, readable},
+    },
+    rt::Timestamp,
+    store::{Record, Room, Store, StoreError},
+};
+
+/// What the cluster knows of the host, and whether it has learnt another key of it just now.
+pub(super) struct Recognised {
+    pub host: HostRecord,
+    pub has_new_key: bool,
+}
+
+/// Whoever has the store and its master key is the first host: the key that it has is from now on
+/// the one that the cluster knows it by.
+pub(super) async fn recognise(
+    store: &dyn Store,
+    asking: &FirstHost,
+    now: Timestamp,
+) -> Result<Recognised, BootstrapError> {
+    let (record, host) = first_host(store, asking).await?;
+    if asking.runner_id_given && asking.runner_id != host.runner_id {
+        return Err(BootstrapError::FirstHostIs(host.runner_id));
+    }
+    if host.key == asking.key {
+        return Ok(Recognised { host, has_new_key: false });
+    }
+    let (old_path, path) = (KeyRecord::path(&host.key), KeyRecord::path(&asking.key));
+    let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let mut ops = vec![match store.get(&path).await? {
+        None => create(path, &key),
+        Some(known) => match decode::<KeyRecord>(&known)? {
+            KeyRecord::Removed { runner_id, .. } if runner_id == host.runner_id => {
+                put(path, &key, known.version)
+            }
+            KeyRecord::Host { runner_id } | KeyRecord::Removed { runner_id, .. } => {
+                return Err(BootstrapError::KeyOfAnother(runner_id));
+            }
+        },
+    }];
+    if let Some(old) = store.get(&old_path).await? {
+        let tombstone = KeyRecord::Removed { runner_id: host.runner_id.clone(), at: now };
+        ops.push(put(old_path, &tombstone, old.version));
+    }
+    let after = HostRecord { key: asking.key, ..host.clone() };
+    ops.push(put(record.path, &after, record.version));
+    let change = Change {
+        ops,
+        action: "host.renew_key",
+        room: Room::Reserve,
+        subject: host.runner_id.to_string(),
+        before: host.in_audit(),
+        after: after.in_audit(),
+    };
+    let origin = Origin {
+        actor: Actor::Local,
+        address: asking.facts.host_ip,
+        request_id: Uuid::new_v4(),
+        standing: None,
+    };
+    change.commit(store, &origin, now).await.map_err(|error| match error {
+        ChangeError::Unfinished(Unfinished::Store(error)) => error,
+        error => StoreError::Failed(error.to_string()),
+    })?;
+    Ok(Recognised { host: after, has_new_key: true })
+}
+
+/// The host that came in without a token, by the name that is asked for or by another.
+async fn first_host(
+    store: &dyn Store,
+    asking: &FirstHost,
+) -> Result<(Record, HostRecord), BootstrapError> {
+    let is_first = |host: &HostRecord| host.joined.token.is_none();
+    if let Some(record) = store.get(&HostRecord::path(&asking.runner_id)).await?
+        && let Some(host) = readable::<HostRecord>(&record)?.filter(is_first)
+    {
+        return Ok((record, host));
+    }
+    for record in store.list(&HostRecord::root()).await? {
+        if let Some(host) = readable::<HostRecord>(&record)?.filter(is_first) {
+            return Ok((record, host));
+        }
+    }
+    Err(StoreError::Failed("the record of the cluster's first host cannot be read".into()).into())
+}
