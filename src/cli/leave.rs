@@ -13,8 +13,8 @@ use crate::{
     agent::{HostKeyState, Identity, dialler, load_identity, load_key},
     client::HttpCoordinator,
     config::StateDir,
-    host::{service::service_user, tree::Owner},
-    model::{Code, Exit, Failure},
+    host::{LinuxMachine, Machine, service::service_user, tree::Owner},
+    model::{Code, Exit, Failure, SessionId},
 };
 
 /// What the child is called with.
@@ -49,13 +49,19 @@ pub async fn leave(identity: &Identity, state: &StateDir) -> Result<(), Failure>
         return Err(Failure::new(Code::IdentityUnreadable, "the host's key is missing"));
     };
     let dialler = dialler(identity, &key)?;
+    // One of its own: the daemon has ended, or this would be no way to leave.
+    let session = SessionId(uuid::Uuid::new_v4());
     let mut last = Failure::new(Code::Internal, "no coordinator is known");
     for address in identity.coordinators() {
-        match HttpCoordinator::new(address, dialler.clone()).leave().await {
+        match HttpCoordinator::new(address, dialler.clone())
+            .leave(session, LinuxMachine.boot_id())
+            .await
+        {
             Ok(()) => return Ok(()),
             Err(error) if error.is(Code::HostRemoved) || error.is(Code::HostUnknown) => {
                 return Ok(());
             }
+            Err(error) if error.is(Code::HostCloned) => return Err(error.into()),
             Err(error) => last = error.into(),
         }
     }

@@ -5,7 +5,7 @@ use super::{
     error::{ClientError, read},
 };
 use crate::{
-    model::CoordinatorAddress,
+    model::{CoordinatorAddress, SessionId},
     wire::EmptyResponse,
     wire::hosts::{
         ENROL_PATH, EnrolReply, EnrolRequest, HELLO_PATH, HelloReply, LEAVE_PATH, LeaveRequest,
@@ -50,9 +50,13 @@ impl HttpCoordinator {
     }
 
     /// Ends the membership of the host whose key this is. Safe to repeat: then it is refused as
-    /// that of a removed host.
-    pub async fn leave(&self) -> Result<(), ClientError> {
-        let request = LeaveRequest { protocol: PROTOCOL };
+    /// that of a removed host. Refused if another machine with this key is connected.
+    pub async fn leave(
+        &self,
+        session: SessionId,
+        boot_id: Option<String>,
+    ) -> Result<(), ClientError> {
+        let request = LeaveRequest { protocol: PROTOCOL, session: Some(session), boot_id };
         let EmptyResponse {} = self.post(LEAVE_PATH, &request, ENROL_TIMEOUT).await?;
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::{
         request_id::RequestId,
     },
     limits::quiet::Quiet,
-    model::{Code, Role, RunnerId},
+    model::{Code, Role, RunnerId, SessionId},
     server::SharedContext,
     wire::{
         EmptyResponse,
@@ -102,6 +102,21 @@ pub async fn session(
     }
 }
 
+fn source(
+    connection: &SharedContext,
+    caller: &Caller,
+    session: SessionId,
+    boot_id: Option<&str>,
+) -> Source {
+    Source {
+        session,
+        connection: connection.id,
+        key: caller.key,
+        address: connection.address(),
+        boot_id: boot_id.and_then(|id| id.parse().ok()),
+    }
+}
+
 /// What becomes of a poll when all that it says is taken in.
 enum Begun {
     Answered(SessionReply),
@@ -131,13 +146,7 @@ async fn begin(
         app.liveness.said_goodbye(&runner, request.session);
         return Ok(Begun::Answered(reply(app, &host, false)));
     }
-    let source = Source {
-        session: request.session,
-        connection: connection.id,
-        key: caller.key,
-        address: connection.address(),
-        boot_id: request.boot_id.as_deref().and_then(|id| id.parse().ok()),
-    };
+    let source = source(connection, &caller, request.session, request.boot_id.as_deref());
     // Before anything that it says of itself is taken in.
     stand_against_rivals(app, &runner, &source).await?;
     let knows_facts = host.facts_hash == request.facts_hash;
@@ -225,6 +234,11 @@ pub async fn leave_cluster(
     check_protocol(request.protocol)?;
     let caller = caller(&connection, request_id)?;
     let host = member(&app, &caller)?;
+    // A copy of the host does not end the membership of the one that is there.
+    if let Some(session) = request.session {
+        let source = source(&connection, &caller, session, request.boot_id.as_deref());
+        stand_against_rivals(&app, &host.runner_id, &source).await?;
+    }
     leave(&app, caller, &host.runner_id).await.map_err(not_left)?;
     Ok(Json(EmptyResponse {}))
 }
@@ -286,6 +300,7 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
     let names = host.roles.iter().map(|role| role.name().to_owned());
     SessionReply {
         protocol: PROTOCOL,
+        runner_id: Some(host.runner_id.clone()),
         desired: DesiredState {
             revision: host.desired_revision,
             roles: names.chain(host.other_roles.iter().cloned()).collect(),

@@ -30,6 +30,11 @@ pub struct HelloReply {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LeaveRequest {
     pub protocol: u32,
+    /// Of whoever asks, as a poll has them; older hosts do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
 }
 
 /// What a host says about itself.
@@ -202,6 +207,9 @@ impl From<&Failure> for RoleHealth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionReply {
     pub protocol: u32,
+    /// Who the host is by its key; older coordinators do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_id: Option<RunnerId>,
     pub desired: DesiredState,
     /// How long the coordinator holds a poll, in milliseconds.
     pub hold_ms: u64,

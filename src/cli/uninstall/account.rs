@@ -13,6 +13,8 @@ use crate::{cli::output::Output, model::Exit};
 pub(super) enum Cluster {
     Told,
     NotTold(String),
+    /// It is not to know: the host is that of another machine with the same key.
+    OfAnother,
     /// It ends with its first host.
     Ended,
 }
@@ -67,14 +69,14 @@ impl Account {
     pub(super) fn tell(&self, output: Output, cluster: &Cluster) {
         let not_told = match cluster {
             Cluster::NotTold(reason) => Some(format!("the cluster was not told: {reason}")),
-            Cluster::Told | Cluster::Ended => None,
+            Cluster::Told | Cluster::Ended | Cluster::OfAnother => None,
         };
         if output.is_json() {
             let problems: Vec<&String> = not_told.iter().chain(&self.problems).collect();
             let event = json!({
                 "left_cluster": match cluster {
                     Cluster::Told => Some(true),
-                    Cluster::NotTold(_) => Some(false),
+                    Cluster::NotTold(_) | Cluster::OfAnother => Some(false),
                     Cluster::Ended => None,
                 },
                 "removed": self.removed,
@@ -86,6 +88,8 @@ impl Account {
         match cluster {
             Cluster::Told => output.note("left the cluster"),
             Cluster::Ended => output.note("the cluster ended with this host, its first"),
+            Cluster::OfAnother => output
+                .note("the cluster was not told: another machine uses this host's key, and stays"),
             Cluster::NotTold(_) => {}
         }
         for what in &self.removed {

@@ -16,9 +16,10 @@ use super::{
     run_to_end,
     stop::stop_daemon,
     storage::{ClaimState, claim_of},
+    wait::running,
 };
 use crate::{
-    agent::{Identity, load_identity},
+    agent::{AgentState, Identity, load_identity},
     config::StateDir,
     model::{Code, Exit, Failure},
 };
@@ -65,6 +66,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     if let Some(storage) = storage.as_ref().filter(|_| !arguments.force) {
         check_losses(storage, first_host || says_first)?;
     }
+    let is_copy = is_kept_apart(&state);
     let mut account = Account::default();
     let stopped = match &service {
         Some(service) => service.stop(&mut account),
@@ -75,7 +77,10 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
         Err(_) if service.is_some() && stopped => {}
         done => drop(done?),
     }
-    let cluster = leave_cluster(identity.as_ref(), first_host, &state);
+    let cluster = match is_copy {
+        true => Cluster::OfAnother,
+        false => leave_cluster(identity.as_ref(), first_host, &state),
+    };
     if let Some(storage) = &storage {
         storage.remove(&mut account);
     }
@@ -131,11 +136,19 @@ fn leave_cluster(identity: Option<&Identity>, first_host: bool, state: &StateDir
     };
     match left {
         Ok(()) => Cluster::Told,
+        Err(failure) if failure.is(Code::HostCloned) => Cluster::OfAnother,
         Err(failure) => Cluster::NotTold(format!(
             "{failure}; delete the host there: ece-agent host delete {}",
             identity.runner_id
         )),
     }
+}
+
+/// Whether the daemon is refused as a copy of a host that is connected.
+fn is_kept_apart(state: &StateDir) -> bool {
+    let status = run_to_end(running(state)).ok().flatten();
+    let problem = status.filter(|it| it.state == AgentState::Refused).and_then(|it| it.problem);
+    problem.is_some_and(|problem| problem.code == Code::HostCloned.name())
 }
 
 /// What the host keeps, beside what a coordinator has.
