@@ -69,10 +69,13 @@ pub async fn may_give_up(
         let session = SessionId(Uuid::new_v4());
         let sign = sign_of_life(session, machine, false);
         match coordinator.poll(&sign, ANSWER_TIMEOUT).await {
-            Ok(_) => {
+            Ok(reply) => {
                 let goodbye = sign_of_life(session, machine, true);
                 // If nobody hears it, the closed connection says the same.
                 let _ = coordinator.poll(&goodbye, ANSWER_TIMEOUT).await;
+                if reply.runner_id.is_some_and(|it| it != identity.runner_id) {
+                    return Ok(());
+                }
                 let message = format!("{} is a member in good standing", identity.runner_id);
                 return Err(Failure::new(Code::JoinNotNeeded, message));
             }

@@ -15,7 +15,7 @@ use crate::{
     client::{ClientError, CoordinatorClient, resolve},
     config::StateDir,
     host::SharedMachine,
-    model::{Code, CoordinatorAddress, Failure, SessionId},
+    model::{Code, CoordinatorAddress, Failure, RunnerId, SessionId},
     preflight::clock_skew,
     rt::{Backoff, Clock, Shutdown, aside, random_fraction},
     tls::PinVerifier,
@@ -161,6 +161,9 @@ impl Session {
 
     /// The coordinator answered; how long to wait before the next poll.
     async fn take(&mut self, memory: &mut Memory, reply: SessionReply, took: Duration) -> Duration {
+        if let Some(other) = reply.runner_id.as_ref().filter(|it| **it != self.identity.runner_id) {
+            return self.stand_back(memory, other).await;
+        }
         memory.backoff.reset();
         memory.unknown_to.nobody();
         memory.hold = Duration::from_millis(reply.hold_ms);
@@ -217,19 +220,45 @@ impl Session {
             tracing::warn!(coordinator = %address, code = failure.code(), "{}", failure.message);
         }
         if refused {
-            self.apply(&DesiredState::default()).await;
-            memory.desired = DesiredState::default();
-            save_desired(&self.state, &memory.desired).await;
-            memory.notices.clear();
-            self.show(memory, &address);
-            self.board.set_state(AgentState::Refused, Some(&failure), self.clock.now());
-            return RETRY_AFTER_REFUSAL;
+            return self.refused(memory, &address, &failure).await;
         }
         self.show(memory, &address);
         self.board.set_state(AgentState::Connecting, Some(&failure), self.clock.now());
         let pause = memory.backoff.next(random_fraction());
         // Each time, not only the first: those who failed would else all come at once.
         pause + memory.return_window.pause(Instant::now(), random_fraction())
+    }
+
+    async fn refused(
+        &mut self,
+        memory: &mut Memory,
+        coordinator: &CoordinatorAddress,
+        failure: &Failure,
+    ) -> Duration {
+        self.apply(&DesiredState::default()).await;
+        memory.desired = DesiredState::default();
+        save_desired(&self.state, &memory.desired).await;
+        memory.notices.clear();
+        self.show(memory, coordinator);
+        self.board.set_state(AgentState::Refused, Some(failure), self.clock.now());
+        RETRY_AFTER_REFUSAL
+    }
+
+    /// The key is another host's, whose place this one does not take.
+    async fn stand_back(&mut self, memory: &mut Memory, other: &RunnerId) -> Duration {
+        let goodbye = self.request(memory, true);
+        let coordinator = &memory.coordinators[memory.current];
+        let address = coordinator.address().clone();
+        // If nobody hears it, the coordinator notices the silence.
+        let _ = coordinator.poll(&goodbye, GOODBYE_TIMEOUT).await;
+        let message = format!(
+            "the key in {} is that of the host {other}, and this is {}",
+            self.state.key().display(),
+            self.identity.runner_id
+        );
+        let failure = Failure::new(Code::IdentityOfAnother, message);
+        tracing::warn!(coordinator = %address, code = failure.code(), "{}", failure.message);
+        self.refused(memory, &address, &failure).await
     }
 
     async fn apply(&mut self, desired: &DesiredState) {

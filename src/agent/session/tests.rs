@@ -28,6 +28,8 @@ struct FakeCoordinator {
     /// Where nobody answers, and where the host is not known.
     gone_at: Mutex<Vec<CoordinatorAddress>>,
     unknown_at: Mutex<Vec<CoordinatorAddress>>,
+    /// Whose the host's key is.
+    key_of: Mutex<Option<RunnerId>>,
     seen: mpsc::UnboundedSender<SessionRequest>,
     facts_hash: Mutex<String>,
     away_for: AtomicU64,
@@ -91,6 +93,7 @@ impl FakeCoordinator {
         }
         Ok(SessionReply {
             protocol: PROTOCOL,
+            runner_id: self.key_of.lock().expect("no panic while held").clone(),
             desired: DesiredState {
                 revision: 3,
                 roles: vec!["proxy".into(), "unheard-of".into()],
@@ -159,6 +162,7 @@ fn start_with(away_for: u64, unreadable: bool) -> Running {
         known: Mutex::default(),
         gone_at: Mutex::default(),
         unknown_at: Mutex::default(),
+        key_of: Mutex::default(),
         seen,
         facts_hash: Mutex::default(),
         away_for: AtomicU64::new(away_for),
@@ -336,6 +340,27 @@ async fn a_clock_that_is_not_the_coordinators_is_warned_of_for_as_long_as_it_is_
     running.coordinator.now_ms.store(NOW * 1000, Ordering::SeqCst);
     let right_again = followed.wait_for(|status| !warned(status));
     timeout(soon, right_again).await.expect("in time").expect("it runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_whose_key_is_that_of_another_does_not_take_its_place() {
+    let mut running = start(0);
+    running.board.follow().wait_for(|status| !status.roles.is_empty()).await.expect("it runs");
+    let key_of = |name: &str| {
+        let runner = name.parse().expect("an id");
+        *running.coordinator.key_of.lock().expect("free") = Some(runner);
+    };
+    key_of("another");
+    running.board.follow().wait_for(|status| status.state == AgentState::Refused).await.expect("");
+    let status = running.board.read();
+    assert!(status.roles.is_empty());
+    let problem = status.problem.expect("it is told");
+    assert_eq!(problem.code, "identity.of_another_host");
+    assert!(problem.message.contains("another"), "{}", problem.message);
+    // Its own key is put back.
+    key_of("10.0.0.7");
+    while !running.next().await.closing {}
+    running.board.follow().wait_for(|status| status.connected).await.expect("it comes back");
 }
 
 #[tokio::test(start_paused = true)]
