@@ -173,6 +173,15 @@ impl InstallArguments {
                 roles: roles.unwrap_or_default(),
                 pins,
             })),
+            // It never becomes the first host of a cluster of its own.
+            None if membership == Membership::Former => {
+                check.note_as(
+                    Code::TokenMissing,
+                    "--roles-token",
+                    "this host had joined a cluster, which has to let it in again; add --roles-token-file FILE (to begin anew run 'ece-agent uninstall' first)",
+                );
+                None
+            }
             None if membership != Membership::None => Some(Purpose::Stay(StayOptions {
                 first_host: membership == Membership::FirstHost,
                 coordinators,

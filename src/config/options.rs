@@ -56,6 +56,8 @@ pub enum Membership {
     None,
     Joined,
     FirstHost,
+    /// It had joined a cluster, and is to be let in again.
+    Former,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::Path};
 
 use serde_json::json;
 
-use super::{Daemon, Installed};
+use super::{Daemon, Installed, member::secrets_file_of};
 use crate::{
     agent::Status,
     cli::{
@@ -24,7 +24,7 @@ pub(super) struct Closing<'a> {
 
 impl Closing<'_> {
     pub(super) fn connected(&self, status: &Status, installed: &Installed) {
-        let secrets_file = installed.secrets_file.as_deref();
+        let secrets_file = installed.secrets_file.as_deref().filter(|file| file.exists());
         if self.output.is_json() {
             return self.done(status, installed.already, secrets_file);
         }
@@ -62,6 +62,10 @@ impl Closing<'_> {
             status.cluster_id.as_deref().unwrap_or_default(),
             status.coordinator.as_ref().map_or("its coordinator".into(), ToString::to_string),
         ));
+        let file = secrets_file_of(self.options);
+        if self.options.show_secrets && self.options.purpose.is_first_host() && file.exists() {
+            self.secrets(&file);
+        }
     }
 
     fn done(&self, status: &Status, already: bool, secrets_file: Option<&Path>) {
@@ -83,22 +87,13 @@ impl Closing<'_> {
     /// What was done, and what to look at next.
     fn lines(&self, installed: &Installed) {
         let note = |line: &str| self.output.note(line);
-        if let Some(file) = &installed.secrets_file {
+        if let Some(file) = installed.secrets_file.as_ref().filter(|file| file.exists()) {
             let url = match installed.identity.host_ip {
                 IpAddr::V4(host) => format!("https://{host}:{API_PORT}"),
                 IpAddr::V6(host) => format!("https://[{host}]:{API_PORT}"),
             };
             note(&format!("API: {url}/api/v1"));
-            match self.options.show_secrets {
-                false => {
-                    let file = file.display();
-                    note(&format!("passwords and tokens: {file} (--show-secrets prints them)"));
-                }
-                true => {
-                    note(&format!("passwords and tokens: {}", file.display()));
-                    self.secrets_in_words().iter().for_each(|line| self.output.note_verbatim(line));
-                }
-            }
+            self.secrets(file);
             let here = state_dir_flag_beside_profile(&self.options.state_dir);
             note(&format!("to add a host: ece-agent token create --roles allocator{here}"));
         } else if let Purpose::Join(join) = &self.options.purpose
@@ -117,6 +112,20 @@ impl Closing<'_> {
 }
 
 impl Closing<'_> {
+    /// Where the secrets are, or what they are.
+    fn secrets(&self, file: &Path) {
+        let file = file.display();
+        match self.options.show_secrets {
+            false => self
+                .output
+                .note(&format!("passwords and tokens: {file} (--show-secrets prints them)")),
+            true => {
+                self.output.note(&format!("passwords and tokens: {file}"));
+                self.secrets_in_words().iter().for_each(|line| self.output.note_verbatim(line));
+            }
+        }
+    }
+
     /// What the secrets file holds, for the person who has just set up the first host.
     fn secrets_in_words(&self) -> Vec<String> {
         const NAMES: [(&str, &str); 5] = [

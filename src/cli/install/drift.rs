@@ -22,7 +22,10 @@ impl Installation<'_> {
     /// A member's data stays where it is, whatever path is given.
     pub(super) fn keep_storage_path(&mut self) {
         let state = &self.options.state_dir;
-        if !load_identity(state).is_ok_and(|identity| identity.is_some()) {
+        let Ok(Some(identity)) = load_identity(state) else { return };
+        // A copy of a disk becomes a host of its own, whose data may be elsewhere.
+        let is_given = self.options.given.storage_path.is_some();
+        if self.options.new_identity && is_given && !identity.first_host {
             return;
         }
         if let Some(path) = known_host(state).and_then(|known| known.storage_path()).ok().flatten()

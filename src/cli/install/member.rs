@@ -14,10 +14,10 @@ use crate::{
     },
     cli::{
         bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
-        progress::EventReporter, run::run_daemon,
+        progress::EventReporter, run::run_daemon, secrets_file, shell_word,
     },
     config::{InstallOptions, Purpose},
-    daemon::{FirstHostStart, StateLock},
+    daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
     host::LinuxMachine,
     model::{Code, Exit, Failure, Role, RoleSet},
     rt::{Clock, files},
@@ -59,6 +59,11 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
     })
 }
 
+/// Where a first host has its secrets, if nobody has taken them away.
+pub(super) fn secrets_file_of(options: &InstallOptions) -> PathBuf {
+    options.settings.storage_path.join(secrets_file::DIR).join(secrets_file::NAME)
+}
+
 impl Installation<'_> {
     /// Brings the host to the point where only the daemon is missing.
     pub(super) async fn make_member(
@@ -78,19 +83,29 @@ impl Installation<'_> {
     async fn member(&self, progress: &dyn Progress) -> Result<Installed, Failure> {
         let options = &self.options;
         let mut fresh_key = false;
-        let joins = matches!(options.purpose, Purpose::Join(_));
+        if options.new_identity {
+            self.check_replaceable()?;
+        }
         // The cluster still knows the host, which keeps its name and, if it can be read, its key.
-        let was_damaged = options.new_identity && set_damaged_aside(&options.state_dir, joins)?;
+        let was_damaged = options.new_identity && set_damaged_aside(&options.state_dir)?;
         if let Some(identity) = load_identity(&options.state_dir)? {
             if !options.new_identity {
                 self.check_same(&identity)?;
+                key_must_be_there(&options.state_dir)?;
+                if identity.first_host {
+                    cluster_must_be_there(&options.state_dir)?;
+                }
                 let identity = self.take_on_settings(identity)?;
-                return Ok(Installed { identity, secrets_file: None, already: true });
+                let secrets_file = identity.first_host.then(|| secrets_file_of(options));
+                return Ok(Installed { identity, secrets_file, already: true });
             }
-            may_give_up(&identity, &options.state_dir, &LinuxMachine).await?;
-            let file = options.state_dir.identity();
-            files::remove(&file).map_err(|error| not_writable(&file, error))?;
-            fresh_key = true;
+            // A first host's own datastore says whether its key is good.
+            if !identity.first_host {
+                may_give_up(&identity, &options.state_dir, &LinuxMachine).await?;
+                let file = options.state_dir.identity();
+                files::remove(&file).map_err(|error| not_writable(&file, error))?;
+                fresh_key = true;
+            }
         }
         let key = match options.new_identity && !was_damaged {
             _ if fresh_key => KeyWish::Another,
@@ -123,6 +138,7 @@ impl Installation<'_> {
             Purpose::FirstHost(first) => {
                 let start = FirstHostStart { host, options: first.clone() };
                 let set_up = start.set_up(now).await?;
+                self.check_same(&set_up.identity)?;
                 let secrets_file = Some(set_up.secrets_file);
                 Ok(Installed { identity: set_up.identity, secrets_file, already: false })
             }

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     agent::{AgentState, Identity, Progress, Status, Step, load_identity, prepare_state_dir},
-    config::{InstallArguments, InstallOptions, Membership, Mistake, StateDir},
+    config::{InstallArguments, InstallOptions, Mistake, StateDir},
     daemon::StateLock,
     host::{LinuxMachine, Machine, process::spawn_background},
     model::{Code, Exit, Failure},
@@ -117,10 +117,15 @@ fn install_logged(
     if let Some(failure) = installed_by_root(&state) {
         return Err(failure);
     }
-    let membership = membership(&state, arguments.new_identity);
-    let options = renewal::with_settings_kept(arguments)
+    let membership = renewal::membership(&state, arguments.new_identity);
+    let roles_given = arguments.roles.is_some();
+    let mut options = renewal::with_settings_kept(arguments)
         .build(own_state_dir(), membership)
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
+    options.roles_given = roles_given;
+    if renewal::stays_with_its_cluster(&mut options) {
+        output.note("this is the first host of its cluster, and stays it: the token is not used");
+    }
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));
@@ -132,16 +137,6 @@ fn install_logged(
         () => Daemon::Background,
     };
     run_daemon(Installation { options, output, daemon, log }.carry_out())
-}
-
-/// What the host is already; with a new identity it becomes a member anew.
-fn membership(state: &StateDir, new_identity: bool) -> Membership {
-    match load_identity(state).ok().flatten() {
-        Some(_) if new_identity => Membership::None,
-        Some(identity) if identity.first_host => Membership::FirstHost,
-        Some(_) => Membership::Joined,
-        None => Membership::None,
-    }
 }
 
 /// Whether the host of this state directory is, or will be, a service of the system.
@@ -168,7 +163,10 @@ impl Installation<'_> {
         let state = &self.options.state_dir;
         if let Some(status) = self.running().await? {
             match status.state {
-                AgentState::Refused if self.options.new_identity => stop_daemon(state).await?,
+                AgentState::Refused if self.options.new_identity => {
+                    self.check_way_ahead().await?;
+                    stop_daemon(state).await?
+                }
                 AgentState::Connected if self.options.new_identity => {
                     let message = format!("{} is a member in good standing", status.name());
                     return Err(Failure::new(Code::JoinNotNeeded, message));

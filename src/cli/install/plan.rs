@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Daemon, Installation, service::Layout};
 use crate::{
-    agent::{find_coordinator, proxies_in_environment, roles_today},
+    agent::{proxies_in_environment, roles_today},
     cli::{
         CONFIG_FILE,
         check::{denied_to_service, show},
@@ -14,7 +14,7 @@ use crate::{
     },
     config::{Difference, Purpose, only_address},
     host::{LinuxMachine, service::service_user},
-    model::{Code, Exit, Failure, Fingerprint},
+    model::{Exit, Failure},
     preflight::{self, Severity},
     rt::Clock,
     token::{LocalRefusal, UnverifiedToken},
@@ -37,19 +37,7 @@ impl Installation<'_> {
                 Err(LocalRefusal::Expired { .. }) if identity.is_some() => {}
                 checked => checked?,
             }
-            let claims = token.claims();
-            let coordinators = match &join.coordinators[..] {
-                [] => &claims.coordinators,
-                given => given,
-            };
-            let pins: &[Fingerprint] = if join.pins.is_empty() { &claims.pins } else { &join.pins };
-            if pins.is_empty() {
-                let message = "nothing says which coordinator is the right one";
-                return Err(Failure::new(Code::TrustNoPin, message));
-            }
-            let patience = options.wait_for_coordinator;
-            let silent = crate::cli::progress::Silent;
-            reach = find_coordinator(coordinators, pins, patience, &silent).await;
+            reach = self.reach_coordinator(join).await?;
         }
         let roles = match &identity {
             Some(identity) if !options.roles_given => roles_today(&options.state_dir, identity),

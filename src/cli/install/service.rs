@@ -11,7 +11,11 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Installation, directories::place_directories, member::Installed};
+use super::{
+    Installation,
+    directories::place_directories,
+    member::{Installed, secrets_file_of},
+};
 use crate::{
     agent::{Progress, Step, load_identity},
     cli::{
@@ -151,7 +155,7 @@ impl Installation<'_> {
     }
 
     /// What is wrong with the token is said before anything is made.
-    fn check_token(&self) -> Result<(), Failure> {
+    pub(super) fn check_token(&self) -> Result<(), Failure> {
         let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
         let token = UnverifiedToken::parse(join.token.0.expose())?;
         match token.check_locally(&join.roles, Clock::system().now()) {
@@ -190,10 +194,8 @@ impl Installation<'_> {
                 (Some("waiting"), _) => progress.waiting(&told()),
                 (Some("failed"), _) => failure = Some(told()),
                 (Some("member"), _) => {
-                    secrets_file = event["secrets_file"].is_string().then(|| {
-                        let storage = &self.options.settings.storage_path;
-                        storage.join(secrets_file::DIR).join(secrets_file::NAME)
-                    });
+                    secrets_file =
+                        event["secrets_file"].is_string().then(|| secrets_file_of(&self.options));
                     already = event["already"] == true;
                 }
                 _ => {}
