@@ -20,6 +20,7 @@ mod first_host;
 mod full_disk;
 mod growth;
 mod hostile_server;
+mod identity;
 mod installer_script;
 mod join;
 mod kills;
