@@ -14,7 +14,7 @@ use crate::{
     },
     cli::{
         bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
-        progress::EventReporter, run::run_daemon, secrets_file, shell_word,
+        progress::EventReporter, run::run_daemon, secrets_file,
     },
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
