@@ -43,6 +43,12 @@ const FINAL: [Code; 2] = [Code::HostRemoved, Code::HostCloned];
 /// How often the machine is looked at for changes.
 const FACTS_INTERVAL: Duration = Duration::from_secs(30);
 
+/// More coordinators than any cluster has.
+const MOST_COORDINATORS: usize = 64;
+
+/// The least time between two writings of the list of coordinators.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long the coordinator's name may take to be resolved for the sake of this host's address.
 const RESOLVING: Duration = Duration::from_secs(2);
 
@@ -84,6 +90,9 @@ struct Memory {
     notices: Vec<Notice>,
     /// This machine's clock minus the coordinator's, as the last reply had it.
     clock_ahead_ms: Option<i64>,
+    /// When the list of coordinators was written last, and whether it has changed since.
+    saved: Option<Instant>,
+    unsaved: bool,
 }
 
 impl Session {
@@ -112,6 +121,8 @@ impl Session {
                     unknown_to: UnknownTo::default(),
                     notices: Vec::new(),
                     clock_ahead_ms: None,
+                    saved: None,
+                    unsaved: false,
                 }
             } => memory,
         };
@@ -120,6 +131,9 @@ impl Session {
             () = shutdown.wait() => {}
         }
         self.board.set_state(AgentState::Stopping, None, self.clock.now());
+        if memory.unsaved {
+            self.save_learned(&mut memory).await;
+        }
         let goodbye = self.request(&memory, true);
         // If nobody hears it, the closed connection says the same.
         let _ = memory.coordinators[memory.current].poll(&goodbye, GOODBYE_TIMEOUT).await;
@@ -175,8 +189,13 @@ impl Session {
             save_desired(&self.state, &reply.desired).await;
             memory.desired = reply.desired;
         }
-        if reply.coordinators != self.identity.known && !reply.coordinators.is_empty() {
-            self.learn(memory, reply.coordinators).await;
+        let mut coordinators = reply.coordinators;
+        coordinators.truncate(MOST_COORDINATORS);
+        if coordinators != self.identity.known && !coordinators.is_empty() {
+            self.learn(memory, coordinators);
+        }
+        if memory.unsaved && memory.saved.is_none_or(|at| at.elapsed() >= SAVE_INTERVAL) {
+            self.save_learned(memory).await;
         }
         let address = memory.coordinators[memory.current].address().clone();
         if !self.board.read().connected {
@@ -191,7 +210,7 @@ impl Session {
     }
 
     /// Turns to the coordinators that there are now from the next poll on.
-    async fn learn(&mut self, memory: &mut Memory, known: Vec<KnownCoordinator>) {
+    fn learn(&mut self, memory: &mut Memory, known: Vec<KnownCoordinator>) {
         self.identity.known = known;
         self.verifier.set_known_keys(self.identity.known.iter().map(|known| known.key));
         let current = memory.coordinators.swap_remove(memory.current);
@@ -200,6 +219,11 @@ impl Session {
         memory.coordinators = vec![current];
         memory.coordinators.extend(others.into_iter().map(&self.dial));
         memory.current = 0;
+        memory.unsaved = true;
+    }
+
+    async fn save_learned(&self, memory: &mut Memory) {
+        (memory.saved, memory.unsaved) = (Some(Instant::now()), false);
         let (state, identity) = (self.state.clone(), self.identity.clone());
         if let Err(error) = aside(move || save_identity(&state, &identity)).await {
             tracing::warn!(%error, "the list of coordinators was not kept");

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Lists of all that a cluster has can be long, in bytes.
+const MAX_REPLY: usize = 64 << 20;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 const TOKENS: &str = "/api/v1/platform/configuration/security/enrollment-tokens";
 
@@ -112,6 +115,6 @@ impl ApiClient {
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {
-        read(&self.address, request.send().await).await
+        read(&self.address, request.send().await, MAX_REPLY).await
     }
 }

@@ -7,9 +7,6 @@ use crate::{
     wire::FailedReply,
 };
 
-/// Longer answers are not a coordinator's.
-const MAX_REPLY: usize = 64 << 20;
-
 /// Why a request to a coordinator brought no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
@@ -81,10 +78,12 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// Reads the answer to a request, whatever became of it.
+/// Reads the answer to a request, whatever became of it. A longer one than `longest` bytes is not a
+/// coordinator's.
 pub(super) async fn read<T: DeserializeOwned>(
     address: &CoordinatorAddress,
     sent: Result<Response, reqwest::Error>,
+    longest: usize,
 ) -> Result<T, ClientError> {
     let mut response = sent.map_err(|error| classify(address, &error))?;
     let status = response.status();
@@ -97,8 +96,8 @@ pub(super) async fn read<T: DeserializeOwned>(
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(address, &error))? {
         body.extend_from_slice(&chunk);
-        if body.len() > MAX_REPLY {
-            let reason = format!("it is longer than {MAX_REPLY} bytes");
+        if body.len() > longest {
+            let reason = format!("it is longer than {longest} bytes");
             return Err(ClientError::Protocol { address: address.clone(), reason });
         }
     }

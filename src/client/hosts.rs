@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// What a host is told is short, in bytes.
+const MAX_REPLY: usize = 1 << 20;
+
 const ENROL_TIMEOUT: Duration = Duration::from_secs(15);
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -75,7 +78,7 @@ impl HttpCoordinator {
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {
-        read(&self.address, request.send().await).await.map_err(|error| match error {
+        read(&self.address, request.send().await, MAX_REPLY).await.map_err(|error| match error {
             ClientError::Refused { status: 404, .. } => {
                 ClientError::NotForHosts(self.address.clone())
             }

@@ -398,3 +398,26 @@ async fn a_large_fleet_spreads_all_of_its_tries_to_come_back_and_not_only_the_fi
     running.stop.fire();
     running.task.await.expect("no panic");
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_list_of_coordinators_only_so_much_is_taken_and_it_is_written_once_a_minute() {
+    let mut running = start(0);
+    let state = StateDir::new(running._dir.path().to_owned());
+    let list = |from: usize| -> Vec<KnownCoordinator> {
+        (from..from + 5_000).map(|it| known(&format!("c{it}.example"))).collect()
+    };
+    let kept = || {
+        let identity = crate::agent::load_identity(&state).expect("readable").expect("written");
+        (identity.known.len(), identity.known[0].address.to_string())
+    };
+    *running.coordinator.known.lock().expect("free") = list(0);
+    while running.next().await.applied_revision != 3 {}
+    sleep(ASSUMED_HOLD * 2).await;
+    let first = kept();
+    assert_eq!((first.0, first.1.starts_with("c0.")), (MOST_COORDINATORS, true));
+    *running.coordinator.known.lock().expect("free") = list(9_000);
+    sleep(ASSUMED_HOLD * 3).await;
+    assert_eq!(kept(), first);
+    sleep(SAVE_INTERVAL).await;
+    assert!(kept().1.starts_with("c9000."), "{:?}", kept());
+}
