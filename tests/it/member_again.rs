@@ -1,6 +1,9 @@
 //! `install` on a host that is a member: with other settings, other roles, or something broken.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -191,7 +194,7 @@ fn a_role_that_is_not_healthy_is_shown_with_its_code_and_is_no_success() {
     let cluster = Cluster::start();
     let (host, token) = member(&cluster, "allocator");
     let instances = host.storage.join("instances");
-    fs::remove_dir(&instances).unwrap();
+    fs::remove_dir_all(&instances).unwrap();
     fs::write(&instances, "in the way").unwrap();
     let role = || host.status_json()["roles"]["allocator"].clone();
     let broken = || role()["code"] == "state.not_writable" && role()["healthy"] == false;
@@ -310,4 +313,22 @@ fn a_member_is_asked_for_no_token_and_its_roles_are_compared() {
     again(&stranger, &coordinator).refused(3, "token.missing");
     let renewed = [&["--new-identity"][..], &coordinator].concat();
     again(&host, &renewed).refused(3, "token.missing");
+}
+
+#[test]
+fn however_many_coordinators_a_host_knows_only_the_first_are_looked_up_and_named() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let file = host.state.join("identity.json");
+    let mut identity: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let names: Vec<String> = (0..20_000).map(|it| format!("c{it}.invalid:12343")).collect();
+    (identity["dialled"], identity["known"]) = (names.into(), Value::Array(Vec::new()));
+    fs::write(&file, serde_json::to_vec(&identity).unwrap()).unwrap();
+    let mut command = host.install_command(&["--force", "--dry-run", "--coordinator-host"]);
+    command.args(["127.255.255.1", "--roles-token", &token]);
+    let began = Instant::now();
+    let told = Finished::of(&mut command).stderr;
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(told.contains("and 19992 more"), "{told}");
+    assert!(told.len() < 4_000, "{}", told.len());
 }

@@ -3,12 +3,19 @@
 use std::{
     net::{IpAddr, SocketAddr, TcpListener},
     path::Path,
+    time::Duration,
 };
+
+use tokio::time::timeout;
 
 use super::{Daemon, Installation, service::write_public};
 use crate::{
     agent::{Identity, Progress, Status, Step, load_identity},
-    cli::{CONFIG_FILE, known_host::known_host, state_dir_flag},
+    cli::{
+        CONFIG_FILE,
+        known_host::{Known, known_host},
+        state_dir_flag,
+    },
     client::resolve_all,
     config::{Difference, GivenSettings, HostSettings, InstallArguments, edited},
     host::{LinuxMachine, Machine},
@@ -17,6 +24,12 @@ use crate::{
 };
 
 const MAX_CONFIG: u64 = 1 << 20;
+
+/// Of how many coordinators names are resolved, and shown.
+const MOST_COORDINATORS: usize = 8;
+
+/// How long all of that may take.
+const RESOLVING: Duration = Duration::from_secs(5);
 
 impl Installation<'_> {
     /// A member's data stays where it is, whatever path is given.
@@ -115,21 +128,24 @@ impl Installation<'_> {
 
     /// A member stays with its cluster, whatever coordinator is named.
     async fn kept_coordinators(&self, identity: &Identity) -> Option<Failure> {
-        let (given, known) = (self.options.purpose.coordinators(), identity.coordinators());
-        if given.is_empty() || given.iter().any(|it| known.contains(it)) {
+        let given = self.options.purpose.coordinators();
+        let said = identity.coordinators();
+        if given.is_empty() || given.iter().any(|it| said.contains(it)) {
             return None;
         }
-        let sockets = sockets_of(&known).await;
-        if sockets_of(given).await.iter().any(|it| sockets.contains(it)) {
-            return None;
-        }
-        let in_words = |them: &[CoordinatorAddress]| {
-            them.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        // Names that the service user has written are not resolved by root.
+        let noted = known_host(&self.options.state_dir).ok().and_then(Known::host)?.coordinators;
+        let both = async {
+            let sockets = sockets_of(&noted).await;
+            sockets_of(given).await.iter().any(|it| sockets.contains(it))
         };
+        if timeout(RESOLVING, both).await.unwrap_or(false) {
+            return None;
+        }
         let difference = Difference {
             key: "coordinator-host",
-            in_force: in_words(&known),
-            given: in_words(given),
+            in_force: first_in_words(&noted),
+            given: first_in_words(given),
         };
         let fix = format!(
             "Leave --coordinator-host out. To move this host to another cluster run 'ece-agent uninstall{}' first.",
@@ -191,10 +207,19 @@ impl Installation<'_> {
 /// Where coordinators are, as far as their names lead somewhere.
 async fn sockets_of(coordinators: &[CoordinatorAddress]) -> Vec<SocketAddr> {
     let mut sockets = Vec::new();
-    for coordinator in coordinators {
+    for coordinator in coordinators.iter().take(MOST_COORDINATORS) {
         sockets.extend(resolve_all(coordinator).await.unwrap_or_default());
     }
     sockets
+}
+
+fn first_in_words(coordinators: &[CoordinatorAddress]) -> String {
+    let first = coordinators.iter().take(MOST_COORDINATORS).map(ToString::to_string);
+    let first = first.collect::<Vec<_>>().join(",");
+    match coordinators.len().saturating_sub(MOST_COORDINATORS) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 fn kept(Difference { key, in_force, given }: &Difference, fix: String) -> Failure {
