@@ -14,7 +14,7 @@ use crate::{
     host::Machine,
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
     preflight::taken_port,
-    rt::{Clock, ShutdownTrigger},
+    rt::{Clock, ShutdownTrigger, files},
     server::Listeners,
     store::{SharedStore, SqliteStore, StoreError},
     wire::hosts::SecretText,
@@ -115,6 +115,12 @@ pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
     let dir = state.coordinator();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
         .map_err(|error| not_writable(&dir, error))?;
+    for name in ["master.key", "tls.key", "store.db"] {
+        let file = dir.join(name);
+        if let Some(reason) = files::why_exposed(&file) {
+            tracing::warn!(%reason, "{} is not the daemon's alone: {reason}", file.display());
+        }
+    }
     let store = SqliteStore::open(&dir.join("store.db")).map_err(store_failure)?;
     Ok(Arc::new(store))
 }

@@ -16,7 +16,7 @@ use nix::{
     dir::Dir,
     fcntl::{AtFlags, OFlag, open, openat},
     sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat},
-    unistd::{Gid, Uid, fchown, fchownat, getegid, geteuid},
+    unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, getegid, geteuid, unlinkat},
 };
 
 /// Whom something belongs to.
@@ -158,14 +158,75 @@ fn give_below(mut dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<(
         }
         levels.pop();
         if let Some(above) = levels.last() {
-            dir = open_below(dir.as_fd(), OsStr::new(".."), OFlag::O_DIRECTORY)?;
-            let found = fstat(&dir)?;
-            if (found.st_dev, found.st_ino) != (above.found.st_dev, above.found.st_ino) {
-                return Err(io::Error::other("a directory was moved meanwhile"));
+            dir = open_above(&dir, &above.found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory and all in it, however deep it is; whether it was there. No link is followed.
+pub fn remove_tree(path: &Path) -> io::Result<bool> {
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let (parent, dir) = match (open_dir_following(parent), open_dir(path)) {
+        (Ok(parent), Ok(dir)) => (parent, dir),
+        (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(false);
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+    remove_below(dir)?;
+    unlinkat(&parent, name, UnlinkatFlags::RemoveDir)?;
+    Ok(true)
+}
+
+/// Removes the files of a directory; the names of the directories in it.
+fn remove_files_in(dir: &OwnedFd) -> io::Result<Level> {
+    let mut left = Vec::new();
+    let mut listing = Dir::from_fd(dir.try_clone()?)?;
+    for entry in listing.iter() {
+        let name = entry?.file_name().to_owned();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let name = OsStr::from_bytes(name.to_bytes());
+        let found = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        match is(&found, SFlag::S_IFDIR) {
+            true => left.push(name.to_owned()),
+            false => unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?,
+        }
+    }
+    Ok(Level { found: fstat(dir)?, left })
+}
+
+/// One directory is open at a time, as in [`give_below`].
+fn remove_below(mut dir: OwnedFd) -> io::Result<()> {
+    let mut levels = vec![remove_files_in(&dir)?];
+    while let Some(level) = levels.last() {
+        if let Some(name) = level.left.last() {
+            dir = open_below(dir.as_fd(), name, OFlag::O_DIRECTORY)?;
+            levels.push(remove_files_in(&dir)?);
+            continue;
+        }
+        levels.pop();
+        if let Some(above) = levels.last_mut() {
+            dir = open_above(&dir, &above.found)?;
+            if let Some(name) = above.left.pop() {
+                unlinkat(&dir, &name[..], UnlinkatFlags::RemoveDir)?;
             }
         }
     }
     Ok(())
+}
+
+/// The directory above `dir`, which must be the one that the way down led through.
+fn open_above(dir: &OwnedFd, above: &FileStat) -> io::Result<OwnedFd> {
+    let dir = open_below(dir.as_fd(), OsStr::new(".."), OFlag::O_DIRECTORY)?;
+    let found = fstat(&dir)?;
+    match (found.st_dev, found.st_ino) == (above.st_dev, above.st_ino) {
+        true => Ok(dir),
+        false => Err(io::Error::other("a directory was moved meanwhile")),
+    }
 }
 
 fn is(found: &FileStat, kind: SFlag) -> bool {
@@ -222,6 +283,28 @@ mod tests {
         let giving = move || give_below(top, Some(own().uid), own());
         let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(giving);
         thread.expect("a thread").join().expect("no panic").expect("given");
+    }
+
+    #[test]
+    fn a_tree_deeper_than_a_process_may_have_files_open_is_removed_and_no_link_followed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let outside = root.path().join("outside");
+        fs::create_dir(&outside).expect("made");
+        fs::write(outside.join("file"), "theirs").expect("written");
+        let top = root.path().join("top");
+        fs::create_dir(&top).expect("made");
+        let mut dir = open_dir(&top).expect("opened");
+        for _ in 0..1_500 {
+            mkdirat(&dir, "d", Mode::from_bits_truncate(0o700)).expect("made");
+            mkdirat(&dir, "e", Mode::from_bits_truncate(0o700)).expect("made");
+            nix::unistd::symlinkat(&outside, &dir, "link").expect("linked");
+            dir = open_below(dir.as_fd(), OsStr::new("d"), OFlag::O_DIRECTORY).expect("opened");
+        }
+        assert!(remove_tree(&top).expect("removed"));
+        assert!(!top.exists() && outside.join("file").exists());
+        assert!(!remove_tree(&top).expect("it is gone"));
+        symlink(&outside, &top).expect("linked");
+        remove_tree(&top).expect_err("a link");
     }
 
     #[test]

@@ -27,9 +27,15 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    let placed = file
+        .write_all(content)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = placed {
+        // What is wrong with the disk was met already.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     File::open(dir)?.sync_all()
 }
 
@@ -86,6 +92,16 @@ fn read_with_owner(path: &Path, limit: u64) -> Result<Option<(u32, Vec<u8>)>, Pr
         return Err(PrivateFileError::NotPrivate);
     }
     Ok(Some((found.uid(), read_to_limit(file, limit)?)))
+}
+
+/// Why a file that should be the caller's alone is not, if it is there and is not.
+pub fn why_exposed(path: &Path) -> Option<PrivateFileError> {
+    let found = fs::symlink_metadata(path).ok()?;
+    match (found.permissions().mode() & 0o077, found.uid() == nix::unistd::geteuid().as_raw()) {
+        (_, false) => Some(PrivateFileError::OfAnother),
+        (0, true) => None,
+        (_, true) => Some(PrivateFileError::NotPrivate),
+    }
 }
 
 /// Reads a whole file of at most `limit` bytes that somebody has named, or `None` if it is not there.
@@ -148,12 +164,20 @@ mod tests {
         assert_eq!(read_private(&path, 3).expect("private"), Some(b"new".to_vec()));
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
+        assert!(why_exposed(&path).is_none());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("set");
+        assert!(matches!(why_exposed(&path), Some(PrivateFileError::NotPrivate)));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
         read_private(&link, 3).expect_err("a link");
         fs::remove_file(&link).expect("removed");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
         nix::unistd::mkfifo(&link, nix::sys::stat::Mode::S_IRWXU).expect("made");
         read_kept(&link, 3).expect_err("a pipe");
         assert_eq!(read_kept(&path, 3).expect("read"), Some(b"new".to_vec()));
+        let in_the_way = dir.path().join("dir");
+        fs::create_dir(&in_the_way).expect("made");
+        write_private(&in_the_way, b"new").expect_err("a directory");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 3, "nothing is left of it");
         fs::remove_file(&link).expect("removed");
         assert_eq!(
             read_limited(&path, 2).expect_err("too long").kind(),
