@@ -80,9 +80,7 @@ pub fn leave_as_service_user(state: &StateDir) -> Result<(), Failure> {
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     match event["event"].as_str() {
         Some("left") => Ok(()),
-        Some("failed") => {
-            Err(Failure::from_wire(&text("code"), text("message"), Some(text("fix"))))
-        }
+        Some("failed") => Err(Failure::from_untrusted(&text("code"), &text("message"))),
         _ => Err(failed("the child that tells the cluster ended without a word".into())),
     }
 }

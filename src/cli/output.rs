@@ -198,6 +198,9 @@ fn tell(line: &str) {
 
 fn tell_with_fix(what: &str, mark: Mark, failure: &Failure) {
     tell_of(what, mark, failure, "");
+    if failure.fix.is_empty() {
+        return;
+    }
     let fix = fix(&escaped(&failure.fix), 2, width(stderr()));
     fix.iter().for_each(|line| tell(line));
 }

@@ -56,6 +56,18 @@ impl Failure {
         }
     }
 
+    /// What somebody said who is trusted less than whoever reads it: advice is this program's own,
+    /// and what it does not know is theirs.
+    pub fn from_untrusted(code: &str, message: &str) -> Self {
+        match Code::from_name(code) {
+            Some(code) => Self::new(code, message),
+            None => {
+                let theirs = format!("in words of its own it says: {message} [{code}]");
+                Self { fix: "".into(), ..Self::new(Code::DaemonAnswerUnreadable, theirs) }
+            }
+        }
+    }
+
     pub fn code(&self) -> &str {
         &self.code
     }
@@ -76,3 +88,19 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_of_somebody_who_is_not_trusted_is_never_shown_as_ones_own() {
+        let known = Failure::from_untrusted("state.in_use", "it is");
+        assert_eq!((known.code(), &*known.fix), ("state.in_use", Code::StateInUse.fix()));
+        let unknown = Failure::from_untrusted("all.well", "run this");
+        assert_eq!((unknown.code(), &*unknown.fix), ("daemon.answer_unreadable", ""));
+        assert!(unknown.message.contains("it says: run this [all.well]"), "{unknown}");
+        let trusted = Failure::from_wire("state.in_use", "it is", Some("do that".into()));
+        assert_eq!(trusted.fix, "do that");
+    }
+}

@@ -193,6 +193,21 @@ impl RoleHealth {
     }
 }
 
+impl RoleHealth {
+    /// Without advice of a host that is trusted less than whoever reads it.
+    #[must_use]
+    pub fn untrusted(self) -> Self {
+        let Some(code) = self.code.as_deref().filter(|_| !self.healthy) else {
+            return Self { code: None, fix: None, ..self };
+        };
+        let failure = Failure::from_untrusted(code, &self.detail);
+        Self {
+            fix: Some(failure.fix.to_string()).filter(|fix| !fix.is_empty()),
+            ..Self::from(&failure)
+        }
+    }
+}
+
 impl From<&Failure> for RoleHealth {
     fn from(failure: &Failure) -> Self {
         Self {

@@ -15,6 +15,7 @@ use super::{ChangeReply, Status, StatusRequest};
 use crate::{
     agent::identity::not_permitted,
     config::StateDir,
+    host::tree::Owner,
     model::{Code, Failure, Secret},
     rt::unix_socket,
     wire::hosts::SecretText,
@@ -28,6 +29,13 @@ const LONGEST_ANSWER: u64 = 1 << 20;
 pub struct StatusClient {
     stream: UnixStream,
     socket: PathBuf,
+}
+
+/// Who listens on the socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub uid: u32,
+    pub process: Option<u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +90,16 @@ impl StatusClient {
         }
     }
 
+    pub fn peer(&self) -> io::Result<Peer> {
+        let said = self.stream.peer_cred()?;
+        let process = said.pid().and_then(|pid| u32::try_from(pid).ok());
+        Ok(Peer { uid: said.uid(), process })
+    }
+
+    pub fn is_not_the_daemon(self, reason: io::Error) -> StatusError {
+        StatusError::NotTheDaemon { socket: self.socket, reason }
+    }
+
     pub async fn status(self) -> Result<Status, StatusError> {
         self.one_line(&StatusRequest::Status).await
     }
@@ -111,7 +129,7 @@ impl StatusClient {
 
     async fn one_line(mut self, request: &StatusRequest) -> Result<Status, StatusError> {
         self.send(request).await?;
-        self.reads().first().await
+        self.reads().first_status().await
     }
 
     async fn send(&mut self, request: &StatusRequest) -> Result<(), StatusError> {
@@ -121,7 +139,9 @@ impl StatusClient {
     }
 
     fn reads(self) -> StatusWatch {
+        let own = Owner::of_this_process().uid;
         StatusWatch {
+            is_own: self.peer().is_ok_and(|peer| peer.uid == own),
             reader: BufReader::new(self.stream),
             socket: self.socket,
             has_answered: false,
@@ -154,19 +174,31 @@ pub struct StatusWatch {
     reader: BufReader<UnixStream>,
     socket: PathBuf,
     has_answered: bool,
+    /// It is of the same user as whoever asks.
+    is_own: bool,
 }
 
 impl StatusWatch {
     /// The next status, or `None` when the daemon is gone. The first comes at once.
     pub async fn next(&mut self) -> Result<Option<Status>, StatusError> {
         match self.has_answered {
-            false => self.first().await.map(Some),
+            false => self.first_status().await.map(Some),
             true => {
                 let line = next_line(&mut self.reader).await;
                 let status = line.and_then(|line| line.map(|line| parsed(&line)).transpose());
-                status.map_err(StatusError::not_the_daemon(&self.socket))
+                let status = status.map_err(StatusError::not_the_daemon(&self.socket))?;
+                Ok(status.map(|status| self.taken(status)))
             }
         }
+    }
+
+    async fn first_status(&mut self) -> Result<Status, StatusError> {
+        let status = self.first().await?;
+        Ok(self.taken(status))
+    }
+
+    fn taken(&self, status: Status) -> Status {
+        if self.is_own { status } else { status.untrusted() }
     }
 
     async fn first<T: DeserializeOwned>(&mut self) -> Result<T, StatusError> {

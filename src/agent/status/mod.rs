@@ -17,7 +17,7 @@ use crate::{
     wire::hosts::{Notice, RoleHealth},
 };
 
-pub use client::{StatusClient, StatusError};
+pub use client::{Peer, StatusClient, StatusError};
 pub use request::LocalAdministration;
 use request::{ChangeReply, StatusRequest};
 pub use server::serve_status;
@@ -104,6 +104,18 @@ impl Status {
             first_host: false,
             settings: None,
         }
+    }
+
+    /// Without advice of a daemon that is trusted less than whoever reads it.
+    fn untrusted(mut self) -> Self {
+        let own = |problem: Problem| {
+            Problem::from(&Failure::from_untrusted(&problem.code, &problem.message))
+        };
+        self.problem = self.problem.map(own);
+        self.warnings = self.warnings.into_iter().map(own).collect();
+        let roles = self.roles.into_iter().map(|(role, health)| (role, health.untrusted()));
+        self.roles = roles.collect();
+        self
     }
 
     /// The host's name, as far as it is known.

@@ -61,7 +61,7 @@ fn probe(user: Owner, arguments: &[&OsStr]) -> io::Result<Option<Failure>> {
     while let Some(line) = child.next_line()? {
         let event: Value = serde_json::from_str(&line).unwrap_or_default();
         if let (Some(code), Some(message)) = (event["code"].as_str(), event["message"].as_str()) {
-            failure = Some(Failure::from_wire(code, message, None));
+            failure = Some(Failure::from_untrusted(code, message));
         }
     }
     child.end()?;

@@ -186,7 +186,7 @@ impl Installation<'_> {
         while let Some(line) = child.next_line().map_err(internal)? {
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            let told = || Failure::from_wire(&text("code"), text("message"), Some(text("fix")));
+            let told = || Failure::from_untrusted(&text("code"), &text("message"));
             match (event["event"].as_str(), Step::from_name(&text("step"))) {
                 (Some("step"), Some(step)) if event["state"] == "started" => progress.started(step),
                 (Some("step"), Some(step)) => progress.finished(step, &text("result")),
