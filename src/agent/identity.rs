@@ -1,4 +1,8 @@
-use std::{io, net::IpAddr, path::PathBuf};
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -101,12 +105,20 @@ impl From<IdentityError> for Failure {
             IdentityError::Io(_, cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                 not_permitted("the host's state is not this user's", &error)
             }
-            IdentityError::OfAnother(_) => Failure::new(Code::StateOfAnother, error.to_string()),
+            IdentityError::OfAnother(path) => {
+                Failure::new(Code::StateOfAnother, error.to_string()).with_fix(give_back(path))
+            }
             IdentityError::NotPrivate(path) => failure
                 .with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display())),
             _ => failure,
         }
     }
+}
+
+/// What makes a file of another user in a directory of one's own be of use.
+pub fn give_back(path: &Path) -> String {
+    let (path, dir) = (path.display(), path.parent().unwrap_or(path).display());
+    format!("Run 'chown --reference={dir} {path}', then repeat the command.")
 }
 
 /// What only root, or another user, may look at.

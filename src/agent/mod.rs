@@ -12,6 +12,7 @@ mod progress;
 mod return_window;
 mod session;
 mod status;
+mod storage_marker;
 mod supervisor;
 mod unknown;
 
@@ -20,7 +21,7 @@ pub use desired::roles_today;
 pub use facts::{HostIp, gather_facts};
 pub use host_start::HostStart;
 pub use identity::{
-    HostKeyState, Identity, IdentityError, begin_membership, load_identity, load_key,
+    HostKeyState, Identity, IdentityError, begin_membership, give_back, load_identity, load_key,
     load_own_identity, not_permitted, save_identity,
 };
 pub use install::{Enrolled, JoinStart, KeyWish, Place};
@@ -29,7 +30,8 @@ pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_stat
 pub use progress::{Progress, Step};
 pub use session::{Dial, Session};
 pub use status::{
-    AgentState, LocalAdministration, Problem, RoleStatus, Status, StatusBoard, StatusClient,
+    AgentState, LocalAdministration, Peer, Problem, RoleStatus, Status, StatusBoard, StatusClient,
     StatusError, serve_status,
 };
+pub use storage_marker::{CLAIM, MARKER, StorageMarker, instances_in};
 pub use supervisor::{InProcess, RoleService, Supervisor, allocator_service, proxy_service};

@@ -28,7 +28,7 @@ pub struct ShowArguments {
 }
 
 pub fn ca(CaVerb::Show(arguments): CaVerb, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
+    let state = arguments.state.answering()?;
     let host = match known_host(&state)? {
         Known::Host(host) => host,
         Known::NotInstalled => {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CONFIG_FILE, secrets_file::SecretsFile};
 use crate::{
-    agent::{Identity, load_identity, load_own_identity},
+    agent::{Identity, give_back, load_identity, load_own_identity},
     config::{InstallArguments, InstallOptions, Purpose, StateDir, default_state_dir},
     host::{process::is_root, service::service_user},
     model::{Code, CoordinatorAddress, Failure, Fingerprint},
@@ -167,8 +167,12 @@ pub fn must_be_own(state: &StateDir) -> Result<(), Failure> {
     match other_owner(state) {
         None => Ok(()),
         Some(uid) => {
-            let message = format!("{} belongs to the user {uid}", state.path().display());
-            Err(Failure::new(Code::StateOfAnother, message))
+            let identity = state.identity();
+            let is_own = fs::symlink_metadata(state.path()).is_ok_and(|found| found.uid() == 0);
+            let which = if is_own { &identity } else { state.path() };
+            let message = format!("{} belongs to the user {uid}", which.display());
+            let failure = Failure::new(Code::StateOfAnother, message);
+            Err(if is_own { failure.with_fix(give_back(&identity)) } else { failure })
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct LogsArguments {
 }
 
 pub fn logs(arguments: LogsArguments, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
+    let state = arguments.state.answering()?;
     if runs_as_service(&state) {
         return journal(arguments.lines, arguments.follow);
     }

@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod access;
+mod answering;
 mod apikey;
 mod audit;
 mod beginnings;
@@ -8,6 +9,7 @@ mod bootstrap_log;
 mod ca;
 mod check;
 mod completions;
+mod daemon_socket;
 mod duration;
 mod explain;
 mod handed_out;
@@ -52,6 +54,7 @@ use crate::{
     model::{Code, Exit, Failure},
     rt::reexec::{Place, hide, keep_from_children},
 };
+use answering::{LONGEST, state_answers};
 use output::Output;
 use shell::shell_word;
 
@@ -222,6 +225,12 @@ impl StateDirArgument {
 
     fn state_dir(self) -> StateDir {
         StateDir::new(self.state_dir.unwrap_or_else(own_state_dir))
+    }
+
+    /// The directory, if its file system answers.
+    fn answering(self) -> Result<StateDir, Failure> {
+        let state = self.state_dir();
+        state_answers(&state, LONGEST).map(|()| state)
     }
 }
 

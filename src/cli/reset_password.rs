@@ -5,6 +5,8 @@ use serde_json::json;
 use super::{
     StateDirArgument,
     access::read_password,
+    answering::{LONGEST, storage_answers},
+    daemon_socket::connect,
     known_host::{Known, known_host, not_installed, other_owner},
     output::Output,
     run_to_end,
@@ -12,7 +14,7 @@ use super::{
     wait::not_answered,
 };
 use crate::{
-    agent::{StatusClient, StatusError},
+    agent::StatusError,
     cluster::{passwords, records::ADMIN},
     model::{Code, Exit, Failure, Secret},
 };
@@ -47,7 +49,7 @@ fn not_here() -> Failure {
 }
 
 pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
+    let state = arguments.state.answering()?;
     let known = known_host(&state)?;
     if matches!(known, Known::NotInstalled) {
         return Err(not_installed(&state));
@@ -69,6 +71,9 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         Some(storage) => Some(storage),
         None => known.storage_path()?,
     };
+    if let Some(storage) = &storage {
+        storage_answers(storage, LONGEST)?;
+    }
     let kept_as = match user.as_str() {
         ADMIN => Some("adminconsole_root_password"),
         "readonly" => Some("adminconsole_readonly_password"),
@@ -87,7 +92,7 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         return Err(not_here());
     }
     let refused: Result<_, StatusError> = run_to_end(async {
-        let client = StatusClient::connect(&state).await?;
+        let client = connect(&state).await?;
         client.set_password(user, password.clone()).await
     });
     if let Some(reason) = refused.map_err(|error| not_answered(error, &state))? {

@@ -29,7 +29,7 @@ pub struct StartArguments {
 }
 
 pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
+    let state = arguments.state.answering()?;
     let service = runs_as_service(&state) && is_unit_there();
     if !service {
         must_be_own(&state)?;
@@ -78,7 +78,7 @@ async fn start_in_background(state: &StateDir) -> Result<(), Failure> {
     }
 }
 
-fn is_unit_there() -> bool {
+pub fn is_unit_there() -> bool {
     Path::new(Layout::UNIT).exists() || Layout::has_packaged_unit()
 }
 

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
+    answering::state_answers,
     known_host::not_installed,
     output::Output,
     run_to_end,
@@ -34,9 +35,11 @@ pub struct StatusArguments {
 
 pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.state_dir();
+    let longest = Duration::from_secs(arguments.timeout.into());
+    state_answers(&state, longest)?;
     run_to_end(async {
         if arguments.wait {
-            let deadline = Instant::now() + Duration::from_secs(arguments.timeout.into());
+            let deadline = Instant::now() + longest;
             let mut told = None;
             let tell = |reason: &Failure| {
                 let is_new = told.as_deref() != Some(reason.code());
@@ -127,7 +130,9 @@ fn in_words(status: &Status) -> Vec<String> {
     }
     if let Some(problem) = &status.problem {
         lines.push(format!("problem      {} [{}]", problem.message, problem.code));
-        lines.push(format!("fix          {}", problem.fix));
+        if !problem.fix.is_empty() {
+            lines.push(format!("fix          {}", problem.fix));
+        }
     }
     for warning in &status.warnings {
         lines.push(format!("warning      {} [{}]", warning.message, warning.code));

@@ -3,12 +3,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    StateDirArgument, known_host::not_installed, output::Output, run_to_end, wait::not_answered,
+    StateDirArgument,
+    daemon_socket::connect,
+    install::{runs_as_service, service_failed},
+    known_host::not_installed,
+    output::Output,
+    run_to_end,
+    start::is_unit_there,
+    wait::not_answered,
 };
 use crate::{
-    agent::{StatusClient, StatusError, load_identity},
+    agent::{StatusError, load_identity},
     config::StateDir,
     daemon::StateLock,
+    host::service::{LONGEST_STOP, stop_service, unit_state},
     model::{Exit, Failure},
 };
 
@@ -22,8 +30,14 @@ pub struct StopArguments {
 }
 
 pub fn stop(arguments: StopArguments, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
-    if run_to_end(stop_daemon(&state))? {
+    let state = arguments.state.answering()?;
+    // Nobody but the service manager is asked to stop what it runs.
+    let is_service = runs_as_service(&state) && is_unit_there();
+    let unit_runs = is_service && !["inactive", "failed", ""].contains(&unit_state().as_str());
+    if unit_runs {
+        stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
+    }
+    if unit_runs || run_to_end(stop_daemon(&state))? {
         output.note("stopped");
         return Ok(Exit::Success);
     }
@@ -36,7 +50,7 @@ pub fn stop(arguments: StopArguments, output: Output) -> Result<Exit, Failure> {
 
 /// Stops the daemon and waits until it is gone; whether there was one.
 pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
-    let stopped = match StatusClient::connect(state).await {
+    let stopped = match connect(state).await {
         Ok(client) => client.stop().await,
         Err(error) => Err(error),
     };

@@ -49,7 +49,7 @@ struct Upgrade {
 }
 
 pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
+    let state = arguments.state.answering()?;
     let is_service = runs_as_service(&state) && Path::new(Layout::BINARY).exists();
     if !is_service {
         must_be_own(&state)?;

@@ -2,7 +2,7 @@ use std::{io, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::start::how_to_be_answered;
+use super::{daemon_socket::connect, start::how_to_be_answered};
 use crate::{
     agent::{AgentState, Status, StatusClient, StatusError},
     config::StateDir,
@@ -27,7 +27,7 @@ pub async fn until_connected(
     let mut heard: Heard = None;
     let waiting = async {
         loop {
-            let followed = match StatusClient::connect(state).await {
+            let followed = match connect(state).await {
                 Ok(client) => follow(client, &mut heard, &mut on_wait).await,
                 Err(error) => Err(error),
             };
@@ -100,8 +100,8 @@ pub fn not_in_time(last: Option<Status>) -> Failure {
 /// The daemon's status, or `None` if there is no daemon.
 pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
     let mut answer = asked(state).await;
-    // One that ended while it was asked is gone the second time.
-    if matches!(&answer, Err(StatusError::NotTheDaemon { reason, .. }) if is_an_end(reason)) {
+    // One that ended, or was started anew, while it was asked answers the second time or is gone.
+    if matches!(&answer, Err(StatusError::NotTheDaemon { reason, .. }) if may_be_an_end(reason)) {
         answer = asked(state).await;
     }
     match answer {
@@ -112,12 +112,12 @@ pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
 }
 
 async fn asked(state: &StateDir) -> Result<Status, StatusError> {
-    StatusClient::connect(state).await?.status().await
+    connect(state).await?.status().await
 }
 
-fn is_an_end(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+fn may_be_an_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, Other, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | Other | UnexpectedEof)
 }
 
 /// What is said where the daemon was asked in vain.

@@ -65,6 +65,11 @@ impl StateDir {
         self.0.join("facts.json")
     }
 
+    /// Which storage path the host has had, and its marker.
+    pub fn storage_note(&self) -> PathBuf {
+        self.0.join("storage.json")
+    }
+
     /// Held by the process that works on this directory.
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")

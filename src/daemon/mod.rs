@@ -113,7 +113,7 @@ impl DaemonConfig {
         let dial: Dial =
             Box::new(move |address| Box::new(HttpCoordinator::new(address, dialler.clone())));
         let mut services =
-            vec![allocator_service(identity.settings.instances_dir()), proxy_service()];
+            vec![allocator_service(&self.state, &identity.settings.storage_path), proxy_service()];
         if coordinator.is_some() {
             services.extend(local_coordinator::role_services());
         }

@@ -104,6 +104,12 @@ pub fn unit_state() -> String {
     systemctl(["show", "--property=ActiveState", "--value", SERVICE]).unwrap_or_default()
 }
 
+/// The process that the unit runs, if it runs one.
+pub fn unit_process() -> Option<u32> {
+    let shown = systemctl(["show", "--property=MainPID", "--value", SERVICE]).ok()?;
+    shown.parse().ok().filter(|process| *process != 0)
+}
+
 /// The last lines that the unit has logged.
 pub fn unit_log(lines: usize) -> String {
     let lines = lines.to_string();

@@ -219,6 +219,12 @@ codes! {
     StoragePathRefused "storage.path_refused" BadArgument
         "The host storage path is one that the system, its users or the agent itself use for something else, or that the service cannot see."
         "Choose a directory of its own with --host-storage-path, like /mnt/data/elastic."
+    StorageMissing "storage.missing" Refused
+        "The host storage path is not the one that this host had: its marker is missing. Perhaps its disk is not mounted. Nothing is made in its place."
+        "Mount the disk ('findmnt --fstab' lists what belongs where, 'mount -a' mounts it), then repeat 'ece-agent install'. If an empty disk is to take its place, remove storage.json from the state directory before; to give up what was there, add --force to 'ece-agent uninstall'."
+    StorageSilent "storage.silent" General
+        "The file system of the state directory or of the host storage path does not answer: its disk, or the server that it is on, hangs."
+        "'findmnt -T PATH' says which file system that is; 'umount -f -l TARGET' and 'mount TARGET' mount it anew. Then repeat the command."
     StorageOfAnother "storage.of_another_user" WrongUser
         "Below the host storage path is a directory for instances that belongs to another user."
         "Choose another directory with --host-storage-path; if what is there is of no use, give it to root: 'chown root:root DIR'."
@@ -361,7 +367,7 @@ codes! {
         "'ece-agent status' on the host says which role, and why; the daemon tries it again by itself, and 'ece-agent install' repairs what it has made."
     RolesSilent "roles.silent" General
         "A role has been asked to start, or how it is doing, and has not answered: the disk or the network file system that it looks at does not answer."
-        "Look whether the host storage path answers ('df PATH'); mount it anew if it does not. The role goes on by itself."
+        "'findmnt -T PATH' says which file system the host storage path is on, without asking it; mount it anew if it does not answer ('umount -f -l TARGET', 'mount TARGET'). The role goes on by itself."
     RolesNotHere "roles.not_here" General
         "The host was given a role that it cannot run: it is not the cluster's first host, or its version is older than the role."
         "Take the role from the host ('ece-agent host roles ID ROLES'), or install the version of ece-agent that the coordinator runs."

@@ -1,5 +1,6 @@
 //! What every long-running part needs from the process: clock, back-off, shutdown, files.
 
+mod answered;
 mod aside;
 mod backoff;
 mod clock;
@@ -16,6 +17,7 @@ pub mod terminal;
 pub mod unix_socket;
 mod way;
 
+pub use answered::first_silent;
 pub use aside::aside;
 pub use backoff::{Backoff, random_fraction};
 pub use clock::{Clock, Timestamp};

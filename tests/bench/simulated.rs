@@ -167,7 +167,7 @@ pub fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
         id,
         dial,
         supervisor: Supervisor::new([
-            allocator_service(identity.settings.storage_path.clone()),
+            allocator_service(&state, &identity.settings.storage_path),
             proxy_service(),
         ]),
         identity,

@@ -266,3 +266,27 @@ fn what_answers_and_is_not_the_daemon_is_named_and_the_way_out_works() {
     call(&["start"]).expect(0);
     host.wait_connected();
 }
+
+#[test]
+fn what_says_all_that_a_daemon_says_is_not_taken_for_it_where_no_daemon_works() {
+    let cluster = Cluster::prepare();
+    let host = &cluster.first;
+    Finished::of(&mut host.install_command(&["--force"])).expect(0);
+    let mut status = serde_json::to_vec(&host.status_json()).unwrap();
+    status.push(b'\n');
+    host.stop_background();
+    let socket = host.state.join("agent.sock");
+    let _ = fs::remove_file(&socket);
+    socket_that_says(&socket, Box::leak(status.into_boxed_slice()));
+    let call = |verb: &str| {
+        let mut command = agent([verb]);
+        Finished::of(command.arg("--state-dir").arg(&host.state))
+    };
+    let code = "daemon.answer_unreadable";
+    let told = call("status").refused(1, code).stderr;
+    assert!(told.contains("no daemon works on the state directory"), "{told}");
+    Finished::of(&mut host.install_command(&["--force"])).refused(1, code);
+    assert!(call("stop").expect(0).stderr.contains("no daemon is running"));
+    assert!(call("start").expect(0).stderr.contains("started"));
+    host.wait_connected();
+}

@@ -4,11 +4,12 @@ use std::{
     fs,
     os::unix::fs::{chown, symlink},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use ece_agent::host::process::is_root;
 
-use crate::support::{Cluster, Finished, Host, agent, skip};
+use crate::support::{Cluster, DeadMount, Finished, Host, SmallDisk, agent, skip, within};
 
 fn uninstall(host: &Host) -> Finished {
     let mut command = agent(["uninstall", "--force", "--json", "--state-dir"]);
@@ -167,4 +168,106 @@ fn instances_of_another_user_are_not_taken_over() {
     Finished::of(&mut cluster.first.install_command(&["--force"]))
         .refused(4, "storage.of_another_user");
     assert!(!cluster.first.state.exists());
+}
+
+#[test]
+fn a_storage_path_whose_disk_is_not_mounted_is_unhealthy_and_nothing_is_made_in_its_place() {
+    let test = "storage::a_storage_path_whose_disk_is_not_mounted";
+    let cluster = Cluster::start();
+    let mut host = cluster.host(2);
+    let storage = host.storage.clone();
+    let Some(disk) = SmallDisk::mount(&storage, 8192) else {
+        return skip(test, "no disk can be mounted");
+    };
+    let token = cluster.token("allocator");
+    cluster.install(&mut host, &token, &["--roles", "allocator"]);
+    host.wait_connected();
+    let role = |host: &Host| host.status_json()["roles"]["allocator"].clone();
+    assert!(within(Duration::from_secs(10), || role(&host)["healthy"] == true), "{}", role(&host));
+    assert_eq!(role(&host)["detail"], "0 instances");
+    fs::create_dir(host.storage.join("instances/es1")).unwrap();
+    host.stop();
+    drop(disk);
+    host.run();
+    host.wait_connected();
+    assert!(
+        within(Duration::from_secs(10), || role(&host)["code"] == "storage.missing"),
+        "{}",
+        role(&host)
+    );
+    let again = cluster.try_install(&host, &token, &["--force", "--timeout", "2"]);
+    again.refused(14, "storage.missing");
+    let state = host.state.clone();
+    let leave = |flags: &[&str]| {
+        let mut leaving = agent(["uninstall", "--state-dir"]);
+        Finished::of(leaving.arg(&state).args(flags))
+    };
+    leave(&[]).refused(14, "storage.missing");
+    host.stop();
+    for flags in [&["--foreground"][..], &["--no-wait"], &["--dry-run"]] {
+        let all: Vec<&str> = ["--force"].iter().chain(flags).copied().collect();
+        cluster.try_install(&host, &token, &all).refused(14, "storage.missing");
+    }
+    leave(&[]).refused(14, "storage.missing");
+    assert_eq!(fs::read_dir(&host.storage).unwrap().count(), 0);
+    // Whoever says that an empty disk takes its place is believed.
+    let note = host.state.join("storage.json");
+    let noted = fs::read(&note).unwrap();
+    fs::remove_file(&note).unwrap();
+    host.run();
+    host.wait_connected();
+    assert!(within(Duration::from_secs(10), || role(&host)["healthy"] == true), "{}", role(&host));
+    host.stop();
+    fs::write(&note, noted).unwrap();
+    let told = leave(&["--force"]).expect(0);
+    assert!(host.storage.is_dir(), "{told:?}");
+}
+
+#[test]
+fn uninstall_does_not_take_instances_that_it_cannot_see_for_none() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    host.stop();
+    let instances = host.storage.join("instances");
+    fs::remove_dir_all(&instances).unwrap();
+    fs::write(&instances, "").unwrap();
+    let mut leaving = agent(["uninstall", "--state-dir"]);
+    Finished::of(leaving.arg(&host.state)).refused(14, "uninstall.instances");
+    assert!(host.state.join("identity.json").exists());
+}
+
+#[test]
+fn a_file_system_that_never_answers_ends_each_command_with_its_name() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    host.stop();
+    let token = cluster.token("allocator");
+    let ends = |mut command: std::process::Command| {
+        let began = Instant::now();
+        let told = Finished::of(&mut command).refused(1, "storage.silent");
+        assert!(began.elapsed() < Duration::from_secs(20), "{told:?}");
+        assert!(told.stderr.contains("findmnt -T") && !told.stderr.contains("df "), "{told:?}");
+    };
+    let verb = |words: &[&str]| {
+        let mut command = agent(words);
+        command.arg("--state-dir").arg(&host.state);
+        command
+    };
+    {
+        let Some(_dead) = DeadMount::over(&host.storage) else {
+            return skip("storage::a_file_system_that_never_answers", "no FUSE mount can be made");
+        };
+        let mut install = host.install_command(&["--force", "--timeout", "2"]);
+        install.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
+        ends(install);
+        ends(verb(&["uninstall"]));
+        let mut check = verb(&["check"]);
+        check.arg("--host-storage-path").arg(&host.storage);
+        ends(check);
+    }
+    let _dead = DeadMount::over(&host.state).unwrap();
+    ends(verb(&["status", "--wait", "--timeout", "1"]));
+    for words in [&["status"][..], &["uninstall"], &["stop"], &["start"]] {
+        ends(verb(words));
+    }
 }

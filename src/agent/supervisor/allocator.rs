@@ -6,6 +6,8 @@ use std::{
 
 use super::RoleService;
 use crate::{
+    agent::storage_marker::{StorageMarker, instances_in},
+    config::StateDir,
     model::{Code, Failure, Role},
     preflight::{may_use, unusable},
     rt::{aside, files},
@@ -16,10 +18,12 @@ use crate::{
 /// so there are none; whether they could keep their data is this role's health.
 struct Allocator {
     instances: PathBuf,
+    marker: StorageMarker,
 }
 
-pub fn allocator_service(instances: PathBuf) -> Box<dyn RoleService> {
-    Box::new(Allocator { instances })
+pub fn allocator_service(state: &StateDir, storage: &Path) -> Box<dyn RoleService> {
+    let marker = StorageMarker::of(state, storage);
+    Box::new(Allocator { instances: marker.instances(), marker })
 }
 
 #[async_trait::async_trait]
@@ -29,17 +33,22 @@ impl RoleService for Allocator {
     }
 
     async fn start(&mut self) -> Result<(), Failure> {
-        let dir = self.instances.clone();
-        let made = move || files::create_private_dir(&dir).map_err(|error| unusable(&dir, &error));
+        let (dir, marker) = (self.instances.clone(), self.marker.clone());
+        let made = move || {
+            marker.must_be_there()?;
+            let made = files::create_private_dir(&dir).and_then(|()| marker.put());
+            made.map_err(|error| unusable(&dir, &error))
+        };
         aside(made).await.map_err(to_be_repaired)
     }
 
     async fn stop(&mut self) {}
 
     async fn health(&mut self) -> RoleHealth {
-        let dir = self.instances.clone();
+        let (dir, marker) = (self.instances.clone(), self.marker.clone());
         let looked = move || -> Result<usize, Failure> {
             let count = count(&dir).map_err(|error| unusable(&dir, &error))?;
+            marker.must_be_there()?;
             may_use(&dir).map(|()| count)
         };
         // The disk may take its time or, of another machine, never answer.
@@ -63,6 +72,6 @@ fn count(dir: &Path) -> io::Result<usize> {
     // A directory that was removed while the service sees it has no name any more.
     match fs::metadata(dir)?.nlink() {
         0 => Err(io::ErrorKind::NotFound.into()),
-        _ => Ok(fs::read_dir(dir)?.count()),
+        _ => instances_in(dir),
     }
 }

@@ -86,10 +86,15 @@ async fn what_is_wanted_is_started_and_what_is_not_is_stopped() {
     assert_eq!(role.starts().len(), 2);
 }
 
+/// With its state directory and its storage path in one place.
+fn allocator(dir: &std::path::Path) -> Box<dyn RoleService> {
+    allocator_service(&crate::config::StateDir::new(dir.to_owned()), dir)
+}
+
 #[tokio::test]
 async fn a_role_that_this_host_cannot_run_is_unhealthy_and_has_a_code() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut supervisor = Supervisor::new([allocator_service(dir.path().join("instances"))]);
+    let mut supervisor = Supervisor::new([allocator(dir.path())]);
     supervisor.apply(&roles("allocator,director"));
     supervisor.settled().await;
     let health = supervisor.health();
@@ -191,10 +196,10 @@ async fn a_role_whose_task_dies_is_not_taken_for_a_healthy_one() {
 async fn instances_without_a_directory_of_their_own_make_the_allocator_unhealthy() {
     let dir = tempfile::tempdir().expect("a directory");
     let instances = dir.path().join("instances");
-    let mut service = allocator_service(instances.clone());
+    let mut service = allocator(dir.path());
     service.start().await.expect("started");
     assert!(service.health().await.healthy);
-    fs::remove_dir(&instances).expect("removed");
+    fs::remove_dir_all(&instances).expect("removed");
     fs::write(&instances, "a file").expect("written");
     let health = service.health().await;
     assert_eq!(health.code.as_deref(), Some("state.not_writable"), "{health:?}");

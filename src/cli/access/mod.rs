@@ -153,7 +153,7 @@ impl fmt::Display for Sources {
 
 impl AccessArguments {
     pub fn open(self) -> Result<Access, Failure> {
-        let state = self.state.clone().state_dir();
+        let state = self.state.clone().answering()?;
         let (this, profile) = self.with_profile()?;
         let sources = Sources { state: state.path().to_owned(), profile };
         let known = known_host(&state)?;

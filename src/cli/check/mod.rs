@@ -11,6 +11,7 @@ pub use as_service::{PROBE_VERB, ProbeArguments, denied_to_service, probe_as_chi
 
 use super::{
     CONFIG_FILE,
+    answering::{LONGEST, state_answers, storage_answers},
     install::runs_as_service,
     known_host::{Known, known_host},
     output::Output,
@@ -33,6 +34,8 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         .map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?
         .build_check(own_state_dir())
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
+    state_answers(&options.state_dir, LONGEST)?;
+    storage_answers(&options.settings.storage_path, LONGEST)?;
     let identity = load_identity(&options.state_dir).ok().flatten();
     let mut pins = options.pins.clone();
     if let Some(host) = known_host(&options.state_dir).ok().and_then(Known::host) {

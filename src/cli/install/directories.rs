@@ -15,6 +15,7 @@ use crate::{
         tree::{Owner, give_from_root, make_dir_if_missing},
     },
     model::Failure,
+    rt::files,
 };
 
 pub(super) fn place_directories(
@@ -32,7 +33,13 @@ pub(super) fn place_directories(
     let shared = Owner { uid: caller.uid, gid: user.gid };
     make_dir_if_missing(storage, shared, 0o750).map_err(not_made(storage))?;
     found.claim.as_ref().map_or(Ok(()), Claim::write)?;
+    let had_instances = options.settings.instances_dir().exists();
     place_below(options, user, caller, found.is_fresh)?;
+    if !had_instances {
+        // The one that the host had is gone, and its marker with it.
+        let note = options.state_dir.storage_note();
+        files::remove(&note).map_err(not_made(&note))?;
+    }
     Ok(format!("{}, {}", state.display(), storage.display()))
 }
 

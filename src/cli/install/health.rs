@@ -5,9 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    agent::{Status, StatusClient},
+    agent::Status,
+    cli::{
+        daemon_socket::connect,
+        known_host::{Known, known_host},
+    },
     config::StateDir,
-    model::Failure,
+    model::{Code, Failure},
 };
 
 /// How long roles have to become healthy: longer than the daemon waits until it tries them again.
@@ -20,6 +24,21 @@ pub(super) fn unhealthy(status: &Status) -> Option<Failure> {
     Some(failures.fold(first, |all, other| all.adding(&other.to_string())))
 }
 
+/// What a daemon says of a cluster that this host is no member of is not this host's daemon's.
+pub(super) fn must_be_of_this_cluster(status: &Status, state: &StateDir) -> Result<(), Failure> {
+    let known = known_host(state).ok().and_then(Known::host);
+    let known = known.map(|host| host.cluster_id).filter(|id| !id.is_empty());
+    match (known, &status.cluster_id) {
+        (Some(known), Some(said)) if known != *said => {
+            let message = format!(
+                "the daemon says that it is of the cluster {said}, and the host is of {known}"
+            );
+            Err(Failure::new(Code::DaemonAnswerUnreadable, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Waits until all roles are healthy, as long as that may still come.
 pub(super) async fn until_healthy(
     state: &StateDir,
@@ -30,7 +49,7 @@ pub(super) async fn until_healthy(
     let deadline = deadline.min(Instant::now() + LONGEST);
     let Some(mut failure) = unhealthy(&status) else { return Ok(status) };
     let following = async {
-        let mut watch = StatusClient::connect(state).await.ok()?.watch().await.ok()?;
+        let mut watch = connect(state).await.ok()?.watch().await.ok()?;
         loop {
             on_wait(&failure);
             status = watch.next().await.ok()??;

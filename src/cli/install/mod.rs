@@ -1,6 +1,7 @@
 //! Installing: as a service where this is root and systemd is in charge, else with a daemon in
 //! the background or in this process.
 
+mod background;
 mod closing;
 mod directories;
 mod drift;
@@ -16,13 +17,14 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
-    process::Child,
+    time::Duration,
 };
 
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     CONFIG_FILE,
+    answering::{LONGEST, state_answers, storage_answers},
     bootstrap_log::BootstrapLog,
     known_host::{Known, known_host},
     known_host::{installed_by_root, must_be_own},
@@ -39,19 +41,16 @@ use crate::{
     agent::{AgentState, Identity, Progress, Status, Step, load_identity, prepare_state_dir},
     config::{InstallArguments, InstallOptions, Mistake, StateDir},
     daemon::StateLock,
-    host::{LinuxMachine, Machine, process::spawn_background},
+    host::{LinuxMachine, Machine},
     model::{Code, Exit, Failure},
-    rt::files,
 };
+pub use background::{ended, start_daemon};
 use closing::Closing;
-use health::{unhealthy, until_healthy};
+use health::{must_be_of_this_cluster, unhealthy, until_healthy};
 use member::Installed;
 
 pub use member::become_member;
 pub use service::{Layout, MEMBER_VERB, copy_binary, service_failed};
-
-/// How much of the daemon's log a failure quotes.
-const QUOTED_LINES: usize = 5;
 
 /// How the daemon goes on when `install` is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +65,21 @@ enum Daemon {
 
 pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
     let whole = arguments.clone().with_config_file(Path::new(CONFIG_FILE));
+    all_answers(whole.as_ref().unwrap_or(&arguments))?;
     let log = log_of(whole.as_ref().unwrap_or(&arguments));
     let whole = whole.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()));
     let ended = log.renew().and_then(|()| install_logged(whole?, &log, output));
     ended.inspect_err(|failure| log.failure(failure))
+}
+
+/// Nothing that this works on holds it up longer than it may take.
+fn all_answers(arguments: &InstallArguments) -> Result<(), Failure> {
+    let seconds = arguments.timeout.as_ref().and_then(|text| text.parse().ok());
+    let longest = seconds.and_then(|it| Duration::try_from_secs_f64(it).ok()).unwrap_or(LONGEST);
+    let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
+    state_answers(&state, longest)?;
+    let kept = known_host(&state).and_then(|known| known.storage_path()).ok().flatten();
+    storage_answers(&kept.unwrap_or_else(|| arguments.storage_path()), longest)
 }
 
 /// The log that ECE's automation reads; there is one for a first host only.
@@ -102,6 +112,9 @@ pub fn end_earlier_log(arguments: &[OsString]) {
         ..Default::default()
     };
     let whole = seen.clone().with_config_file(Path::new(CONFIG_FILE)).unwrap_or(seen);
+    if all_answers(&whole).is_err() {
+        return;
+    }
     let log = log_of(&whole);
     // There is nothing to do for whom this does not work, either.
     let _ = log.renew();
@@ -186,7 +199,12 @@ impl Installation<'_> {
     /// What the daemon says. What answers where a service does need not be the service, which is
     /// looked at as one.
     async fn running(&self) -> Result<Option<Status>, Failure> {
-        match running(&self.options.state_dir).await {
+        let state = &self.options.state_dir;
+        let answered = match running(state).await {
+            Ok(Some(status)) => must_be_of_this_cluster(&status, state).map(|()| Some(status)),
+            other => other,
+        };
+        match answered {
             Err(_) if self.daemon == Daemon::Service => Ok(None),
             answered => answered,
         }
@@ -316,6 +334,7 @@ impl Installation<'_> {
             until_connected(&self.options.state_dir, deadline, gone, |it| reporter.waiting(it))
                 .await?;
         let state = &self.options.state_dir;
+        must_be_of_this_cluster(&status, state)?;
         let status = until_healthy(state, status, deadline, |it| reporter.waiting(it)).await?;
         self.finish(&status, installed, reporter);
         Ok(Exit::Success)
@@ -342,37 +361,4 @@ impl Installation<'_> {
     fn closing(&self) -> Closing<'_> {
         Closing { options: &self.options, output: self.output, daemon: self.daemon }
     }
-}
-
-pub fn start_daemon(state: &StateDir) -> Result<Child, Failure> {
-    let arguments =
-        ["run".as_ref(), "--background".as_ref(), "--state-dir".as_ref(), state.path().as_os_str()];
-    let started = std::env::current_exe()
-        .and_then(|program| spawn_background(&program, &arguments, &state.log()));
-    started.map_err(|error| {
-        Failure::new(Code::DaemonNotStarted, format!("the daemon was not started: {error}"))
-    })
-}
-
-/// Why the daemon that was left behind is gone, if it is.
-pub fn ended(child: &mut Child, state: &StateDir) -> Option<Failure> {
-    let status = child.try_wait().ok().flatten()?;
-    let log = files::read_kept(&state.log(), 64 << 20).ok().flatten().unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    if let Some((error, fix)) = last_words(&log) {
-        let message = format!("the daemon ended at once ({status}): {error}");
-        return Some(Failure::new(Code::DaemonNotStarted, message).with_fix(fix));
-    }
-    let lines: Vec<&str> = log.lines().collect();
-    let last = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  ");
-    let message = format!("the daemon ended at once ({status}); its log ends with\n  {last}");
-    let fix = format!("See {}, then repeat the command.", state.log().display());
-    Some(Failure::in_lines(Code::DaemonNotStarted, &message).with_fix(fix))
-}
-
-/// The error that ended a daemon and what to do about it, as it has told them at the end of its log.
-fn last_words(log: &str) -> Option<(&str, &str)> {
-    let (_, told) = log.rsplit_once("error: ")?;
-    let (error, fix) = told.split_once("\n  fix: ")?;
-    (!fix.trim_end().contains('\n')).then(|| (error, fix.trim_end()))
 }

@@ -7,8 +7,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::exists;
+use super::{exists, place::is_of_the_package};
 use crate::{
+    agent::CLAIM,
     config::StateDir,
     host::{open_dir::OpenDir, tree::Owner},
     model::{Code, Failure, printable::escaped},
@@ -17,12 +18,14 @@ use crate::{
 };
 
 /// Its name, in the host storage path.
-const NAME: &str = ".ece-agent.json";
+const NAME: &str = CLAIM;
 const SCHEMA: u32 = 1;
 const MAX_FILE: u64 = 64 << 10;
 
+const INSTANCES: &str = "instances";
+
 /// What an installation makes in the host storage path, which itself is the first.
-const PLACES: [&str; 5] = ["", "instances", "logs", "logs/bootstrap-logs", "bootstrap-state"];
+const PLACES: [&str; 5] = ["", INSTANCES, "logs", "logs/bootstrap-logs", "bootstrap-state"];
 
 #[derive(Debug, Serialize, Deserialize)]
 struct ClaimFile {
@@ -101,7 +104,10 @@ fn above(up: usize) -> String {
 impl Claim {
     /// Notes what is not there yet.
     pub(super) fn prepare(storage: &Path, state: &StateDir) -> Self {
-        let missing = PLACES.iter().filter(|place| !exists(&storage.join(place)));
+        let of_package = is_of_the_package(storage);
+        let missing = PLACES
+            .iter()
+            .filter(|place| !exists(&storage.join(place)) || (of_package && **place == INSTANCES));
         let parents = storage.ancestors().skip(1).take_while(|dir| !exists(dir));
         let parents = parents.zip(1..).map(|(_, up)| above(up));
         let made = missing.map(|place| (*place).to_owned()).chain(parents).collect();
@@ -114,6 +120,11 @@ impl Claim {
         let content = serde_json::to_vec_pretty(&self.file).expect("plain data");
         let written = files::create_private_dir(&self.storage).and_then(|()| {
             let dir = OpenDir::open(&self.storage)?.ok_or(io::ErrorKind::NotFound)?;
+            if is_of_the_package(&self.storage)
+                && let Some(instances) = dir.dir(INSTANCES)?
+            {
+                instances.give(Owner::of_this_process(), 0o700)?;
+            }
             dir.replace_file(NAME, &content, Owner::of_this_process())
         });
         written.map_err(|error| unusable(&self.storage, &error))

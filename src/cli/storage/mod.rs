@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 
 use super::{install::runs_as_service, secrets_file};
 use crate::{
-    agent::load_identity,
+    agent::{StorageMarker, load_identity},
     config::{InstallOptions, Purpose, StateDir},
     host::{process::is_root, service::service_user},
     model::{Code, Failure},
@@ -48,7 +48,9 @@ pub fn may_have(storage: &Path, state: &StateDir, service: bool) -> Result<bool,
     if is_root() {
         place::check(storage, state.path(), service)?;
     }
-    match claim::state(storage, state)? {
+    let claim = claim::state(storage, state)?;
+    StorageMarker::of(state, storage).must_be_there()?;
+    match claim {
         ClaimState::Ours(_) => return Ok(true),
         ClaimState::None => {}
         ClaimState::Anothers(owner) => return Err(claim::in_use(storage, &owner)),

@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    host::{shared::is_shared, tree::Owner},
+    host::{
+        LinuxMachine, Machine, process::is_root, service::service_user, shared::is_shared,
+        tree::Owner,
+    },
     model::{Code, Failure},
 };
 
@@ -68,6 +71,19 @@ pub(super) fn check_instances(storage: &Path, user: Option<Owner>) -> Result<(),
     if uid == own || uid == 0 || user.is_some_and(|user| user.uid == uid) {
         return Ok(());
     }
+    if is_of_the_package(storage) {
+        return Ok(());
+    }
     let message = format!("{} belongs to the user {uid}", dir.display());
     Err(Failure::new(Code::StorageOfAnother, message))
+}
+
+/// Whether root finds an empty directory for instances that is the service user's: the package has
+/// made it, for a service that there is not.
+pub(super) fn is_of_the_package(storage: &Path) -> bool {
+    let dir = storage.join("instances");
+    let user = service_user().ok().flatten().filter(|_| is_root() && !LinuxMachine.has_systemd());
+    let is_theirs = |found: fs::Metadata| user.is_some_and(|user| user.uid == found.uid());
+    dir.symlink_metadata().is_ok_and(is_theirs)
+        && fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none())
 }

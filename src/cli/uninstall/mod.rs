@@ -9,19 +9,22 @@ use std::{fs, io, path::PathBuf};
 
 use super::{
     StateDirArgument,
+    answering::{LONGEST, storage_answers},
     install::{Layout, runs_as_service},
     known_host::{Known, installed_by_root, known_host, must_be_own_or_the_services, other_owner},
     leave::{leave, leave_as_service_user},
     output::Output,
-    run_to_end,
+    run_to_end, shell_word,
     stop::stop_daemon,
     storage::{ClaimState, claim_of},
     wait::running,
 };
 use crate::{
-    agent::{AgentState, Identity, load_identity},
-    config::StateDir,
+    agent::{AgentState, Identity, StorageMarker, instances_in, load_identity},
+    config::{StateDir, default_state_dir},
+    host::{process::is_root, tree::remove_tree},
     model::{Code, Exit, Failure},
+    rt::{FileLock, LockHeld},
 };
 use account::{Account, Cluster, missing_is_fine, still_there};
 use service::Service;
@@ -40,8 +43,9 @@ pub struct UninstallArguments {
 }
 
 pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, Failure> {
-    let state = arguments.state.state_dir();
+    let state = arguments.state.answering()?;
     must_be_own_or_the_services(&state)?;
+    let _lock = UninstallLock::take(&state)?;
     // What cannot be read cannot be left properly either, and must not keep it from going.
     let (identity, known) = match (load_identity(&state), known_host(&state)) {
         (identity, known) if arguments.force => {
@@ -56,11 +60,19 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     }
     let is_installed = identity.is_some() || matches!(known, Known::Host(_));
     let path = if is_installed { known.storage_path()? } else { None };
+    if let Some(path) = &path {
+        storage_answers(path, LONGEST)?;
+    }
     // Root believes its own file alone; what the service user says can only ask for more care.
     let first_host = known.host().is_some_and(|host| host.first_host);
     let says_first = identity.as_ref().is_some_and(|identity| identity.first_host);
     let storage = match &path {
-        Some(path) => Some(Storage { path, claim: claim_of(path, &state)?, first_host }),
+        Some(path) => Some(Storage {
+            path,
+            claim: claim_of(path, &state)?,
+            missing: StorageMarker::of(&state, path).must_be_there().err(),
+            first_host,
+        }),
         None => None,
     };
     if let Some(storage) = storage.as_ref().filter(|_| !arguments.force) {
@@ -88,6 +100,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     if let Some(service) = &service {
         service.remove(path.as_deref(), &mut account);
     }
+    name_program_of_join_script(&mut account);
     account.tell(output, &cluster);
     Ok(account.exit())
 }
@@ -103,12 +116,59 @@ fn nothing_here(state: &StateDir) -> Failure {
     )
 }
 
+/// One of them at a time. The lock is beside the state directory, which goes; what is the service's
+/// has one where only root may write.
+struct UninstallLock {
+    path: PathBuf,
+    _held: FileLock,
+}
+
+impl UninstallLock {
+    fn take(state: &StateDir) -> Result<Option<Self>, Failure> {
+        let is_services = is_root() && state.path() == default_state_dir(true);
+        let path = match (is_services, state.path().parent(), state.path().file_name()) {
+            (true, ..) => PathBuf::from("/run/ece-agent-uninstall.lock"),
+            (false, Some(parent), Some(name)) => {
+                parent.join(format!(".{}.uninstall", name.to_string_lossy()))
+            }
+            _ => return Ok(None),
+        };
+        match FileLock::take(&path) {
+            Ok(held) => Ok(Some(Self { path, _held: held })),
+            Err(LockHeld::ByAnother) => {
+                let message = "another 'ece-agent uninstall' is under way";
+                Err(Failure::new(Code::StateInUse, message)
+                    .with_fix("Wait for it to end, then look with 'ece-agent status'."))
+            }
+            // Where no lock can be made, nothing else is kept from being removed.
+            Err(LockHeld::Io(_)) => Ok(None),
+        }
+    }
+}
+
+impl Drop for UninstallLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 fn check_losses(storage: &Storage<'_>, first_host: bool) -> Result<(), Failure> {
+    if let Some(missing) = &storage.missing {
+        return Err(missing.clone());
+    }
     let instances = storage.path.join("instances");
-    let count = match storage.claim {
-        ClaimState::Anothers(_) => 0,
-        ClaimState::Ours(_) | ClaimState::None => {
-            fs::read_dir(&instances).map_or(0, Iterator::count)
+    let counted = match storage.claim {
+        ClaimState::Anothers(_) => Ok(0),
+        ClaimState::Ours(_) | ClaimState::None => instances_in(&instances),
+    };
+    let count = match counted {
+        Ok(count) => count,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => {
+            let dir = instances.display();
+            let message =
+                format!("whether instances keep their data in {dir} is not known: {error}");
+            return Err(Failure::new(Code::UninstallInstances, message));
         }
     };
     if count > 0 {
@@ -137,6 +197,10 @@ fn leave_cluster(identity: Option<&Identity>, first_host: bool, state: &StateDir
     match left {
         Ok(()) => Cluster::Told,
         Err(failure) if failure.is(Code::HostCloned) => Cluster::OfAnother,
+        // What the service user has written is not for an administrator to copy.
+        Err(failure) if other_owner(state).is_some() => Cluster::NotTold(format!(
+            "{failure}; delete the host there, which 'ece-agent host list' shows"
+        )),
         Err(failure) => Cluster::NotTold(format!(
             "{failure}; delete the host there: ece-agent host delete {}",
             identity.runner_id
@@ -151,8 +215,19 @@ fn is_kept_apart(state: &StateDir) -> bool {
     problem.is_some_and(|problem| problem.code == Code::HostCloned.name())
 }
 
+/// The script that a coordinator serves puts the program there where 'install' does not.
+fn name_program_of_join_script(account: &mut Account) {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/bin"));
+    let places = [Some(PathBuf::from("/usr/local/bin")), home].into_iter().flatten();
+    for program in still_there(places.map(|place| place.join("ece-agent"))) {
+        let shown = shell_word(&program.to_string_lossy());
+        account
+            .left(&program, &format!("the program that was joined with; 'rm {shown}' removes it"));
+    }
+}
+
 /// What the host keeps, beside what a coordinator has.
-fn files(state: &StateDir) -> [PathBuf; 10] {
+fn files(state: &StateDir) -> [PathBuf; 11] {
     [
         state.identity(),
         state.damaged_identity(),
@@ -161,6 +236,7 @@ fn files(state: &StateDir) -> [PathBuf; 10] {
         state.journal(),
         state.desired(),
         state.facts(),
+        state.storage_note(),
         state.log(),
         state.lock(),
         state.path().join(state.socket_name()),
@@ -175,8 +251,7 @@ fn remove_state(state: &StateDir, account: &mut Account) {
             account.problem(format!("{} was not removed: {error}", file.display()));
         }
     }
-    // This follows no links.
-    if let Err(error) = missing_is_fine(fs::remove_dir_all(state.coordinator())) {
+    if let Err(error) = remove_tree(&state.coordinator()) {
         let dir = state.coordinator();
         account.problem(format!("{} was not removed: {error}", dir.display()));
     }

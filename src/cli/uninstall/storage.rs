@@ -4,17 +4,21 @@ use std::{fs, path::Path};
 
 use super::account::Account;
 use crate::{
+    agent::MARKER,
     cli::{
         secrets_file,
         storage::{Claim, ClaimState},
     },
     host::{open_dir::OpenDir, shared::is_shared},
+    model::Failure,
 };
 
 /// The host storage path of an installation that goes.
 pub(super) struct Storage<'a> {
     pub path: &'a Path,
     pub claim: ClaimState,
+    /// What is there is not what the host had.
+    pub missing: Option<Failure>,
     pub first_host: bool,
 }
 
@@ -22,6 +26,9 @@ impl Storage<'_> {
     pub(super) fn remove(&self, account: &mut Account) {
         if let ClaimState::Anothers(owner) = &self.claim {
             return account.left(self.path, &format!("it is in use by {owner}"));
+        }
+        if self.missing.is_some() {
+            return account.left(self.path, "it is not what this host had there");
         }
         match OpenDir::open(self.path) {
             Ok(Some(dir)) => self.remove_below(&dir, account),
@@ -61,6 +68,11 @@ impl Storage<'_> {
     }
 
     fn remove_below(&self, storage: &OpenDir, account: &mut Account) {
+        if let Ok(Some(instances)) = storage.dir("instances")
+            && let Err(error) = instances.remove_file(MARKER)
+        {
+            account.note(self.shown(&format!("instances/{MARKER}")), Err(error));
+        }
         self.remove_dir(storage, "instances", "instances", account);
         if self.first_host {
             self.remove_file(storage, secrets_file::DIR, secrets_file::NAME, account);

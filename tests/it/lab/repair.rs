@@ -45,7 +45,7 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     healthy(60);
     assert_eq!(pid(), before);
 
-    second.run(&format!("rmdir {instances}")).expect(0);
+    second.run(&format!("rm -r {instances}")).expect(0);
     let told = second.run("ece-agent check --roles allocator").expect(11).stdout;
     assert!(told.contains(&format!("{instances}: it is not there")), "{told}");
     again("").expect(0);
@@ -53,7 +53,7 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     // Owner, mode, directory, unit: all that install has made.
     for damage in [
         format!("chown root:root {instances}"),
-        format!("rmdir {instances}"),
+        format!("rm -r {instances}"),
         "chmod 755 /var/lib/ece-agent".to_owned(),
         "rm /etc/systemd/system/ece-agent.service && systemctl daemon-reload".to_owned(),
         "sed -i /^ProtectSystem/d /etc/systemd/system/ece-agent.service".to_owned(),
@@ -90,7 +90,7 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     assert!(within(Duration::from_secs(20), taken), "{}", runner());
 
     // What it cannot make right is no success.
-    second.run(&format!("rmdir {instances} && touch {instances}")).expect(0);
+    second.run(&format!("rm -r {instances} && touch {instances}")).expect(0);
     let told = again("").refused(1, "state.not_writable").stderr;
     assert!(!told.contains("all is well"), "{told}");
 }
