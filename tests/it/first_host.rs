@@ -135,7 +135,7 @@ fn a_taken_port_is_named_with_the_process_that_has_it() {
     let finished = Finished::of(&mut host.first.install_command(&[]));
     let finished = finished.refused(11, "preflight.port_in_use");
     assert!(finished.stderr.contains(&format!("{}:12400", host.first.address)));
-    let holder = format!("(process {}), or give this host", std::process::id());
+    let holder = format!("(process {})", std::process::id());
     assert!(finished.stderr.contains(&holder), "{finished:?}");
 }
 
