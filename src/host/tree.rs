@@ -164,10 +164,15 @@ fn give_below(mut dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<(
     Ok(())
 }
 
-/// Removes a directory and all in it, however deep it is; whether it was there. No link is followed.
+/// Removes a directory and all in it, however deep it is; whether it was there. No link is followed:
+/// one that is in its place goes itself, as does a file.
 pub fn remove_tree(path: &Path) -> io::Result<bool> {
     let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+        unlinkat(&open_dir_following(parent)?, name, UnlinkatFlags::NoRemoveDir)?;
+        return Ok(true);
+    }
     let (parent, dir) = match (open_dir_following(parent), open_dir(path)) {
         (Ok(parent), Ok(dir)) => (parent, dir),
         (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
