@@ -50,8 +50,9 @@ impl StorageMarker {
         let Some(noted) = self.noted() else { return Ok(()) };
         let is_there = match self.found() {
             Some(found) => found == noted,
-            // The directory may have been removed, and its disk is there.
-            None => self.storage.join(CLAIM).symlink_metadata().is_ok(),
+            // The directory may have been removed, and its disk is there; or it is closed, which is
+            // another matter.
+            None => self.storage.join(CLAIM).symlink_metadata().is_ok() || self.is_closed(),
         };
         if is_there {
             return Ok(());
@@ -77,6 +78,11 @@ impl StorageMarker {
             files::write_private(&self.note, &note)?;
         }
         Ok(())
+    }
+
+    fn is_closed(&self) -> bool {
+        let looked = self.instances().join(MARKER).symlink_metadata();
+        looked.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     }
 
     fn noted(&self) -> Option<Uuid> {
