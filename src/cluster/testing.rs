@@ -174,3 +174,17 @@ impl TestCluster {
         }
     }
 }
+
+/// What comes of `work`, unless whoever asked for it goes away after so many of its steps.
+pub async fn given_up_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+    let left = async {
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = left => None,
+    }
+}

@@ -123,6 +123,19 @@ impl Giving {
     /// Gives the files in a directory.
     fn files_in(&self, dir: &OwnedFd) -> io::Result<Level> {
         let (uid, gid) = self.owner.ids();
+        Level::of(dir, |name, found| match self.is_of(found) {
+            true => fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW),
+            false => Ok(()),
+        })
+    }
+}
+
+impl Level {
+    /// The directories in one, of which all else goes to `on_file`.
+    fn of(
+        dir: &OwnedFd,
+        on_file: impl Fn(&OsStr, &FileStat) -> nix::Result<()>,
+    ) -> io::Result<Self> {
         let mut left = Vec::new();
         let mut listing = Dir::from_fd(dir.try_clone()?)?;
         for entry in listing.iter() {
@@ -132,13 +145,12 @@ impl Giving {
             }
             let name = OsStr::from_bytes(name.to_bytes());
             let found = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-            if is(&found, SFlag::S_IFDIR) {
-                left.push(name.to_owned());
-            } else if self.is_of(&found) {
-                fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            match is(&found, SFlag::S_IFDIR) {
+                true => left.push(name.to_owned()),
+                false => on_file(name, &found)?,
             }
         }
-        Ok(Level { found: fstat(dir)?, left })
+        Ok(Self { found: fstat(dir)?, left })
     }
 }
 
@@ -164,15 +176,10 @@ fn give_below(mut dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<(
     Ok(())
 }
 
-/// Removes a directory and all in it, however deep it is; whether it was there. No link is followed:
-/// one that is in its place goes itself, as does a file.
+/// Removes a directory and all in it, however deep it is; whether it was there. No link is followed.
 pub fn remove_tree(path: &Path) -> io::Result<bool> {
     let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
-        unlinkat(&open_dir_following(parent)?, name, UnlinkatFlags::NoRemoveDir)?;
-        return Ok(true);
-    }
     let (parent, dir) = match (open_dir_following(parent), open_dir(path)) {
         (Ok(parent), Ok(dir)) => (parent, dir),
         (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -187,21 +194,7 @@ pub fn remove_tree(path: &Path) -> io::Result<bool> {
 
 /// Removes the files of a directory; the names of the directories in it.
 fn remove_files_in(dir: &OwnedFd) -> io::Result<Level> {
-    let mut left = Vec::new();
-    let mut listing = Dir::from_fd(dir.try_clone()?)?;
-    for entry in listing.iter() {
-        let name = entry?.file_name().to_owned();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let name = OsStr::from_bytes(name.to_bytes());
-        let found = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        match is(&found, SFlag::S_IFDIR) {
-            true => left.push(name.to_owned()),
-            false => unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?,
-        }
-    }
-    Ok(Level { found: fstat(dir)?, left })
+    Level::of(dir, |name, _| unlinkat(dir, name, UnlinkatFlags::NoRemoveDir))
 }
 
 /// One directory is open at a time, as in [`give_below`].

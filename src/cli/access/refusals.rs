@@ -14,7 +14,7 @@ pub fn api_failure(error: ClientError) -> Failure {
         _ => Code::ApiRefused,
     };
     let failure = Failure::new(own, format!("{message} ({code})"));
-    let better = fix.clone().or_else(|| what_helps(code, message).map(str::to_owned));
+    let better = fix.clone().or_else(|| what_helps(code).map(str::to_owned));
     match better.filter(|_| own == Code::ApiRefused) {
         Some(fix) => failure.with_fix(fix),
         None => failure,
@@ -22,7 +22,7 @@ pub fn api_failure(error: ClientError) -> Failure {
 }
 
 /// What to do about a refusal that is known by its code.
-fn what_helps(code: &str, message: &str) -> Option<&'static str> {
+fn what_helps(code: &str) -> Option<&'static str> {
     Some(match code {
         "runners.runner_not_found" | "allocators.allocator_not_found" => {
             "'ece-agent host list' shows the hosts that there are."
@@ -32,9 +32,6 @@ fn what_helps(code: &str, message: &str) -> Option<&'static str> {
             "'ece-agent token list' shows the tokens that are good, 'ece-agent token ledger' all."
         }
         "api_keys.key_not_found" => "'ece-agent apikey list' shows the keys that there are.",
-        "runners.runner_deletion_failed" if message.contains("is connected") => {
-            "Run 'ece-agent stop' on that host first, then repeat the command; 'ece-agent uninstall' there makes the host leave by itself."
-        }
         _ => return None,
     })
 }

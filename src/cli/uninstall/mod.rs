@@ -251,8 +251,13 @@ fn remove_state(state: &StateDir, account: &mut Account) {
             account.problem(format!("{} was not removed: {error}", file.display()));
         }
     }
-    if let Err(error) = remove_tree(&state.coordinator()) {
-        let dir = state.coordinator();
+    let dir = state.coordinator();
+    // A link, or a file, that is in its place goes itself.
+    let removed = match dir.symlink_metadata() {
+        Ok(found) if !found.is_dir() => missing_is_fine(fs::remove_file(&dir)),
+        _ => remove_tree(&dir),
+    };
+    if let Err(error) = removed {
         account.problem(format!("{} was not removed: {error}", dir.display()));
     }
     match fs::remove_dir(state.path()) {

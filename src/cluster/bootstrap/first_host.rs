@@ -1,11 +1,9 @@
 //! The first host of a cluster that is there already: restored from a backup, or with another key.
 
-use uuid::Uuid;
-
-use super::{BootstrapError, FirstHost};
+use super::{BootstrapError, FirstHost, commit_here};
 use crate::{
     cluster::{
-        change::{Change, ChangeError, Origin, Unfinished},
+        change::Change,
         records::{Actor, HostRecord, KeyRecord, create, decode, put, readable},
     },
     rt::Timestamp,
@@ -59,16 +57,7 @@ pub(super) async fn recognise(
         before: host.in_audit(),
         after: after.in_audit(),
     };
-    let origin = Origin {
-        actor: Actor::Local,
-        address: asking.facts.host_ip,
-        request_id: Uuid::new_v4(),
-        standing: None,
-    };
-    change.commit(store, &origin, now).await.map_err(|error| match error {
-        ChangeError::Unfinished(Unfinished::Store(error)) => error,
-        error => StoreError::Failed(error.to_string()),
-    })?;
+    commit_here(store, change, Actor::Local, asking, now).await?;
     Ok(Recognised { host: after, has_new_key: true })
 }
 

@@ -303,17 +303,25 @@ async fn commit(
             "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
         }),
     };
-    let origin = Origin {
-        actor: Actor::Bootstrap,
-        address: host.facts.host_ip,
-        request_id: Uuid::new_v4(),
-        standing: None,
-    };
-    change.commit(store, &origin, now).await.map_err(|error| match error {
-        ChangeError::Unfinished(Unfinished::Store(error)) => error,
-        error => StoreError::Failed(error.to_string()),
-    })?;
+    commit_here(store, change, Actor::Bootstrap, host, now).await?;
     Ok(())
+}
+
+/// Commits what the first host does without a coordinator.
+async fn commit_here(
+    store: &dyn Store,
+    change: Change,
+    actor: Actor,
+    host: &FirstHost,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let address = host.facts.host_ip;
+    let origin = Origin { actor, address, request_id: Uuid::new_v4(), standing: None };
+    match change.commit(store, &origin, now).await {
+        Ok(_) => Ok(()),
+        Err(ChangeError::Unfinished(Unfinished::Store(error))) => Err(error),
+        Err(error) => Err(StoreError::Failed(error.to_string())),
+    }
 }
 
 fn read_plan(file: &Path) -> Result<Option<Plan>, BootstrapError> {

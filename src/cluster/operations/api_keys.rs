@@ -203,7 +203,10 @@ pub async fn forget_keys_that_are_over(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{operations::users::set_password, testing::TestCluster};
+    use crate::cluster::{
+        operations::users::set_password,
+        testing::{TestCluster, given_up_after},
+    };
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -295,15 +298,8 @@ mod tests {
         }
         tokio::time::advance(HOUR).await;
         for patience in 0..25 {
-            let left = async {
-                for _ in 0..patience {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::select! {
-                biased;
-                made = make(&cluster, "readonly", None) => assert!(made.is_ok()),
-                () = left => {}
+            if let Some(made) = given_up_after(patience, make(&cluster, "readonly", None)).await {
+                assert!(made.is_ok());
             }
             let _ = make(&cluster, "readonly", None).await;
             assert_eq!(stored(&cluster).await, MOST_PER_USER, "gone after {patience}");

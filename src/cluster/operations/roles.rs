@@ -85,9 +85,9 @@ pub async fn set_roles(
     wanted: WantedRoles,
 ) -> Result<(), SetRolesError> {
     match change_roles(app, origin, runner, None, |_| wanted.clone()).await {
+        Ok(()) => Ok(()),
         Err(BlessError::Roles(error)) => Err(error),
-        // No definition was named.
-        Ok(()) | Err(BlessError::Redefined(_)) => Ok(()),
+        Err(BlessError::Redefined(_)) => unreachable!("no definition was named"),
     }
 }
 

@@ -5,13 +5,18 @@ use super::{
     },
     *,
 };
-use crate::cluster::records::Document;
+use crate::cluster::{records::Document, testing::given_up_after};
+
+/// A cluster whose commits are under way for a while.
+async fn on_disk() -> (TestCluster, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+    (TestCluster::start_on(Arc::new(store)).await, dir)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_blessings_at_once_none_is_lost() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
-    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    let (cluster, _dir) = on_disk().await;
     let token = cluster.token("", None, None).await;
     for number in 2..30 {
         let host = join(&cluster, number, "", &token).await.expect("joined");
@@ -38,9 +43,7 @@ async fn define(cluster: &TestCluster, id: &str, expect: Expect) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_blessing_that_names_a_version_is_given_before_the_role_changes_or_not_at_all() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
-    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    let (cluster, _dir) = on_disk().await;
     let token = cluster.token("", None, None).await;
     let host = join(&cluster, 2, "", &token).await.expect("joined");
     let (app, id, origin) = (&cluster.app, &host.runner_id, cluster.origin());
@@ -75,9 +78,7 @@ async fn a_blessing_that_names_a_version_is_given_before_the_role_changes_or_not
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_blessing_that_names_a_role_as_it_came_is_given_before_it_is_defined_or_not_at_all() {
     for round in 0..20 {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
-        let cluster = TestCluster::start_on(Arc::new(store)).await;
+        let (cluster, _dir) = on_disk().await;
         let token = cluster.token("", None, None).await;
         let host = join(&cluster, 2, "", &token).await.expect("joined");
         let (app, id, origin) = (&cluster.app, &host.runner_id, cluster.origin());
@@ -100,10 +101,7 @@ async fn a_blessing_that_names_a_role_as_it_came_is_given_before_it_is_defined_o
 
 #[tokio::test]
 async fn a_kind_of_documents_keeps_its_bound_whenever_whoever_asked_goes_away() {
-    // Its commits are under way for a while.
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
-    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    let (cluster, _dir) = on_disk().await;
     let (app, origin) = (&cluster.app, cluster.origin());
     for number in 1..documents::MOST_OF_A_KIND {
         define(&cluster, &format!("role-{number}"), Expect::Missing).await;
@@ -114,15 +112,8 @@ async fn a_kind_of_documents_keeps_its_bound_whenever_whoever_asked_goes_away() 
         documents::replace(app, &origin, ("roles", name), expected, value).await.map(|_| ())
     };
     for patience in 0..25 {
-        let left = async {
-            for _ in 0..patience {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            added = add("given-up") => added.expect("added"),
-            () = left => {}
+        if let Some(added) = given_up_after(patience, add("given-up")).await {
+            added.expect("added");
         }
         let _ = add("late").await;
         let stored = app.store.list(&Document::root().child("roles")).await.expect("listed");
