@@ -10,6 +10,8 @@ use tokio::time::Instant;
 pub struct ReturnWindow {
     length: Duration,
     ends: Option<Instant>,
+    /// Tries since it ended that somebody turned away.
+    turned_away: u32,
 }
 
 impl ReturnWindow {
@@ -18,16 +20,26 @@ impl ReturnWindow {
 
     /// Its length, said by a coordinator that is there.
     pub fn is(length: Duration) -> Self {
-        Self { length, ends: None }
+        Self { length, ends: None, turned_away: 0 }
     }
 
-    /// How long to wait before the next try; `random` is in `0.0..1.0`.
-    pub fn pause(&mut self, now: Instant, random: f64) -> Duration {
-        let ends = match self.ends {
-            Some(ends) if ends > now => ends,
-            _ => *self.ends.insert(now + self.length),
+    /// How long to wait before the next try; `random` is in `0.0..1.0`. A coordinator that is there,
+    /// and had too much to do, is tried again soon after the window, as most are back by then, and
+    /// less and less often if they are not.
+    pub fn pause(&mut self, now: Instant, is_there: bool, random: f64) -> Duration {
+        let left = match self.ends {
+            Some(ends) if ends > now => ends.duration_since(now),
+            Some(_) if is_there => {
+                let doubled = self.length / Self::LEAST * (1 << self.turned_away.min(3));
+                self.turned_away += 1;
+                doubled
+            }
+            _ => {
+                (self.ends, self.turned_away) = (Some(now + self.length), 0);
+                self.length
+            }
         };
-        ends.duration_since(now).max(self.length / Self::LEAST).mul_f64(random)
+        left.max(self.length / Self::LEAST).mul_f64(random)
     }
 }
 
@@ -40,10 +52,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_try_that_fails_is_followed_by_another_in_the_same_window() {
         let (mut window, start) = (ReturnWindow::is(MINUTE), Instant::now());
-        assert_eq!(window.pause(start, 0.1), MINUTE / 10);
-        assert_eq!(window.pause(start + MINUTE / 10, 1.0), MINUTE * 9 / 10);
+        assert_eq!(window.pause(start, true, 0.1), MINUTE / 10);
+        assert_eq!(window.pause(start + MINUTE / 10, false, 1.0), MINUTE * 9 / 10);
         let late = start + MINUTE - Duration::from_secs(1);
-        assert_eq!(window.pause(late, 1.0), MINUTE / 4, "never all at one moment");
-        assert_eq!(window.pause(start + MINUTE, 1.0), MINUTE, "another one");
+        assert_eq!(window.pause(late, false, 1.0), MINUTE / 4, "never all at one moment");
+        let after = start + MINUTE;
+        let pauses: [Duration; 5] = std::array::from_fn(|_| window.pause(after, true, 1.0));
+        assert_eq!(pauses, [1, 2, 4, 8, 8].map(|quarters| MINUTE / 4 * quarters), "it is there");
+        assert_eq!(window.pause(start + MINUTE, false, 1.0), MINUTE, "another one");
     }
 }

@@ -235,6 +235,7 @@ impl Session {
         let address = memory.coordinators[memory.current].address().clone();
         let all = memory.coordinators.iter().map(|it| it.address().clone());
         let is_unknown = memory.unknown_to.failed(&address, &error, all);
+        let is_there = error.is_of_one_who_is_there();
         let refused = is_unknown || FINAL.into_iter().any(|code| error.is(code));
         memory.current = (memory.current + 1) % memory.coordinators.len();
         let failure = Failure::from(error);
@@ -248,9 +249,9 @@ impl Session {
         }
         self.show(memory, &address);
         self.board.set_state(AgentState::Connecting, Some(&failure), self.clock.now());
-        let pause = memory.backoff.next(random_fraction());
         // Each time, not only the first: those who failed would else all come at once.
-        pause + memory.return_window.pause(Instant::now(), random_fraction())
+        let in_window = memory.return_window.pause(Instant::now(), is_there, random_fraction());
+        memory.backoff.next(random_fraction()).max(in_window)
     }
 
     async fn refused(

@@ -30,6 +30,8 @@ pub enum DialError {
     Timeout(CoordinatorAddress),
     #[error("{address} cannot be reached: {reason}")]
     Network { address: CoordinatorAddress, reason: String },
+    #[error("{address} closed the connection: {reason}")]
+    Closed { address: CoordinatorAddress, reason: String },
     #[error("{address} does not speak TLS as a coordinator does: {reason}")]
     NotTls { address: CoordinatorAddress, reason: String },
     #[error(transparent)]
@@ -42,7 +44,7 @@ impl From<DialError> for Failure {
             DialError::NameNotResolved { .. } => Code::CoordinatorNameNotResolved,
             DialError::ConnectionRefused(_) => Code::CoordinatorConnectionRefused,
             DialError::Timeout(_) => Code::CoordinatorTimeout,
-            DialError::Network { .. } => Code::CoordinatorUnreachable,
+            DialError::Network { .. } | DialError::Closed { .. } => Code::CoordinatorUnreachable,
             DialError::NotTls { .. } => Code::CoordinatorNotTls,
             DialError::Untrusted(error) => return error.into(),
         };
@@ -177,6 +179,7 @@ pub async fn resolve_all(address: &CoordinatorAddress) -> Result<Vec<SocketAddr>
 pub(super) fn classify(address: &CoordinatorAddress, error: &reqwest::Error) -> DialError {
     let mut source: Option<&(dyn Error + 'static)> = Some(error);
     let mut deepest = error.to_string();
+    let mut is_closed = false;
     while let Some(current) = source {
         if let Some(NameError { reason }) = current.downcast_ref() {
             let name = address.host().to_owned();
@@ -192,6 +195,11 @@ pub(super) fn classify(address: &CoordinatorAddress, error: &reqwest::Error) -> 
             if io.kind() == io::ErrorKind::TimedOut {
                 return DialError::Timeout(address.clone());
             }
+            use io::ErrorKind::*;
+            is_closed |= matches!(
+                io.kind(),
+                ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof
+            );
             if let Some(inner) = io.get_ref() {
                 // What is wrapped in it is not its source, as far as the library goes.
                 source = Some(inner);
@@ -204,7 +212,11 @@ pub(super) fn classify(address: &CoordinatorAddress, error: &reqwest::Error) -> 
     if error.is_timeout() {
         return DialError::Timeout(address.clone());
     }
-    DialError::Network { address: address.clone(), reason: deepest }
+    let address = address.clone();
+    match is_closed {
+        true => DialError::Closed { address, reason: deepest },
+        false => DialError::Network { address, reason: deepest },
+    }
 }
 
 fn classify_tls(address: &CoordinatorAddress, error: &rustls::Error) -> DialError {

@@ -38,6 +38,15 @@ impl ClientError {
         matches!(self, Self::Refused { code: refused, .. } if refused == code.name())
     }
 
+    /// Whether somebody was there who took the connection, whatever became of it.
+    pub fn is_of_one_who_is_there(&self) -> bool {
+        use DialError::*;
+        !matches!(
+            self,
+            Self::Dial(NameNotResolved { .. } | ConnectionRefused(_) | Timeout(_) | Network { .. })
+        )
+    }
+
     /// Whether the request certainly did not reach a coordinator.
     pub fn was_not_delivered(&self) -> bool {
         use DialError::*;

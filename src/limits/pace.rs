@@ -33,7 +33,7 @@ const AVERAGED_IF_DEARER: f64 = 256.0;
 
 /// A host that comes back costs this many handshakes: with its own come a connection, polls and a
 /// record.
-const OF_A_RETURN: f64 = 4.0;
+const OF_A_RETURN: f64 = 3.0;
 
 /// The part of the machine that hosts coming back may take, and those that come when it is late:
 /// others have work for its cores too.
@@ -248,15 +248,15 @@ mod tests {
     async fn hosts_come_back_as_fast_as_their_handshakes_allow() {
         let pace = pace();
         let before = pace.return_window(15_000);
-        assert_eq!(before, Duration::from_secs(25));
+        assert_eq!(before, Duration::from_millis(18_750));
         handshakes(&pace, 1_000, Duration::from_micros(10), false).await;
         assert_eq!(pace.return_window(15_000), before, "of those that fail nothing is learnt");
         handshakes(&pace, 1_000, Duration::from_micros(200), true).await;
         let window = pace.return_window(15_000);
-        assert!((9.9..10.1).contains(&window.as_secs_f64()), "{window:?}");
+        assert!((7.4..7.6).contains(&window.as_secs_f64()), "{window:?}");
         handshakes(&pace, 3_000, Duration::from_secs(1), true).await;
         let window = pace.return_window(15_000);
-        assert!((99.0..101.0).contains(&window.as_secs_f64()), "{window:?}");
+        assert!((74.0..76.0).contains(&window.as_secs_f64()), "{window:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -292,9 +292,9 @@ mod tests {
             }
         }
         assert_eq!(turned_away, 2_000 - MOST_WAITING);
-        // 300 a second.
+        // 400 a second.
         let took = (latest - start).as_millis();
-        assert!((600..750).contains(&took), "{took} ms");
+        assert!((450..600).contains(&took), "{took} ms");
         tokio::time::advance(REMEMBERED).await;
         let later = timeout(Duration::ZERO, pace.turn(here())).await;
         later.expect("at once: it is not late any more").expect("a turn");

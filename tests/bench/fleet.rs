@@ -47,13 +47,20 @@ impl Fleet {
         joined as f64 / seconds
     }
 
-    /// Waits until every host is connected; how long the slowest part took, in seconds.
-    pub fn wait_connected(&mut self) -> f64 {
+    /// Waits until every host is connected; how long half of them, 99 of 100, and all took in the
+    /// slowest part, in seconds.
+    pub fn wait_connected(&mut self) -> [f64; 3] {
         for part in &mut self.parts {
             part.write("wait");
         }
-        let took = self.parts.iter_mut().map(|part| part.read()["seconds"].as_f64().unwrap());
-        took.fold(0.0, f64::max)
+        let mut slowest = [0.0; 3];
+        for part in &mut self.parts {
+            let seconds = part.read()["seconds"].take();
+            for (slowest, one) in slowest.iter_mut().zip(seconds.as_array().unwrap()) {
+                *slowest = f64::max(*slowest, one.as_f64().unwrap());
+            }
+        }
+        slowest
     }
 
     /// Changes roles of hosts one after the other; milliseconds until each acts.

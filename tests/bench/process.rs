@@ -29,6 +29,12 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
 }
 
+/// Seconds that the machine's cores had nothing to do since it was started, added up.
+pub fn idle_seconds() -> f64 {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    uptime.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// The share of one core that a process uses over a while, in percent.
 pub fn cpu_percent(pid: u32, over: Duration) -> f64 {
     let before = cpu_seconds(pid);

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::{coordinator::Coordinator, figures::back, fleet::Fleet, process::cpu_seconds};
+use super::{
+    coordinator::Coordinator,
+    figures::back,
+    fleet::Fleet,
+    process::{cpu_seconds, idle_seconds},
+};
 
 const CRASHES: usize = 3;
 
@@ -15,12 +20,13 @@ pub fn show(agent: &Path, hosts: usize) {
     fleet.wait_connected();
     for _ in 0..CRASHES {
         coordinator.crash_and_restart();
-        let before = cpu_seconds(coordinator.pid());
-        let (seconds, api_p99_ms) = back(&coordinator, &mut fleet);
-        let cpu = cpu_seconds(coordinator.pid()) - before;
+        let (cpu_before, idle_before) = (cpu_seconds(coordinator.pid()), idle_seconds());
+        let ([half, most, all], api_p99_ms) = back(&coordinator, &mut fleet);
+        let cpu = cpu_seconds(coordinator.pid()) - cpu_before;
+        let idle = idle_seconds() - idle_before;
         let each_us = cpu * 1e6 / hosts as f64;
         println!(
-            "{hosts} hosts back in {seconds:.1} s; API p99 {api_p99_ms:.0} ms; coordinator's CPU {cpu:.1} s, {each_us:.0} µs a host"
+            "{hosts} hosts back in {all:.1} s, 99 of 100 in {most:.1} s, half in {half:.1} s; API p99 {api_p99_ms:.0} ms; coordinator's CPU {cpu:.1} s, {each_us:.0} µs a host; cores idle {idle:.1} s"
         );
     }
 }
