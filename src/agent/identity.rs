@@ -1,18 +1,13 @@
-use std::{
-    io,
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::{io, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::key::not_writable;
+use super::state::{give_back, not_permitted, not_writable};
 use crate::{
     config::{HostSettings, StateDir},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
     rt::files::{self, PrivateFileError},
-    tls::PrivateKey,
     wire::hosts::KnownCoordinator,
 };
 
@@ -115,23 +110,10 @@ impl From<IdentityError> for Failure {
     }
 }
 
-/// What makes a file of another user in a directory of one's own be of use.
-pub fn give_back(path: &Path) -> String {
-    let (path, dir) = (path.display(), path.parent().unwrap_or(path).display());
-    format!("Run 'chown --reference={dir} {path}', then repeat the command.")
-}
-
-/// What only root, or another user, may look at.
-pub fn not_permitted(what: &str, error: &dyn std::error::Error) -> Failure {
-    Failure::new(Code::PrivilegesMissing, format!("{what}: {error}")).with_fix(
-        "Repeat the command with sudo, or as the user that the state directory belongs to.",
-    )
-}
-
 /// A file that only its owner may read, and where it was.
 type PrivateFile = (PathBuf, Zeroizing<Vec<u8>>);
 
-fn read_private(path: PathBuf) -> Result<Option<PrivateFile>, IdentityError> {
+pub(super) fn read_private(path: PathBuf) -> Result<Option<PrivateFile>, IdentityError> {
     let content = files::read_private(&path, MAX_FILE);
     said_of(path, content)
 }
@@ -179,17 +161,4 @@ pub fn save_identity(state: &StateDir, identity: &Identity) -> io::Result<()> {
 pub fn begin_membership(state: &StateDir, identity: &Identity) -> Result<(), Failure> {
     files::remove(&state.desired()).map_err(|error| not_writable(&state.desired(), error))?;
     save_identity(state, identity).map_err(|error| not_writable(&state.identity(), error))
-}
-
-/// What became of the host's key.
-#[derive(Debug)]
-pub enum HostKeyState {
-    Missing,
-    There(PrivateKey),
-}
-
-pub fn load_key(state: &StateDir) -> Result<HostKeyState, IdentityError> {
-    let Some((path, pem)) = read_private(state.key())? else { return Ok(HostKeyState::Missing) };
-    let pem = std::str::from_utf8(&pem).map_err(|_| IdentityError::Damaged(path.clone()))?;
-    PrivateKey::from_pem(pem).map(HostKeyState::There).map_err(|_| IdentityError::Damaged(path))
 }

@@ -13,8 +13,9 @@ use super::{
     host_start::{HostStart, Looked},
     identity::{Identity, begin_membership},
     journal::{Journal, Phase},
-    key::{load_or_make_key, not_writable, prepare_state_dir, renew_key},
+    key::{load_or_make_key, renew_key},
     progress::Step,
+    state::{not_writable, prepare_state_dir},
 };
 use crate::{
     client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator},

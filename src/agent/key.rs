@@ -1,16 +1,19 @@
 //! The host's key: made once, and given up only when the cluster says that it is of no use.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::identity::{HostKeyState, Identity, load_key};
+use super::{
+    identity::{Identity, IdentityError, read_private},
+    state::not_writable,
+};
 use crate::{
     client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator},
     config::StateDir,
     host::Machine,
     model::{Code, Failure, SessionId},
-    rt::{files, why_not},
+    rt::files,
     tls::{PinVerifier, PrivateKey},
     wire::hosts::{HOLD_BEFORE_TOLD_MS, PROTOCOL, SessionRequest},
 };
@@ -18,14 +21,17 @@ use crate::{
 /// Longer than a coordinator takes to find out which of two machines was there first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes the state directory, private to its owner.
-pub fn prepare_state_dir(state: &StateDir) -> Result<(), Failure> {
-    files::create_private_dir(state.path()).map_err(|error| not_writable(state.path(), error))
+/// What became of the host's key.
+#[derive(Debug)]
+pub enum HostKeyState {
+    Missing,
+    There(PrivateKey),
 }
 
-pub fn not_writable(path: &Path, error: io::Error) -> Failure {
-    let reason = why_not(path, &error);
-    Failure::new(Code::StateNotWritable, format!("{}: {reason}", path.display()))
+pub fn load_key(state: &StateDir) -> Result<HostKeyState, IdentityError> {
+    let Some((path, pem)) = read_private(state.key())? else { return Ok(HostKeyState::Missing) };
+    let pem = std::str::from_utf8(&pem).map_err(|_| IdentityError::Damaged(path.clone()))?;
+    PrivateKey::from_pem(pem).map(HostKeyState::There).map_err(|_| IdentityError::Damaged(path))
 }
 
 /// The host's key; made now if there is none.

@@ -11,6 +11,7 @@ mod key;
 mod progress;
 mod return_window;
 mod session;
+mod state;
 mod status;
 mod storage_marker;
 mod supervisor;
@@ -21,14 +22,14 @@ pub use desired::roles_today;
 pub use facts::{HostIp, gather_facts};
 pub use host_start::HostStart;
 pub use identity::{
-    HostKeyState, Identity, IdentityError, begin_membership, give_back, load_identity, load_key,
-    load_own_identity, not_permitted, save_identity,
+    Identity, IdentityError, begin_membership, load_identity, load_own_identity, save_identity,
 };
 pub use install::{Enrolled, JoinStart, KeyWish, Place};
 pub use journal::{Journal, Phase};
-pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_state_dir};
+pub use key::{HostKeyState, dialler, load_key, load_or_make_key, may_give_up};
 pub use progress::{Progress, Step};
 pub use session::{Dial, Session};
+pub use state::{give_back, not_permitted, not_writable, prepare_state_dir};
 pub use status::{
     AgentState, LocalAdministration, Peer, Problem, RoleStatus, Status, StatusBoard, StatusClient,
     StatusError, serve_status,

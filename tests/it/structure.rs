@@ -33,7 +33,6 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("reqwest", &["client"]),
     ("jsonwebtoken", &["token"]),
     ("nix", &["host", "rt"]),
-    ("sysinfo", &["host"]),
     ("rusqlite", &["store"]),
     ("rcgen", &["tls"]),
     ("x509_parser", &["tls"]),
@@ -47,6 +46,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("terminal_size", &["rt"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
+    ("percent_encoding", &["cli"]),
 ];
 
 const LONGEST_FILE: usize = 400;

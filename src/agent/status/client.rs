@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{ChangeReply, Status, StatusRequest};
 use crate::{
-    agent::identity::not_permitted,
+    agent::state::not_permitted,
     config::StateDir,
     host::tree::Owner,
     model::{Code, Failure, Secret},

@@ -4,6 +4,7 @@ mod label;
 mod listed;
 
 use HttpVerb::{Delete, Get, Post, Put};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{access::AccessArguments, output::Output};
@@ -229,14 +230,11 @@ fn maintenance(arguments: MaintenanceArguments, output: Output) -> Result<(), Fa
     Ok(())
 }
 
-/// For a value in a query: all but what never means anything else.
+/// For a part of a URL: all but what never means anything else (RFC 3986, 2.3).
 pub fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = |byte: u8| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encoded).collect()
+    const SPECIAL: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, SPECIAL).to_string()
 }
 
 /// A name that is one part of a URL's path: what is empty, '.' or '..' would name something else.

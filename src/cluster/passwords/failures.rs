@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::turns::Party;
+use super::party::Party;
 use crate::limits::generations::Generations;
 
 /// So many wrong passwords are anybody's right.

@@ -3,6 +3,7 @@
 
 mod failures;
 mod hashing;
+mod party;
 mod remembered;
 mod ring;
 mod turns;
@@ -16,10 +17,7 @@ use std::{
 use aws_lc_rs::{hmac, rand};
 use tokio::sync::{oneshot, watch};
 
-pub use self::{
-    hashing::hash,
-    turns::{Busy, Party},
-};
+pub use self::{hashing::hash, party::Party, turns::Busy};
 use self::{
     hashing::verifies,
     remembered::Remembered,

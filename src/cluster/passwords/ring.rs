@@ -1,6 +1,6 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::turns::Party;
+use super::party::Party;
 
 /// What counts against a party, and how often it was turned away.
 pub(super) type Rank = (u32, Reverse<u32>);

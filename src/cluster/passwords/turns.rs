@@ -12,12 +12,10 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
 use super::{
     failures::Failures,
+    party::Party,
     ring::{Rank, Ring},
 };
-use crate::{
-    cluster::records::Actor,
-    limits::{blame::Blame, generations::Generations, source::Source},
-};
+use crate::limits::{blame::Blame, generations::Generations, source::Source};
 
 /// Parties that may wait for one slot: a second's work. As many again of those that have been right
 /// before.
@@ -43,21 +41,6 @@ pub(super) const MOST_WAITING: usize = 4;
 
 /// Parties that are remembered to have been right.
 const MOST_RIGHT: usize = 8192;
-
-/// Somebody who takes turns.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Party {
-    /// A stranger there, whoever it says it is.
-    Address(Source),
-    /// Somebody who has said who they are.
-    Known(String),
-}
-
-impl From<&Actor> for Party {
-    fn from(actor: &Actor) -> Self {
-        Self::Known(actor.to_string())
-    }
-}
 
 /// Too much waits already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
