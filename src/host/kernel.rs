@@ -1,7 +1,7 @@
 //! What the kernel says in its files. `root` is where they are mounted: `/`, or a tree made by a
 //! test.
 
-use std::{fs, io, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use super::CgroupVersion;
 use crate::rt::listening_sockets;
@@ -25,13 +25,6 @@ pub(super) fn machine_id(root: &Path) -> Option<String> {
 
 pub(super) fn boot_id(root: &Path) -> Option<String> {
     parameter(root, "kernel.random.boot_id")
-}
-
-pub(super) fn memory_bytes(root: &Path) -> io::Result<u64> {
-    let table = fs::read_to_string(root.join("proc/meminfo"))?;
-    let total = table.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB"));
-    let kib: Option<u64> = total.and_then(|kib| kib.trim().parse().ok());
-    kib.map(|kib| kib << 10).ok_or_else(|| io::Error::other("/proc/meminfo tells no MemTotal"))
 }
 
 pub(super) fn swap_bytes(root: &Path) -> u64 {
@@ -74,7 +67,6 @@ mod tests {
             fs::write(path, content).expect("written");
         };
         write("proc/sys/vm/max_map_count", "65530\n");
-        write("proc/meminfo", "MemTotal:        8123456 kB\nMemFree:          123456 kB\n");
         write("proc/swaps", "Filename Type Size Used Priority\n/swap file 1024 0 -2\n");
         write(
             "proc/net/tcp",
@@ -82,9 +74,6 @@ mod tests {
         );
         write("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
         assert_eq!(parameter(root.path(), "vm.max_map_count").as_deref(), Some("65530"));
-        assert_eq!(memory_bytes(root.path()).expect("a size"), 8_123_456 << 10);
-        write("proc/meminfo", "MemFree: 123456 kB\n");
-        memory_bytes(root.path()).expect_err("no size, and not none");
         assert_eq!(swap_bytes(root.path()), 1 << 20);
         assert_eq!(cgroup_version(root.path()), CgroupVersion::V2);
         assert_eq!(listening(root.path()), ["127.0.0.1:12343".parse().expect("an address")]);

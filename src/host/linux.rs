@@ -12,6 +12,7 @@ use nix::{
     },
     unistd::{geteuid, gethostname},
 };
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use super::{CgroupVersion, Machine, Memory, Storage, cgroup, kernel};
 use crate::model::CapacitySource;
@@ -33,7 +34,10 @@ impl Machine for LinuxMachine {
     }
 
     fn memory(&self) -> io::Result<Memory> {
-        let physical = kernel::memory_bytes(ROOT.as_ref())?;
+        let what = MemoryRefreshKind::nothing().with_ram();
+        let system = System::new_with_specifics(RefreshKind::nothing().with_memory(what))
+            .map_err(|error| io::Error::other(format!("reading the memory size: {error:?}")))?;
+        let physical = system.total_memory();
         Ok(match cgroup::memory_limit(ROOT.as_ref()) {
             Some(limit) if limit < physical => {
                 Memory { bytes: limit, source: CapacitySource::Cgroup }

@@ -33,6 +33,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("reqwest", &["client"]),
     ("jsonwebtoken", &["token"]),
     ("nix", &["host", "rt"]),
+    ("sysinfo", &["host"]),
     ("rusqlite", &["store"]),
     ("rcgen", &["tls"]),
     ("x509_parser", &["tls"]),
