@@ -99,6 +99,11 @@ async fn what_is_wanted_is_started_and_what_is_not_is_stopped() {
     assert_eq!(role.starts().len(), 2);
 }
 
+/// Waits until a role is doing otherwise.
+async fn change(supervisor: &mut Supervisor) {
+    timeout(3 * LOOK_INTERVAL, supervisor.changed()).await.expect("in time");
+}
+
 /// With its state directory and its storage path in one place.
 fn allocator(dir: &std::path::Path) -> Box<dyn RoleService> {
     allocator_service(&crate::config::StateDir::new(dir.to_owned()), dir)
@@ -237,7 +242,7 @@ async fn an_allocator_is_what_its_payload_says_and_keeps_to_it_when_it_cannot_re
 
     let strange = serde_json::json!({ "capacity_mb": "a lot" });
     supervisor.apply(&with(&RolePayload::new(&strange)));
-    supervisor.changed().await;
+    change(&mut supervisor).await;
     let health = supervisor.health()[&Role::Allocator].clone();
     assert_eq!(health.code.as_deref(), Some("roles.payload_unreadable"), "{health:?}");
     assert_eq!(health.applied, Some(full.version), "what it was before");
@@ -255,7 +260,7 @@ async fn a_role_goes_over_to_another_payload_at_once_and_says_which_it_has_carri
     assert_eq!(applied(&supervisor), Some(payload("one").version));
     let began = Instant::now();
     supervisor.apply(&with_payload(payload("two")));
-    supervisor.changed().await;
+    change(&mut supervisor).await;
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(applied(&supervisor), Some(payload("two").version));
     assert_eq!(told(), [payload("one"), payload("two")]);
@@ -266,13 +271,13 @@ async fn a_role_goes_over_to_another_payload_at_once_and_says_which_it_has_carri
     sleep(LOOK_INTERVAL * 3).await;
     role.broken.store(true, Ordering::SeqCst);
     supervisor.apply(&with_payload(payload("three")));
-    supervisor.changed().await;
+    change(&mut supervisor).await;
     sleep(LONGEST_RETRY * 4).await;
     assert_eq!(applied(&supervisor), Some(payload("two").version));
     role.broken.store(false, Ordering::SeqCst);
     let began = Instant::now();
     supervisor.apply(&with_payload(payload("four")));
-    supervisor.changed().await;
+    change(&mut supervisor).await;
     assert_eq!(
         (began.elapsed(), applied(&supervisor)),
         (Duration::ZERO, Some(payload("four").version))
@@ -298,11 +303,11 @@ async fn a_service_that_can_go_on_no_longer_is_begun_again_without_waiting_for_a
         role.broken.store(true, Ordering::SeqCst);
         let died = Instant::now();
         role.ended.notify_one();
-        supervisor.changed().await;
+        change(&mut supervisor).await;
         assert_eq!(died.elapsed(), Duration::ZERO);
         role.broken.store(false, Ordering::SeqCst);
         while !supervisor.health()[&Role::Proxy].healthy {
-            supervisor.changed().await;
+            change(&mut supervisor).await;
         }
         assert!(died.elapsed() <= 2 * FIRST_RETRY, "{:?}", died.elapsed());
         assert!(role.starts().len() > starts);
@@ -322,7 +327,7 @@ async fn at_the_end_roles_are_stopped_and_those_that_do_not_answer_are_not_waite
     supervisor.apply(&roles("proxy"));
     supervisor.settled().await;
     role.silent.store(true, Ordering::SeqCst);
-    supervisor.changed().await;
+    change(&mut supervisor).await;
     let began = Instant::now();
     supervisor.end().await;
     assert_eq!((began.elapsed(), role.stops.load(Ordering::SeqCst)), (Duration::ZERO, 1));
