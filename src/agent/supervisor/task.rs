@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use super::{HealthBoard, RoleService};
 use crate::{
@@ -65,18 +68,27 @@ impl RoleTask {
             let health = self.apply(&payload).await;
             match health.failure(self.said.role) {
                 None => {
+                    let began = Instant::now();
                     self.pause(&payload).await;
                     self.watch_over(&payload, &mut backoff).await;
+                    // What ends as soon as it runs is no better than what does not start.
+                    if began.elapsed() < LOOK_INTERVAL {
+                        self.wait(backoff.next(random_fraction()), &payload).await;
+                    }
                 }
                 Some(failure) => {
                     let pause = backoff.next(random_fraction());
                     let (role, code, seconds) = (self.said.role, failure.code(), pause.as_secs());
                     tracing::error!(%role, code, "{}; it is tried again in {seconds} s", failure.message);
-                    // Nobody is there to want another one: then what was said last holds.
-                    let _ = timeout(pause, other_than(&payload, &mut self.wanted)).await;
+                    self.wait(pause, &payload).await;
                 }
             }
         }
+    }
+
+    /// Waits so long, unless the role is wanted otherwise.
+    async fn wait(&mut self, pause: Duration, payload: &RolePayload) {
+        let _ = timeout(pause, other_than(payload, &mut self.wanted)).await;
     }
 
     fn wanted(&self) -> Option<RolePayload> {

@@ -32,6 +32,9 @@ struct Fragile {
     /// What it was told, the last one last.
     told: Arc<Mutex<Vec<RolePayload>>>,
     ended: Arc<Notify>,
+    /// It ends as soon as it runs.
+    short_lived: Arc<AtomicBool>,
+    is_over: bool,
     stops: Arc<AtomicU32>,
 }
 
@@ -52,6 +55,7 @@ impl RoleService for Fragile {
     }
 
     async fn apply(&mut self, wanted: &RolePayload) -> Result<(), Failure> {
+        self.is_over = false;
         self.told.lock().expect("no panic while held").push(wanted.clone());
         self.starts.lock().expect("no panic while held").push(Instant::now());
         match self.broken.load(Ordering::SeqCst) {
@@ -68,14 +72,17 @@ impl RoleService for Fragile {
         if self.silent.load(Ordering::SeqCst) {
             self.answers.notified().await;
         }
-        match self.broken.load(Ordering::SeqCst) {
+        match self.broken.load(Ordering::SeqCst) || self.is_over {
             true => Err(Failure::new(Code::PreflightPort, "the port was lost")),
             false => Ok("no routes".into()),
         }
     }
 
     async fn ended(&mut self) {
-        self.ended.notified().await
+        if !self.short_lived.load(Ordering::SeqCst) {
+            return self.ended.notified().await;
+        }
+        self.is_over = true;
     }
 }
 
@@ -312,6 +319,23 @@ async fn a_service_that_can_go_on_no_longer_is_begun_again_without_waiting_for_a
         assert!(died.elapsed() <= 2 * FIRST_RETRY, "{:?}", died.elapsed());
         assert!(role.starts().len() > starts);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_ends_as_soon_as_it_runs_is_begun_again_less_and_less_often() {
+    let role = Fragile::default();
+    role.short_lived.store(true, Ordering::SeqCst);
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    sleep(8 * LONGEST_RETRY).await;
+    assert!(!supervisor.health()[&Role::Proxy].healthy);
+    let starts = role.starts().len();
+    assert!((9..40).contains(&starts), "{starts}");
+    // Another payload does not wait for that.
+    let payload = RolePayload::new(&"another");
+    supervisor.apply(&with_payload(payload.clone()));
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(role.told.lock().expect("no panic while held").last(), Some(&payload));
 }
 
 #[tokio::test(start_paused = true)]
