@@ -5,14 +5,20 @@ use crate::{
     config::StateDir,
     model::RoleSet,
     rt::{aside, files},
-    wire::hosts::DesiredState,
+    wire::desired::DesiredState,
 };
 
 const MAX_FILE: u64 = 1 << 20;
 
-pub(super) async fn load_desired(state: &StateDir) -> DesiredState {
+/// What this host, which joined with these roles, runs until it hears more.
+pub async fn load_desired(state: &StateDir, joined: &RoleSet) -> DesiredState {
     let state = state.clone();
-    aside(move || read_desired(&state)).await
+    let heard = aside(move || read_desired(&state)).await;
+    match heard.roles.is_empty() && heard.revision == 0 {
+        // Without them there may be nobody to hear it from.
+        true => DesiredState::of(&joined.that_keep_the_cluster()),
+        false => heard,
+    }
 }
 
 fn read_desired(state: &StateDir) -> DesiredState {
@@ -34,5 +40,36 @@ pub fn roles_today(state: &StateDir, identity: &Identity) -> RoleSet {
     match read_desired(state) {
         DesiredState { revision: 0, .. } => identity.joined_roles.clone(),
         heard => heard.known_roles(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_has_heard_nothing_runs_what_keeps_the_cluster_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = StateDir::new(dir.path().to_owned());
+        let roles = |text: &str| text.parse::<RoleSet>().expect("roles");
+        let (first, other) = (RoleSet::all(), roles("allocator,proxy"));
+        // No file, one that is damaged, and one of a host that was refused.
+        for content in [None, Some("{"), Some(r#"{"revision":0,"roles":[]}"#)] {
+            if let Some(content) = content {
+                fs::write(state.desired(), content).expect("written");
+            }
+            let before_all = load_desired(&state, &first).await;
+            assert_eq!(before_all, DesiredState::of(&roles("coordinator,director")), "{content:?}");
+            assert_eq!(load_desired(&state, &other).await, DesiredState::default());
+        }
+        let heard = DesiredState { revision: 2, ..DesiredState::of(&roles("proxy")) };
+        save_desired(&state, &heard).await;
+        assert_eq!(load_desired(&state, &first).await, heard);
+        // It has been told to run nothing.
+        let nothing = DesiredState { revision: 3, ..Default::default() };
+        save_desired(&state, &nothing).await;
+        assert_eq!(load_desired(&state, &first).await, nothing);
     }
 }

@@ -18,7 +18,7 @@ mod supervisor;
 mod unknown;
 
 pub use checks::{find_coordinator, proxies_in_environment};
-pub use desired::roles_today;
+pub use desired::{load_desired, roles_today};
 pub use facts::{HostIp, gather_facts};
 pub use host_start::HostStart;
 pub use identity::{
@@ -35,4 +35,4 @@ pub use status::{
     StatusError, serve_status,
 };
 pub use storage_marker::{CLAIM, MARKER, StorageMarker, instances_in};
-pub use supervisor::{InProcess, RoleService, Supervisor, allocator_service, proxy_service};
+pub use supervisor::{RoleService, Supervisor, allocator_service, proxy_service};

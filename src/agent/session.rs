@@ -3,7 +3,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    desired::{load_desired, save_desired},
+    desired::save_desired,
     facts::{FactsReader, HostIp},
     identity::{Identity, save_identity},
     return_window::ReturnWindow,
@@ -19,9 +19,12 @@ use crate::{
     preflight::clock_skew,
     rt::{Backoff, Clock, Shutdown, aside, random_fraction},
     tls::PinVerifier,
-    wire::hosts::{
-        DesiredState, Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, SessionReply,
-        SessionRequest,
+    wire::{
+        desired::DesiredState,
+        hosts::{
+            Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, SessionReply,
+            SessionRequest,
+        },
     },
 };
 
@@ -69,6 +72,8 @@ pub struct Session {
     pub verifier: Arc<PinVerifier>,
     pub machine: SharedMachine,
     pub supervisor: Supervisor,
+    /// What this host runs until it hears otherwise.
+    pub desired: DesiredState,
     pub board: StatusBoard,
     pub clock: Clock,
 }
@@ -96,15 +101,21 @@ struct Memory {
 }
 
 impl Session {
-    /// Keeps the session until `shutdown`, then says goodbye.
+    /// Keeps the session until `shutdown`, then says goodbye, and ends the roles.
     pub async fn run(mut self, shutdown: Shutdown) {
-        let desired = load_desired(&self.state).await;
+        self.keep_until(shutdown).await;
+        // The coordinator may be one of them, and has heard the goodbye.
+        self.supervisor.end().await;
+    }
+
+    async fn keep_until(&mut self, shutdown: Shutdown) {
         let coordinators = self.identity.coordinators().into_iter().map(&self.dial).collect();
         let mut reader = FactsReader::load(&self.state).await;
         let mut memory = tokio::select! {
             () = shutdown.wait() => return,
             memory = async {
                 // What ran before runs again, whether or not there is a coordinator to ask.
+                let desired = self.desired.clone();
                 self.apply(&desired).await;
                 let (facts, unread) = self.read_facts(&mut reader).await;
                 Memory {
@@ -260,8 +271,9 @@ impl Session {
         coordinator: &CoordinatorAddress,
         failure: &Failure,
     ) -> Duration {
-        self.apply(&DesiredState::default()).await;
-        memory.desired = DesiredState::default();
+        // Whoever refuses may be the coordinator that runs here, and nobody else could take it back.
+        memory.desired = DesiredState::of(&memory.desired.known_roles().that_keep_the_cluster());
+        self.apply(&memory.desired).await;
         save_desired(&self.state, &memory.desired).await;
         memory.notices.clear();
         self.show(memory, coordinator);
@@ -287,7 +299,7 @@ impl Session {
     }
 
     async fn apply(&mut self, desired: &DesiredState) {
-        self.supervisor.apply(&desired.known_roles());
+        self.supervisor.apply(desired);
         self.supervisor.settled().await;
         self.board.set_roles(self.supervisor.health());
     }

@@ -219,6 +219,9 @@ impl Coordinator {
             () = self.shutdown.wait() => {}
             ended = self.tasks.join_next() => {
                 if !self.shutdown.has_fired() {
+                    self.liveness.stop_reporting();
+                    // The next one needs the ports.
+                    self.tasks.shutdown().await;
                     return Err(why_it_ended(ended));
                 }
             }
@@ -309,3 +312,6 @@ async fn renew(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

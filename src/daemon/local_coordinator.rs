@@ -4,92 +4,98 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinSet};
 
+use super::coordinator_role::CoordinatorStart;
 use crate::{
-    agent::{Identity, InProcess, LocalAdministration, RoleService, not_writable},
+    agent::{Identity, not_writable},
     cluster::{seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::Machine,
-    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, Role},
+    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT},
     preflight::taken_port,
-    rt::{Clock, ShutdownTrigger, files},
+    rt::{ShutdownTrigger, aside, files},
     server::Listeners,
     store::{SharedStore, SqliteStore, StoreError},
-    wire::hosts::SecretText,
 };
 
 /// The coordinator of a cluster whose data is on this machine, with its datastore.
 pub(super) struct LocalCoordinator {
     store: SharedStore,
-    task: JoinHandle<Result<(), Ended>>,
+    /// One task, which ends with this.
+    task: JoinSet<Result<(), Ended>>,
     stop: ShutdownTrigger,
     access: LocalAccess,
 }
 
-/// The way from the status socket to the coordinator in the same process.
-struct Administration(LocalAccess);
-
-#[async_trait::async_trait]
-impl LocalAdministration for Administration {
-    async fn set_password(&self, user: &str, password: SecretText) -> Result<(), String> {
-        self.0.set_password(user, &password.0).await
-    }
+/// Why a coordinator ended that was not told to.
+pub(super) enum End {
+    /// Its datastore is of no use to it, nor to another one in this process.
+    Store(Failure),
+    Coordinator(Failure),
 }
 
 impl LocalCoordinator {
-    pub(super) async fn start(
-        state: &StateDir,
-        identity: &Identity,
-        machine: &dyn Machine,
-        clock: &Clock,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn start(with: &CoordinatorStart) -> Result<Self, Failure> {
+        let CoordinatorStart { state, identity, machine, clock } = with;
         let listeners =
             Listeners::bind(only_address(identity.host_ip)).map_err(|(address, error)| {
                 let (message, fix) = taken_port(address, &error);
                 Failure::new(Code::PreflightPort, message).with_fix(fix)
             })?;
-        cluster_must_be_there(state)?;
-        let store = open_store(state)?;
+        let of = state.clone();
+        let store =
+            aside(move || cluster_must_be_there(&of).and_then(|()| open_store(&of))).await?;
         let (stop, shutdown) = ShutdownTrigger::new();
         let config = CoordinatorConfig {
             dir: state.coordinator(),
             store: store.clone(),
             listeners,
             runner_id: identity.runner_id.clone(),
-            names: certificate_names(identity.host_ip, &identity.settings, machine),
+            names: certificate_names(identity.host_ip, &identity.settings, &**machine),
             addresses: addresses(identity.host_ip, &identity.settings),
             clock: clock.clone(),
             metrics: metrics_listener(identity).await,
         };
-        let coordinator = config.start(shutdown.clone()).await.map_err(start_failure)?;
+        let coordinator = config.start(shutdown).await.map_err(start_failure)?;
         let access = coordinator.local_access();
-        let task = tokio::spawn(coordinator.finished());
+        let mut task = JoinSet::new();
+        task.spawn(coordinator.finished());
         Ok(Self { store, task, stop, access })
     }
 
-    pub(super) fn administration(&self) -> Arc<dyn LocalAdministration> {
-        Arc::new(Administration(self.access.clone()))
+    pub(super) fn access(&self) -> LocalAccess {
+        self.access.clone()
     }
 
     /// Returns when it can go on no longer.
-    pub(super) async fn failed(&mut self) -> Failure {
-        tokio::select! {
-            error = self.store.failed() => store_failure(error),
-            ended = &mut self.task => match ended {
-                Ok(Err(error)) => why_it_ended(error),
-                Ok(Ok(())) => Failure::new(Code::Internal, "the coordinator ended by itself"),
-                Err(error) => Failure::new(Code::Internal, error.to_string()),
-            },
-        }
+    pub(super) async fn ended(&mut self) -> End {
+        let ended = tokio::select! {
+            biased;
+            error = self.store.failed() => return End::Store(store_failure(error)),
+            ended = self.task.join_next() => ended,
+        };
+        End::Coordinator(match ended {
+            Some(Ok(Err(Ended::Store(error)))) => return End::Store(store_failure(error)),
+            Some(Ok(Err(died @ Ended::Died(_)))) => Failure::new(Code::Internal, died.to_string()),
+            Some(Err(error)) => Failure::new(Code::Internal, error.to_string()),
+            Some(Ok(Ok(()))) | None => {
+                Failure::new(Code::Internal, "the coordinator ended by itself")
+            }
+        })
     }
 
-    pub(super) async fn stop(self) -> Result<(), Failure> {
+    #[cfg(test)]
+    pub(super) fn dies(&mut self) {
+        self.task.abort_all();
+    }
+
+    /// Ends it as it likes to be ended.
+    pub(super) async fn stop(mut self) {
         self.stop.fire();
-        match self.task.await {
-            Ok(ended) => ended.map_err(why_it_ended),
-            Err(error) => Err(Failure::new(Code::Internal, error.to_string())),
+        if let Some(Ok(Err(error))) = self.task.join_next().await {
+            tracing::error!(%error, "the coordinator's end: {error}");
         }
     }
 }
@@ -101,14 +107,6 @@ async fn metrics_listener(identity: &Identity) -> Option<TcpListener> {
     let address = address.unwrap_or_else(|| SocketAddr::new(own, METRICS_PORT));
     let bound = TcpListener::bind(address).await;
     bound.inspect_err(|error| tracing::warn!(%address, %error, "no metrics are served")).ok()
-}
-
-/// What this process does for these roles is to be alive: they end with it.
-pub(super) fn role_services() -> [Box<dyn RoleService>; 2] {
-    [
-        InProcess::service(Role::Coordinator, "serves the API on 12443 and hosts on 12343"),
-        InProcess::service(Role::Director, "keeps the datastore on this machine"),
-    ]
 }
 
 pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
@@ -160,13 +158,6 @@ fn certificate_names(
     names.extend(settings.external_hostnames.iter().cloned());
     names.dedup();
     names
-}
-
-fn why_it_ended(ended: Ended) -> Failure {
-    match ended {
-        Ended::Died(_) => Failure::new(Code::Internal, ended.to_string()),
-        Ended::Store(error) => store_failure(error),
-    }
 }
 
 pub(super) fn store_failure(error: StoreError) -> Failure {

@@ -1,6 +1,8 @@
-//! Puts both sides together: on the first host store, coordinator and agent, elsewhere the
-//! agent alone. Owns their start, their order, and their end.
+//! Puts both sides together: the agent, and the roles that it is told to run, of which a coordinator
+//! is one. Owns their start, their order, and their end.
 
+mod coordinator_role;
+mod datastore;
 mod first_host;
 mod join_at_start;
 mod local_coordinator;
@@ -12,19 +14,20 @@ use uuid::Uuid;
 use crate::{
     agent::{
         Dial, HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, dialler,
-        load_identity, load_key, proxy_service, serve_status,
+        load_desired, load_identity, load_key, proxy_service, serve_status,
     },
     client::HttpCoordinator,
     config::{InstallArguments, Mistake, StateDir},
     host::SharedMachine,
-    model::{Code, Failure, SessionId},
+    model::{Code, Failure, Role, SessionId},
     rt::{Clock, FileLock, LockHeld, Shutdown, ShutdownTrigger},
     tls::PrivateKey,
 };
 
+use coordinator_role::{CoordinatorHandle, CoordinatorRole, CoordinatorStart};
+use datastore::{Datastore, Director};
 pub use first_host::{FirstHostStart, SetUp};
 pub use join_at_start::JoinAtStart;
-use local_coordinator::LocalCoordinator;
 pub use local_coordinator::cluster_must_be_there;
 
 /// The right to work on a state directory; held by `install` while it writes, and by the daemon.
@@ -83,7 +86,7 @@ pub struct DaemonConfig {
 pub struct Daemon {
     board: StatusBoard,
     session: JoinHandle<()>,
-    coordinator: Option<LocalCoordinator>,
+    coordinator: CoordinatorHandle,
     stop_session: ShutdownTrigger,
     _lock: StateLock,
 }
@@ -100,28 +103,33 @@ impl DaemonConfig {
             identity.settings = identity.settings.overlaid_with(file).map_err(mistakes)?;
         }
         let key = key_must_be_there(&self.state)?;
-        let coordinator = match identity.first_host {
-            true => Some(
-                LocalCoordinator::start(&self.state, &identity, &*self.machine, &self.clock)
-                    .await?,
-            ),
-            false => None,
+        let desired = load_desired(&self.state, &identity.joined_roles).await;
+        let start = CoordinatorStart {
+            state: self.state.clone(),
+            identity: identity.clone(),
+            machine: self.machine.clone(),
+            clock: self.clock.clone(),
         };
+        let at_start = desired.known_roles().contains(Role::Coordinator);
+        let (coordinator_role, mut coordinator) = CoordinatorRole::new(start, at_start);
+        let mut supervisor = Supervisor::new([
+            allocator_service(&self.state, &identity.settings.storage_path),
+            Box::new(coordinator_role),
+            Box::new(Director(Datastore::of(&self.state, &identity))),
+            proxy_service(),
+        ]);
+        supervisor.apply(&desired);
+        coordinator.begun().await?;
 
         let dialler = dialler(&identity, &key)?;
         let verifier = dialler.verifier().clone();
         let dial: Dial =
             Box::new(move |address| Box::new(HttpCoordinator::new(address, dialler.clone())));
-        let mut services =
-            vec![allocator_service(&self.state, &identity.settings.storage_path), proxy_service()];
-        if coordinator.is_some() {
-            services.extend(local_coordinator::role_services());
-        }
         let id = SessionId(Uuid::new_v4());
         let board = StatusBoard::new(Status::at_start(&identity, id, self.clock.now()));
         let (stop_session, session_shutdown) = ShutdownTrigger::new();
         let listener = join_at_start::listen(&self.state)?;
-        let local = coordinator.as_ref().map(LocalCoordinator::administration);
+        let local = Some(coordinator.administration());
         let served = session_shutdown.clone();
         tokio::spawn(serve_status(listener, board.clone(), stop, local, served));
         tokio::spawn(notify::tell_service_manager(board.clone(), session_shutdown.clone()));
@@ -132,7 +140,8 @@ impl DaemonConfig {
             state: self.state,
             verifier,
             machine: self.machine,
-            supervisor: Supervisor::new(services),
+            supervisor,
+            desired,
             board: board.clone(),
             clock: self.clock,
         };
@@ -146,28 +155,16 @@ impl Daemon {
         &self.board
     }
 
-    /// Runs until `shutdown`, or until a part of it fails. The session ends first, so that the
-    /// coordinator hears its goodbye.
+    /// Runs until `shutdown`, or until a part of it fails.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Failure> {
         tokio::select! {
             () = shutdown.wait() => {}
             ended = &mut self.session => return Err(why_it_ended(ended)),
-            failure = failed(&mut self.coordinator) => return Err(failure),
+            failure = self.coordinator.over() => return Err(failure),
         }
         tracing::info!("stopping");
         self.stop_session.fire();
-        let ended = self.session.await;
-        if let Some(coordinator) = self.coordinator {
-            coordinator.stop().await?;
-        }
-        ended.map_err(|error| why_it_ended(Err(error)))
-    }
-}
-
-async fn failed(coordinator: &mut Option<LocalCoordinator>) -> Failure {
-    match coordinator {
-        Some(coordinator) => coordinator.failed().await,
-        None => std::future::pending().await,
+        self.session.await.map_err(|error| why_it_ended(Err(error)))
     }
 }
 

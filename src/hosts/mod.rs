@@ -1,5 +1,6 @@
 //! Port 12343: hosts enrol, and keep one long session each.
 
+mod desired;
 mod error;
 mod knocks;
 mod requests;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use axum::{Extension, Json, extract::State};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::error::not_left;
+use super::{desired::desired_state, error::not_left};
 use crate::{
     cluster::{
         app::App,
@@ -29,8 +29,8 @@ use crate::{
     wire::{
         EmptyResponse,
         hosts::{
-            DesiredState, EnrolReply, EnrolRequest, HelloReply, LeaveRequest, Notice, PROTOCOL,
-            RoleHealth, SessionReply, SessionRequest,
+            EnrolReply, EnrolRequest, HelloReply, LeaveRequest, Notice, PROTOCOL, RoleHealth,
+            SessionReply, SessionRequest,
         },
     },
 };
@@ -176,6 +176,8 @@ fn bounded(
     const MOST_CHARS: usize = 256;
     health.retain(|role, _| host.has(*role));
     for health in health.values_mut() {
+        // For the host's own status; nobody here asks for it.
+        health.applied = None;
         let said = [Some(&mut health.detail), health.code.as_mut(), health.fix.as_mut()];
         for text in said.into_iter().flatten() {
             if let Some((end, _)) = text.char_indices().nth(MOST_CHARS) {
@@ -297,15 +299,10 @@ fn member(app: &App, caller: &Caller) -> Result<Arc<HostRecord>, ApiError> {
 }
 
 fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
-    let names = host.roles.iter().map(|role| role.name().to_owned());
     SessionReply {
         protocol: PROTOCOL,
         runner_id: Some(host.runner_id.clone()),
-        desired: DesiredState {
-            revision: host.desired_revision,
-            roles: names.chain(host.other_roles.iter().cloned()).collect(),
-            maintenance: host.allocator.maintenance_since.is_some(),
-        },
+        desired: desired_state(host),
         hold_ms: app.liveness.hold().as_millis() as u64,
         return_window_ms: app.pace.return_window(app.liveness.count()).as_millis() as u64,
         send_facts,

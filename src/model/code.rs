@@ -369,8 +369,14 @@ codes! {
         "A role has been asked to start, or how it is doing, and has not answered: the disk or the network file system that it looks at does not answer."
         "'findmnt -T PATH' says which file system the host storage path is on, without asking it; mount it anew if it does not answer ('umount -f -l TARGET', 'mount TARGET'). The role goes on by itself."
     RolesNotHere "roles.not_here" General
-        "The host was given a role that it cannot run: it is not the cluster's first host, or its version is older than the role."
+        "The host was given a role that it cannot run: its version of ece-agent is older than the role."
         "Take the role from the host ('ece-agent host roles ID ROLES'), or install the version of ece-agent that the coordinator runs."
+    RolesNoDatastore "roles.no_datastore" General
+        "The host has the role coordinator or director, and the cluster's datastore is not on it: in this version that is one file, on the cluster's first host."
+        "Take the role from the host ('ece-agent host roles ID ROLES'), or restore 'coordinator/' in its state directory from the backup of the host that had it; the role waits, and goes on by itself."
+    RolesPayload "roles.payload_unreadable" General
+        "The coordinator wants something of a role that this version of ece-agent cannot read. What the role was told before still holds."
+        "Install the version of ece-agent that the coordinator runs."
     RolesUnknown "roles.unknown" Refused
         "What was given as the name of a role cannot be one."
         "Use names of lower-case letters, digits and '-', at most 64 characters each."

@@ -94,6 +94,16 @@ impl RoleSet {
         self.0.difference(&allowed.0).copied().collect()
     }
 
+    /// Those without which a cluster is not there.
+    #[must_use]
+    pub fn that_keep_the_cluster(&self) -> Self {
+        let kept = |role: &Role| match role {
+            Role::Coordinator | Role::Director => true,
+            Role::Allocator | Role::Proxy => false,
+        };
+        self.iter().filter(kept).collect()
+    }
+
     /// For a sentence: `no roles`, `the role proxy`, `the roles allocator,proxy`.
     pub fn in_words(&self) -> String {
         match self.0.len() {

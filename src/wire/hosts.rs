@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::desired::DesiredState;
 use crate::model::{
     CapacitySource, Code, CoordinatorAddress, Failure, Fingerprint, Role, RoleSet, RunnerId,
     Secret, SessionId, Tags, Zone,
@@ -165,11 +166,14 @@ pub struct RoleHealth {
     pub code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+    /// The version of the payload that the role has carried out; older hosts do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
 }
 
 impl RoleHealth {
     pub fn good(detail: impl Into<String>) -> Self {
-        Self { healthy: true, detail: detail.into(), code: None, fix: None }
+        Self { healthy: true, detail: detail.into(), code: None, fix: None, applied: None }
     }
 
     /// What is wrong with the role; one that an older version speaks of has no code of its own.
@@ -203,6 +207,7 @@ impl RoleHealth {
         let failure = Failure::from_untrusted(code, &self.detail);
         Self {
             fix: Some(failure.fix.to_string()).filter(|fix| !fix.is_empty()),
+            applied: self.applied,
             ..Self::from(&failure)
         }
     }
@@ -215,6 +220,7 @@ impl From<&Failure> for RoleHealth {
             detail: failure.message.clone(),
             code: Some(failure.code().to_owned()),
             fix: Some(failure.fix.to_string()),
+            applied: None,
         }
     }
 }
@@ -250,24 +256,6 @@ pub struct Notice {
     pub fix: String,
 }
 
-/// What a host is meant to run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DesiredState {
-    pub revision: u64,
-    /// Names: a newer coordinator may know roles that this host does not.
-    pub roles: Vec<String>,
-    /// Nothing new is to be placed on this host.
-    #[serde(default)]
-    pub maintenance: bool,
-}
-
-impl DesiredState {
-    /// The roles that this version knows.
-    pub fn known_roles(&self) -> RoleSet {
-        self.roles.iter().filter_map(|name| name.parse::<Role>().ok()).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -295,12 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn the_health_of_a_role_is_read_with_and_without_what_it_has_applied() {
+        let request = r#"{"protocol":1,"session":"5f0c4f6e-8d2b-4a0e-9f43-0c1a2b3c4d5e",
+            "facts_hash":"9f86","applied_revision":3,"health":{
+            "allocator":{"healthy":true,"detail":"0 instances","applied":"0d9a"},
+            "proxy":{"healthy":false,"detail":"d","code":"roles.silent","fix":"f"}}}"#;
+        let request: SessionRequest = serde_json::from_str(request).expect("readable");
+        assert_eq!(request.health[&Role::Allocator].applied.as_deref(), Some("0d9a"));
+        assert_eq!(request.health[&Role::Proxy].applied, None);
+    }
+
+    #[test]
     fn what_to_do_about_a_host_is_not_the_hosts_to_say() {
         let said = |code: &str| RoleHealth {
             healthy: false,
             detail: "d".into(),
             code: Some(code.into()),
             fix: Some("curl https://example.com | sh".into()),
+            applied: None,
         };
         let elsewhere = |code| said(code).failure_elsewhere(Role::Allocator).expect("a failure");
         let known = elsewhere("state.not_writable");

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod comments;
 pub mod coordinators;
 pub mod deployments;
+pub mod desired;
 pub mod downloads;
 mod failed;
 pub mod hosts;

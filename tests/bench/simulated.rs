@@ -20,7 +20,10 @@ use ece_agent::{
     rt::{Clock, Shutdown, ShutdownTrigger},
     tls::{PinVerifier, PrivateKey},
     token::UnverifiedToken,
-    wire::hosts::{EnrolRequest, PROTOCOL, SecretText},
+    wire::{
+        desired::DesiredState,
+        hosts::{EnrolRequest, PROTOCOL, SecretText},
+    },
 };
 use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -172,6 +175,7 @@ pub fn connect(host: Joined, shutdown: &Shutdown) -> StatusBoard {
             allocator_service(&state, &identity.settings.storage_path),
             proxy_service(),
         ]),
+        desired: DesiredState::default(),
         identity,
         state,
         verifier,

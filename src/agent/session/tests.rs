@@ -1,4 +1,5 @@
 mod coordinators;
+mod roles;
 
 use std::{
     path::Path,
@@ -13,12 +14,15 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    agent::status::Status,
+    agent::{RoleService, status::Status},
     config::HostSettings,
     host::FakeMachine,
-    model::RoleSet,
+    model::{Role, RoleSet},
     rt::{ShutdownTrigger, Timestamp},
-    wire::hosts::{EnrolReply, EnrolRequest},
+    wire::{
+        desired::RolePayload,
+        hosts::{EnrolReply, EnrolRequest},
+    },
 };
 
 /// What the host's clock says, in seconds.
@@ -37,6 +41,10 @@ struct FakeCoordinator {
     away_for: AtomicU64,
     return_window_ms: AtomicU64,
     now_ms: AtomicI64,
+}
+
+fn payload() -> RolePayload {
+    RolePayload { version: "7".into(), content: serde_json::json!({ "routes": [] }) }
 }
 
 /// One of them.
@@ -99,6 +107,7 @@ impl FakeCoordinator {
             desired: DesiredState {
                 revision: 3,
                 roles: vec!["proxy".into(), "unheard-of".into()],
+                payloads: [("proxy".into(), payload())].into(),
                 maintenance: false,
             },
             hold_ms: 4000,
@@ -118,7 +127,7 @@ struct Running {
     board: StatusBoard,
     stop: ShutdownTrigger,
     task: tokio::task::JoinHandle<()>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Running {
@@ -157,6 +166,15 @@ fn start(away_for: u64) -> Running {
 }
 
 fn start_with(away_for: u64, unreadable: bool) -> Running {
+    start_running(away_for, unreadable, [crate::agent::proxy_service()], DesiredState::default())
+}
+
+fn start_running(
+    away_for: u64,
+    unreadable: bool,
+    services: impl IntoIterator<Item = Box<dyn RoleService>>,
+    desired: DesiredState,
+) -> Running {
     let dir = tempfile::tempdir().expect("a directory");
     let identity = identity(dir.path());
     let (seen, requests) = mpsc::unbounded_channel();
@@ -188,13 +206,14 @@ fn start_with(away_for: u64, unreadable: bool) -> Running {
         },
         verifier: Arc::new(PinVerifier::new([], [])),
         machine: machine.clone(),
-        supervisor: Supervisor::new([crate::agent::proxy_service()]),
+        supervisor: Supervisor::new(services),
+        desired,
         board: board.clone(),
         clock: Clock::from_fn(|| Timestamp::from_unix_seconds(NOW)),
     };
     let (stop, shutdown) = ShutdownTrigger::new();
     let task = tokio::spawn(session.run(shutdown));
-    Running { coordinator, machine, requests, board, stop, task, _dir: dir }
+    Running { coordinator, machine, requests, board, stop, task, dir }
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,7 +268,9 @@ async fn what_is_desired_runs_and_is_reported_as_applied() {
     assert_eq!(running.next().await.applied_revision, 0);
     let request = running.next().await;
     assert_eq!(request.applied_revision, 3);
-    assert!(request.health[&crate::model::Role::Proxy].healthy);
+    let proxy = &request.health[&Role::Proxy];
+    assert!(proxy.healthy);
+    assert_eq!(proxy.applied, Some(payload().version));
     assert_eq!(request.health.len(), 1, "a role that nobody here knows is left alone");
     assert!(running.board.read().connected);
 }

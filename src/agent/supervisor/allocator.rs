@@ -4,14 +4,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::RoleService;
+use super::{RoleService, said};
 use crate::{
     agent::storage_marker::{StorageMarker, instances_in},
     config::StateDir,
     model::{Code, Failure, Role},
     preflight::{may_use, unusable},
     rt::{aside, files},
-    wire::hosts::RoleHealth,
+    wire::desired::{DesiredAllocator, RolePayload},
 };
 
 /// Offers this host's memory and the storage path to instances. Nothing schedules instances yet,
@@ -19,11 +19,13 @@ use crate::{
 struct Allocator {
     instances: PathBuf,
     marker: StorageMarker,
+    wanted: DesiredAllocator,
 }
 
 pub fn allocator_service(state: &StateDir, storage: &Path) -> Box<dyn RoleService> {
     let marker = StorageMarker::of(state, storage);
-    Box::new(Allocator { instances: marker.instances(), marker })
+    let wanted = DesiredAllocator::default();
+    Box::new(Allocator { instances: marker.instances(), marker, wanted })
 }
 
 #[async_trait::async_trait]
@@ -32,7 +34,8 @@ impl RoleService for Allocator {
         Role::Allocator
     }
 
-    async fn start(&mut self) -> Result<(), Failure> {
+    async fn apply(&mut self, wanted: &RolePayload) -> Result<(), Failure> {
+        self.wanted = said(wanted)?;
         let (dir, marker) = (self.instances.clone(), self.marker.clone());
         let made = move || {
             marker.must_be_there()?;
@@ -44,7 +47,7 @@ impl RoleService for Allocator {
 
     async fn stop(&mut self) {}
 
-    async fn health(&mut self) -> RoleHealth {
+    async fn health(&mut self) -> Result<String, Failure> {
         let (dir, marker) = (self.instances.clone(), self.marker.clone());
         let looked = move || -> Result<usize, Failure> {
             let count = count(&dir).map_err(|error| unusable(&dir, &error))?;
@@ -52,10 +55,15 @@ impl RoleService for Allocator {
             may_use(&dir).map(|()| count)
         };
         // The disk may take its time or, of another machine, never answer.
-        match aside(looked).await {
-            Ok(count) => RoleHealth::good(format!("{count} instances")),
-            Err(failure) => RoleHealth::from(&to_be_repaired(failure)),
+        let count = aside(looked).await.map_err(to_be_repaired)?;
+        let mut detail = format!("{count} instances");
+        if let Some(capacity_mb) = self.wanted.capacity_mb {
+            detail.push_str(&format!(", {capacity_mb} MB by the API's settings"));
         }
+        if self.wanted.maintenance {
+            detail.push_str(", nothing new is placed");
+        }
+        Ok(detail)
     }
 }
 

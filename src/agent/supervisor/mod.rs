@@ -2,44 +2,60 @@
 //! is wanted. Here is their handle: what is wanted goes in, how they are doing comes out.
 
 mod allocator;
-mod in_process;
 mod proxy;
 mod task;
 
 use std::{collections::BTreeMap, panic::resume_unwind, time::Duration};
 
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     model::{Code, Failure, Role, RoleSet},
-    wire::hosts::RoleHealth,
+    wire::{
+        desired::{DesiredState, RolePayload},
+        hosts::RoleHealth,
+    },
 };
 use task::RoleTask;
 
 pub use allocator::allocator_service;
-pub use in_process::InProcess;
 pub use proxy::proxy_service;
 
 /// How long roles have to say how they are doing before what is known is taken.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// What a host does in one role. Its calls may take their time, and are always waited for: there is
-/// one at a time.
+/// How long roles have to end.
+const ENDING: Duration = Duration::from_secs(8);
+
+/// What a host does in one role. Its calls may take their time, and there is one at a time; all but
+/// [`ended`](RoleService::ended) are waited for.
 #[async_trait::async_trait]
 pub trait RoleService: Send {
     fn role(&self) -> Role;
 
-    /// Begins, or begins again what is not healthy.
-    async fn start(&mut self) -> Result<(), Failure>;
+    /// Makes what runs what is wanted: begins it, begins again what is not healthy, goes over to
+    /// another payload.
+    async fn apply(&mut self, wanted: &RolePayload) -> Result<(), Failure>;
 
     async fn stop(&mut self);
 
-    /// How it is doing now.
-    async fn health(&mut self) -> RoleHealth;
+    /// How it is doing now, in words, or what is wrong.
+    async fn health(&mut self) -> Result<String, Failure>;
+
+    /// Returns when it can go on no longer, so that nobody waits for the next look to see that.
+    async fn ended(&mut self) {
+        std::future::pending().await
+    }
+}
+
+/// What a payload of the coordinator says to a role.
+fn said<T: DeserializeOwned>(payload: &RolePayload) -> Result<T, Failure> {
+    payload.read().map_err(|error| Failure::new(Code::RolesPayload, error.to_string()))
 }
 
 /// How the roles that run are doing, written by their tasks.
@@ -48,7 +64,7 @@ type HealthBoard = watch::Sender<BTreeMap<Role, RoleHealth>>;
 /// The roles of this host. Their tasks end with it.
 pub struct Supervisor {
     wanted: RoleSet,
-    wants: BTreeMap<Role, watch::Sender<bool>>,
+    wants: BTreeMap<Role, watch::Sender<Option<RolePayload>>>,
     tasks: JoinSet<()>,
     health: watch::Receiver<BTreeMap<Role, RoleHealth>>,
 }
@@ -59,7 +75,7 @@ impl Supervisor {
         let health = board.subscribe();
         let (mut wants, mut tasks) = (BTreeMap::new(), JoinSet::new());
         for service in services {
-            let (wanted, told) = watch::channel(false);
+            let (wanted, told) = watch::channel(None);
             wants.insert(service.role(), wanted);
             tasks.spawn(RoleTask::new(service, told, board.clone()).run());
         }
@@ -67,18 +83,27 @@ impl Supervisor {
     }
 
     /// Says what is to run.
-    pub fn apply(&mut self, wanted: &RoleSet) {
+    pub fn apply(&mut self, desired: &DesiredState) {
+        let wanted = desired.known_roles();
         for role in wanted.iter().filter(|role| !self.wanted.contains(*role)) {
             if !self.wants.contains_key(&role) {
                 let failure = not_here();
                 tracing::error!(%role, code = failure.code(), "role {role}: {}", failure.message);
             }
         }
-        self.wanted = wanted.clone();
+        self.wanted = wanted;
         for (role, task) in &self.wants {
-            let now = wanted.contains(*role);
-            task.send_if_modified(|before| std::mem::replace(before, now) != now);
+            let now = desired.of_role(*role);
+            task.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
         }
+    }
+
+    /// Ends all roles, and waits for those that answer.
+    pub async fn end(mut self) {
+        self.apply(&DesiredState::default());
+        let silent = |health: &RoleHealth| health.code.as_deref() == Some(Code::RolesSilent.name());
+        let over = self.health.wait_for(|board| board.values().all(silent));
+        let _ = timeout(ENDING, over).await;
     }
 
     /// Returns when each role has said how it is doing, or has had the time to.

@@ -1,7 +1,7 @@
 use super::RoleService;
 use crate::{
     model::{Failure, Role},
-    wire::hosts::RoleHealth,
+    wire::desired::RolePayload,
 };
 
 /// Brings users' traffic to instances. As long as no instances run there are no routes, and
@@ -18,13 +18,13 @@ impl RoleService for Proxy {
         Role::Proxy
     }
 
-    async fn start(&mut self) -> Result<(), Failure> {
+    async fn apply(&mut self, _wanted: &RolePayload) -> Result<(), Failure> {
         Ok(())
     }
 
     async fn stop(&mut self) {}
 
-    async fn health(&mut self) -> RoleHealth {
-        RoleHealth::good("no routes")
+    async fn health(&mut self) -> Result<String, Failure> {
+        Ok("no routes".into())
     }
 }

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use super::{HealthBoard, RoleService};
 use crate::{
     model::{Code, Failure, Role},
     rt::{Backoff, random_fraction},
-    wire::hosts::RoleHealth,
+    wire::{desired::RolePayload, hosts::RoleHealth},
 };
 
 /// How long a role that is not healthy waits until it is started again: at first, and at most.
@@ -21,101 +24,150 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Owns the service of one role.
 pub(super) struct RoleTask {
-    role: Role,
     service: Box<dyn RoleService>,
-    wanted: watch::Receiver<bool>,
+    /// `None` as long as the host is not to have the role.
+    wanted: watch::Receiver<Option<RolePayload>>,
+    said: Said,
+}
+
+/// What is said of the role.
+struct Said {
+    role: Role,
     board: HealthBoard,
+    /// The version of the payload that was carried out last.
+    applied: Option<String>,
 }
 
 impl RoleTask {
     pub(super) fn new(
         service: Box<dyn RoleService>,
-        wanted: watch::Receiver<bool>,
+        wanted: watch::Receiver<Option<RolePayload>>,
         board: HealthBoard,
     ) -> Self {
-        Self { role: service.role(), service, wanted, board }
+        let said = Said { role: service.role(), board, applied: None };
+        Self { service, wanted, said }
     }
 
     /// Until there is nobody who could want anything.
     pub(super) async fn run(mut self) {
-        while self.wanted.wait_for(|wanted| *wanted).await.is_ok() {
-            let role = self.role;
+        while self.wanted.wait_for(Option::is_some).await.is_ok() {
+            let role = self.said.role;
             tracing::info!(%role, "starting role {role}");
             self.keep_running().await;
             tracing::info!(%role, "stopping role {role}");
             self.service.stop().await;
-            self.board.send_modify(|board| drop(board.remove(&role)));
+            self.said.nothing();
         }
     }
 
-    /// Starts the service, and again when it is not healthy, less and less often, as long as it is
-    /// wanted.
+    /// Makes the service what is wanted, and again when it is not healthy, less and less often, as
+    /// long as it is wanted.
     async fn keep_running(&mut self) {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-        while *self.wanted.borrow() {
-            let health = self.start().await;
-            let pause = match health.failure(self.role) {
-                None => LOOK_INTERVAL,
+        while let Some(payload) = self.wanted() {
+            let health = self.apply(&payload).await;
+            match health.failure(self.said.role) {
+                None => {
+                    let began = Instant::now();
+                    self.pause(&payload).await;
+                    self.watch_over(&payload, &mut backoff).await;
+                    // What ends as soon as it runs is no better than what does not start.
+                    if began.elapsed() < LOOK_INTERVAL {
+                        self.wait(backoff.next(random_fraction()), &payload).await;
+                    }
+                }
                 Some(failure) => {
                     let pause = backoff.next(random_fraction());
-                    let (role, code, seconds) = (self.role, failure.code(), pause.as_secs());
+                    let (role, code, seconds) = (self.said.role, failure.code(), pause.as_secs());
                     tracing::error!(%role, code, "{}; it is tried again in {seconds} s", failure.message);
-                    pause
+                    self.wait(pause, &payload).await;
                 }
-            };
-            self.pause(pause).await;
-            if health.healthy {
-                self.watch_over(&mut backoff).await;
             }
         }
     }
 
-    /// Looks at the service until it is not healthy, or not wanted.
-    async fn watch_over(&mut self, backoff: &mut Backoff) {
-        while *self.wanted.borrow() && self.look().await.healthy {
+    /// Waits so long, unless the role is wanted otherwise.
+    async fn wait(&mut self, pause: Duration, payload: &RolePayload) {
+        let _ = timeout(pause, other_than(payload, &mut self.wanted)).await;
+    }
+
+    fn wanted(&self) -> Option<RolePayload> {
+        self.wanted.borrow().clone()
+    }
+
+    /// Looks at the service until it is not healthy, or wanted otherwise.
+    async fn watch_over(&mut self, payload: &RolePayload, backoff: &mut Backoff) {
+        while self.wanted.borrow().as_ref() == Some(payload) && self.look().await.healthy {
             backoff.reset();
-            self.pause(LOOK_INTERVAL).await;
+            self.pause(payload).await;
         }
     }
 
-    async fn start(&mut self) -> RoleHealth {
-        let (role, board) = (self.role, &self.board);
-        let health = match patiently(role, board, self.service.start()).await {
-            Ok(()) => patiently(role, board, self.service.health()).await,
-            Err(failure) => RoleHealth::from(&failure),
+    async fn apply(&mut self, payload: &RolePayload) -> RoleHealth {
+        let Self { service, said, .. } = self;
+        let health = match said.patiently(service.apply(payload)).await {
+            Ok(()) => {
+                said.applied = Some(payload.version.clone());
+                said.patiently(service.health()).await
+            }
+            Err(failure) => Err(failure),
         };
-        say(role, board, &health);
-        health
+        said.say(health)
     }
 
     async fn look(&mut self) -> RoleHealth {
-        let health = patiently(self.role, &self.board, self.service.health()).await;
-        say(self.role, &self.board, &health);
+        let health = self.said.patiently(self.service.health()).await;
+        self.said.say(health)
+    }
+
+    /// Waits until it is time for a look: sooner if the role is wanted otherwise, or the service can
+    /// go on no longer.
+    async fn pause(&mut self, payload: &RolePayload) {
+        let Self { service, wanted, .. } = self;
+        let sooner = async {
+            tokio::select! {
+                () = other_than(payload, wanted) => {}
+                () = service.ended() => {}
+            }
+        };
+        let _ = timeout(LOOK_INTERVAL, sooner).await;
+    }
+}
+
+/// Returns when something else than `payload` is wanted, or there is nobody who could want it.
+async fn other_than(payload: &RolePayload, wanted: &mut watch::Receiver<Option<RolePayload>>) {
+    let _ = wanted.wait_for(|now| now.as_ref() != Some(payload)).await;
+}
+
+impl Said {
+    /// Does `work` to its end. While it takes too long, the role is one that does not answer.
+    async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = timeout(PATIENCE, &mut work).await {
+            return done;
+        }
+        let (role, seconds) = (self.role, PATIENCE.as_secs());
+        let message = format!("it has not answered for {seconds} s");
+        let failure = Failure::new(Code::RolesSilent, message);
+        tracing::error!(%role, code = failure.code(), "role {role}: {}", failure.message);
+        self.say(Err(failure));
+        work.await
+    }
+
+    fn say(&self, health: Result<String, Failure>) -> RoleHealth {
+        let health = match health {
+            Ok(detail) => RoleHealth::good(detail),
+            Err(failure) => RoleHealth::from(&failure),
+        };
+        let health = RoleHealth { applied: self.applied.clone(), ..health };
+        self.board.send_if_modified(|board| {
+            board.insert(self.role, health.clone()).is_none_or(|before| before != health)
+        });
         health
     }
 
-    /// Waits so long, unless the role is not wanted any more.
-    async fn pause(&mut self, pause: Duration) {
-        // Nobody is there to want it: then what was said last holds.
-        let _ = timeout(pause, self.wanted.wait_for(|wanted| !*wanted)).await;
+    fn nothing(&mut self) {
+        self.applied = None;
+        self.board.send_modify(|board| drop(board.remove(&self.role)));
     }
-}
-
-/// Does `work` to its end. While it takes too long, the role is one that does not answer.
-async fn patiently<T>(role: Role, board: &HealthBoard, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    if let Ok(done) = timeout(PATIENCE, &mut work).await {
-        return done;
-    }
-    let seconds = PATIENCE.as_secs();
-    let failure = Failure::new(Code::RolesSilent, format!("it has not answered for {seconds} s"));
-    tracing::error!(%role, code = failure.code(), "role {role}: {}", failure.message);
-    say(role, board, &RoleHealth::from(&failure));
-    work.await
-}
-
-fn say(role: Role, board: &HealthBoard, health: &RoleHealth) {
-    board.send_if_modified(|board| {
-        board.insert(role, health.clone()).is_none_or(|before| before != *health)
-    });
 }

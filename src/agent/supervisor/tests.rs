@@ -12,9 +12,14 @@ use super::{
     task::{FIRST_RETRY, LONGEST_RETRY, LOOK_INTERVAL, PATIENCE},
     *,
 };
+use crate::wire::desired::DesiredAllocator;
 
-fn roles(text: &str) -> RoleSet {
-    text.parse().expect("roles")
+fn roles(text: &str) -> DesiredState {
+    DesiredState::of(&text.parse().expect("roles"))
+}
+
+fn with_payload(payload: RolePayload) -> DesiredState {
+    DesiredState { payloads: [("proxy".into(), payload)].into(), ..roles("proxy") }
 }
 
 /// A role that can be broken, or made not to answer, and remembers when it was started.
@@ -24,6 +29,12 @@ struct Fragile {
     silent: Arc<AtomicBool>,
     answers: Arc<Notify>,
     starts: Arc<Mutex<Vec<Instant>>>,
+    /// What it was told, the last one last.
+    told: Arc<Mutex<Vec<RolePayload>>>,
+    ended: Arc<Notify>,
+    /// It ends as soon as it runs.
+    short_lived: Arc<AtomicBool>,
+    is_over: bool,
     stops: Arc<AtomicU32>,
 }
 
@@ -43,7 +54,9 @@ impl RoleService for Fragile {
         Role::Proxy
     }
 
-    async fn start(&mut self) -> Result<(), Failure> {
+    async fn apply(&mut self, wanted: &RolePayload) -> Result<(), Failure> {
+        self.is_over = false;
+        self.told.lock().expect("no panic while held").push(wanted.clone());
         self.starts.lock().expect("no panic while held").push(Instant::now());
         match self.broken.load(Ordering::SeqCst) {
             true => Err(Failure::new(Code::PreflightPort, "the port is taken")),
@@ -55,14 +68,21 @@ impl RoleService for Fragile {
         self.stops.fetch_add(1, Ordering::SeqCst);
     }
 
-    async fn health(&mut self) -> RoleHealth {
+    async fn health(&mut self) -> Result<String, Failure> {
         if self.silent.load(Ordering::SeqCst) {
             self.answers.notified().await;
         }
-        match self.broken.load(Ordering::SeqCst) {
-            true => RoleHealth::from(&Failure::new(Code::PreflightPort, "the port was lost")),
-            false => RoleHealth::good("no routes"),
+        match self.broken.load(Ordering::SeqCst) || self.is_over {
+            true => Err(Failure::new(Code::PreflightPort, "the port was lost")),
+            false => Ok("no routes".into()),
         }
+    }
+
+    async fn ended(&mut self) {
+        if !self.short_lived.load(Ordering::SeqCst) {
+            return self.ended.notified().await;
+        }
+        self.is_over = true;
     }
 }
 
@@ -84,6 +104,11 @@ async fn what_is_wanted_is_started_and_what_is_not_is_stopped() {
     supervisor.settled().await;
     assert!(supervisor.health()[&Role::Proxy].healthy);
     assert_eq!(role.starts().len(), 2);
+}
+
+/// Waits until a role is doing otherwise.
+async fn change(supervisor: &mut Supervisor) {
+    timeout(3 * LOOK_INTERVAL, supervisor.changed()).await.expect("in time");
 }
 
 /// With its state directory and its storage path in one place.
@@ -176,14 +201,14 @@ async fn a_role_whose_task_dies_is_not_taken_for_a_healthy_one() {
             Role::Proxy
         }
 
-        async fn start(&mut self) -> Result<(), Failure> {
+        async fn apply(&mut self, _wanted: &RolePayload) -> Result<(), Failure> {
             panic!("a defect")
         }
 
         async fn stop(&mut self) {}
 
-        async fn health(&mut self) -> RoleHealth {
-            RoleHealth::good("")
+        async fn health(&mut self) -> Result<String, Failure> {
+            Ok(String::new())
         }
     }
 
@@ -197,12 +222,137 @@ async fn instances_without_a_directory_of_their_own_make_the_allocator_unhealthy
     let dir = tempfile::tempdir().expect("a directory");
     let instances = dir.path().join("instances");
     let mut service = allocator(dir.path());
-    service.start().await.expect("started");
-    assert!(service.health().await.healthy);
+    service.apply(&RolePayload::default()).await.expect("started");
+    assert_eq!(service.health().await.as_deref(), Ok("0 instances"));
     fs::remove_dir_all(&instances).expect("removed");
     fs::write(&instances, "a file").expect("written");
-    let health = service.health().await;
-    assert_eq!(health.code.as_deref(), Some("state.not_writable"), "{health:?}");
-    let failure = health.failure(Role::Allocator).expect("not healthy");
+    let failure = service.health().await.expect_err("not healthy");
+    assert!(failure.is(Code::StateNotWritable), "{failure}");
     assert!(failure.message.contains(&*instances.to_string_lossy()), "{failure}");
+}
+
+#[tokio::test]
+async fn an_allocator_is_what_its_payload_says_and_keeps_to_it_when_it_cannot_read_another() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut supervisor = Supervisor::new([allocator(dir.path())]);
+    let with = |payload: &RolePayload| DesiredState {
+        payloads: [("allocator".into(), payload.clone())].into(),
+        ..roles("allocator")
+    };
+    let full = DesiredAllocator { maintenance: true, capacity_mb: Some(9000) };
+    let full = RolePayload::new(&full);
+    supervisor.apply(&with(&full));
+    supervisor.settled().await;
+    let health = supervisor.health()[&Role::Allocator].clone();
+    assert_eq!(health.detail, "0 instances, 9000 MB by the API's settings, nothing new is placed");
+    assert_eq!(health.applied.as_ref(), Some(&full.version));
+
+    let strange = serde_json::json!({ "capacity_mb": "a lot" });
+    supervisor.apply(&with(&RolePayload::new(&strange)));
+    change(&mut supervisor).await;
+    let health = supervisor.health()[&Role::Allocator].clone();
+    assert_eq!(health.code.as_deref(), Some("roles.payload_unreadable"), "{health:?}");
+    assert_eq!(health.applied, Some(full.version), "what it was before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_goes_over_to_another_payload_at_once_and_says_which_it_has_carried_out() {
+    let role = Fragile::default();
+    let mut supervisor = role.supervised();
+    let payload = |text: &str| RolePayload::new(&serde_json::json!({ "routes": text }));
+    let applied = |supervisor: &Supervisor| supervisor.health()[&Role::Proxy].applied.clone();
+    let told = || role.told.lock().expect("no panic while held").clone();
+    supervisor.apply(&with_payload(payload("one")));
+    supervisor.settled().await;
+    assert_eq!(applied(&supervisor), Some(payload("one").version));
+    let began = Instant::now();
+    supervisor.apply(&with_payload(payload("two")));
+    change(&mut supervisor).await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(applied(&supervisor), Some(payload("two").version));
+    assert_eq!(told(), [payload("one"), payload("two")]);
+    // It is the same service all the time.
+    assert_eq!(role.stops.load(Ordering::SeqCst), 0);
+
+    // What cannot be carried out is tried again, and another one at once.
+    sleep(LOOK_INTERVAL * 3).await;
+    role.broken.store(true, Ordering::SeqCst);
+    supervisor.apply(&with_payload(payload("three")));
+    change(&mut supervisor).await;
+    sleep(LONGEST_RETRY * 4).await;
+    assert_eq!(applied(&supervisor), Some(payload("two").version));
+    role.broken.store(false, Ordering::SeqCst);
+    let began = Instant::now();
+    supervisor.apply(&with_payload(payload("four")));
+    change(&mut supervisor).await;
+    assert_eq!(
+        (began.elapsed(), applied(&supervisor)),
+        (Duration::ZERO, Some(payload("four").version))
+    );
+    // A role that is taken away and given back has carried out nothing.
+    supervisor.apply(&roles(""));
+    sleep(FIRST_RETRY).await;
+    role.broken.store(true, Ordering::SeqCst);
+    supervisor.apply(&with_payload(payload("five")));
+    supervisor.settled().await;
+    assert_eq!(applied(&supervisor), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_can_go_on_no_longer_is_begun_again_without_waiting_for_a_look() {
+    let role = Fragile::default();
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
+    for looks in [0, 3] {
+        sleep(LOOK_INTERVAL * looks + FIRST_RETRY).await;
+        let starts = role.starts().len();
+        role.broken.store(true, Ordering::SeqCst);
+        let died = Instant::now();
+        role.ended.notify_one();
+        change(&mut supervisor).await;
+        assert_eq!(died.elapsed(), Duration::ZERO);
+        role.broken.store(false, Ordering::SeqCst);
+        while !supervisor.health()[&Role::Proxy].healthy {
+            change(&mut supervisor).await;
+        }
+        assert!(died.elapsed() <= 2 * FIRST_RETRY, "{:?}", died.elapsed());
+        assert!(role.starts().len() > starts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_ends_as_soon_as_it_runs_is_begun_again_less_and_less_often() {
+    let role = Fragile::default();
+    role.short_lived.store(true, Ordering::SeqCst);
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    sleep(8 * LONGEST_RETRY).await;
+    assert!(!supervisor.health()[&Role::Proxy].healthy);
+    let starts = role.starts().len();
+    assert!((9..40).contains(&starts), "{starts}");
+    // Another payload does not wait for that.
+    let payload = RolePayload::new(&"another");
+    supervisor.apply(&with_payload(payload.clone()));
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(role.told.lock().expect("no panic while held").last(), Some(&payload));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_roles_are_stopped_and_those_that_do_not_answer_are_not_waited_for() {
+    let role = Fragile::default();
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
+    supervisor.end().await;
+    assert_eq!(role.stops.load(Ordering::SeqCst), 1);
+
+    let mut supervisor = role.supervised();
+    supervisor.apply(&roles("proxy"));
+    supervisor.settled().await;
+    role.silent.store(true, Ordering::SeqCst);
+    change(&mut supervisor).await;
+    let began = Instant::now();
+    supervisor.end().await;
+    assert_eq!((began.elapsed(), role.stops.load(Ordering::SeqCst)), (Duration::ZERO, 1));
 }

@@ -83,6 +83,8 @@ pub async fn change_allocator(
                 }
                 Part::Settings => {
                     config.settings_version += 1;
+                    // Of its capacity too.
+                    after.desired_revision += 1;
                     "allocator.settings"
                 }
             };

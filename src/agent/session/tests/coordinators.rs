@@ -57,7 +57,7 @@ async fn a_host_is_refused_when_no_coordinator_knows_it_and_not_when_one_does_no
 #[tokio::test(start_paused = true)]
 async fn of_a_list_of_coordinators_only_so_much_is_taken_and_it_is_written_once_a_minute() {
     let mut running = start(0);
-    let state = StateDir::new(running._dir.path().to_owned());
+    let state = StateDir::new(running.dir.path().to_owned());
     let list = |from: usize| -> Vec<KnownCoordinator> {
         (from..from + 5_000).map(|it| known(&format!("c{it}.example"))).collect()
     };
