@@ -122,7 +122,18 @@ pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
         }
     }
     let store = SqliteStore::open(&dir.join("store.db")).map_err(store_failure)?;
+    if store.lost() > 0 {
+        let lost = changes_lost(store.lost());
+        tracing::error!(code = lost.code(), "{}; {}", lost.message, lost.fix);
+    }
     Ok(Arc::new(store))
+}
+
+fn changes_lost(count: u64) -> Failure {
+    let message = format!(
+        "the datastore lacks the last {count} changes that had been acknowledged: the end of its log is damaged, or an earlier copy was put in its place"
+    );
+    Failure::new(Code::StoreChangesLost, message)
 }
 
 /// What a cluster cannot be without is never made anew where there was one.
