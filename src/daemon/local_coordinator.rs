@@ -6,9 +6,10 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
+use super::director::Director;
 use crate::{
     agent::{Identity, InProcess, LocalAdministration, RoleService, not_writable},
-    cluster::{seal::SealError, secrets::ClusterError},
+    cluster::{app::datastore_full, seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::Machine,
@@ -69,6 +70,14 @@ impl LocalCoordinator {
         Ok(Self { store, task, stop, access })
     }
 
+    /// What this process does for these roles is to be alive: they end with it.
+    pub(super) fn role_services(&self) -> [Box<dyn RoleService>; 2] {
+        [
+            InProcess::service(Role::Coordinator, "serves the API on 12443 and hosts on 12343"),
+            Box::new(Director(self.store.clone())),
+        ]
+    }
+
     pub(super) fn administration(&self) -> Arc<dyn LocalAdministration> {
         Arc::new(Administration(self.access.clone()))
     }
@@ -101,14 +110,6 @@ async fn metrics_listener(identity: &Identity) -> Option<TcpListener> {
     let address = address.unwrap_or_else(|| SocketAddr::new(own, METRICS_PORT));
     let bound = TcpListener::bind(address).await;
     bound.inspect_err(|error| tracing::warn!(%address, %error, "no metrics are served")).ok()
-}
-
-/// What this process does for these roles is to be alive: they end with it.
-pub(super) fn role_services() -> [Box<dyn RoleService>; 2] {
-    [
-        InProcess::service(Role::Coordinator, "serves the API on 12443 and hosts on 12343"),
-        InProcess::service(Role::Director, "keeps the datastore on this machine"),
-    ]
 }
 
 pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
@@ -182,9 +183,10 @@ fn why_it_ended(ended: Ended) -> Failure {
 
 pub(super) fn store_failure(error: StoreError) -> Failure {
     let code = match error {
+        StoreError::Full => return datastore_full(),
         StoreError::TooNew { .. } => Code::StoreTooNew,
         StoreError::Unavailable(_) => Code::StoreUnavailable,
-        StoreError::Failed(_) | StoreError::Full => Code::StoreFailed,
+        StoreError::Failed(_) => Code::StoreFailed,
     };
     let message = error.to_string();
     // SQLite's words for a file that is damaged, and for one that is none of its own.

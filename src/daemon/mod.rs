@@ -1,6 +1,7 @@
 //! Puts both sides together: on the first host store, coordinator and agent, elsewhere the
 //! agent alone. Owns their start, their order, and their end.
 
+mod director;
 mod first_host;
 mod join_at_start;
 mod local_coordinator;
@@ -114,9 +115,7 @@ impl DaemonConfig {
             Box::new(move |address| Box::new(HttpCoordinator::new(address, dialler.clone())));
         let mut services =
             vec![allocator_service(&self.state, &identity.settings.storage_path), proxy_service()];
-        if coordinator.is_some() {
-            services.extend(local_coordinator::role_services());
-        }
+        services.extend(coordinator.iter().flat_map(LocalCoordinator::role_services));
         let id = SessionId(Uuid::new_v4());
         let board = StatusBoard::new(Status::at_start(&identity, id, self.clock.now()));
         let (stop_session, session_shutdown) = ShutdownTrigger::new();
