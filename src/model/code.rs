@@ -245,6 +245,9 @@ codes! {
     DaemonAnswerUnreadable "daemon.answer_unreadable" General
         "Something answers at the daemon's socket, and not as the daemon does: the socket is another program's, or the daemon hangs."
         "A service makes its socket anew with 'systemctl restart ece-agent'; else end the daemon, if there is one, and run 'ece-agent start', which does the same."
+    DaemonNotTheService "daemon.not_the_service" General
+        "A daemon that was started by hand, as the user of the service, works in the service's place. Root neither asks nor stops it: whoever is that user could say anything there."
+        "End the process that is named, then run 'systemctl start ece-agent'."
     DaemonNotStarted "daemon.not_started" General
         "The daemon that install left behind ended at once."
         "The reason is in agent.log in the state directory: 'ece-agent logs' shows it."
