@@ -43,8 +43,11 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
             return Err(not_installed(&state));
         }
         must_be_own(&state)?;
-        let lock = StateLock::take(&state)?;
-        let (stop, shutdown) = stoppable()?;
+        let waits = |held: &Failure, _| {
+            tracing::warn!(code = held.code(), "waiting: {}", held.message);
+        };
+        let lock = StateLock::take(&state, waits).await?;
+        let (stop, shutdown) = stoppable(&state)?;
         if load_identity(&state)?.is_none() {
             let (Some(file), Some(token)) = (&host_file, token) else {
                 return Err(not_installed(&state));

@@ -244,7 +244,7 @@ impl Installation<'_> {
         must_be_own(state)?;
         let claim = storage::look(&self.options)?.claim;
         prepare_state_dir(state)?;
-        let lock = StateLock::take(state)?;
+        let lock = StateLock::take(state, |held, left| reporter.waiting_for(held, left)).await?;
         claim.as_ref().map_or(Ok(()), Claim::write)?;
         self.log.begin()?;
         let progress = self.log.beside(reporter);
