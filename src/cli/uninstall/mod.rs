@@ -227,7 +227,7 @@ fn name_program_of_join_script(account: &mut Account) {
 }
 
 /// What the host keeps, beside what a coordinator has.
-fn files(state: &StateDir) -> [PathBuf; 11] {
+fn files(state: &StateDir) -> [PathBuf; 12] {
     [
         state.identity(),
         state.damaged_identity(),
@@ -238,6 +238,7 @@ fn files(state: &StateDir) -> [PathBuf; 11] {
         state.facts(),
         state.storage_note(),
         state.log(),
+        state.earlier_log(),
         state.lock(),
         state.path().join(state.socket_name()),
     ]
