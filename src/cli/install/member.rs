@@ -43,7 +43,8 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
     drop(text);
     let log = BootstrapLog::none();
-    let installation = Installation { options, output, daemon: Daemon::Service, log: &log };
+    let (daemon, watched) = (Daemon::Service, None);
+    let installation = Installation { options, output, daemon, log: &log, watched };
     run_daemon(async {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
