@@ -1,10 +1,12 @@
 //! What the coordinator wants of this host, kept on the disk: it runs before anybody is asked.
 
+use std::io;
+
 use super::identity::Identity;
 use crate::{
     config::StateDir,
     model::RoleSet,
-    rt::{aside, files},
+    rt::{Patient, aside, files},
     wire::desired::DesiredState,
 };
 
@@ -27,12 +29,15 @@ fn read_desired(state: &StateDir) -> DesiredState {
     content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
 }
 
-pub(super) async fn save_desired(state: &StateDir, desired: &DesiredState) {
+pub(super) async fn save_desired(
+    disk: &mut Patient,
+    state: &StateDir,
+    desired: &DesiredState,
+) -> io::Result<()> {
     let content = serde_json::to_vec(desired).expect("plain data");
     let file = state.desired();
-    if let Err(error) = aside(move || files::write_private(&file, &content)).await {
-        tracing::warn!(%error, "the desired state was not kept");
-    }
+    let saved = disk.aside(move || files::write_private(&file, &content)).await;
+    saved.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The roles that the host has, as far as it has heard.

@@ -14,7 +14,7 @@ use crate::{
     config::{HostSettings, StateDir},
     host::{Machine, Memory, SharedMachine, Storage},
     model::{CapacitySource, Code, Failure},
-    rt::{aside, files},
+    rt::{Patient, aside, files},
     wire::hosts::Facts,
 };
 
@@ -82,6 +82,8 @@ pub struct FactsReader {
     last: Option<Facts>,
     /// One at a time: a network file system may never answer.
     asked: Option<JoinHandle<io::Result<Storage>>>,
+    disk: Patient,
+    kept: bool,
 }
 
 impl FactsReader {
@@ -90,15 +92,20 @@ impl FactsReader {
         let file = state.facts();
         let kept = aside(move || files::read_kept(&file, MAX_FILE).ok().flatten()).await;
         let last = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
-        Self { state: state.clone(), last, asked: None }
+        Self { state: state.clone(), last, asked: None, disk: Patient::default(), kept: true }
     }
 
-    async fn keep(&self, facts: &Facts) {
+    async fn keep(&mut self, facts: &Facts) {
         let (file, content) = (self.state.facts(), serde_json::to_vec(facts));
         let content = content.expect("plain data");
-        if let Err(error) = aside(move || files::write_private(&file, &content)).await {
+        let kept = self.disk.aside(move || files::write_private(&file, &content)).await;
+        let kept = kept.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()));
+        if let Err(error) = &kept
+            && std::mem::replace(&mut self.kept, false)
+        {
             tracing::warn!(%error, "what was read of the machine was not kept");
         }
+        self.kept = kept.is_ok();
     }
 
     /// The facts now, and why they are not all of today.
@@ -133,7 +140,7 @@ impl FactsReader {
             }
         };
         let facts = facts(settings, host_ip, machine.cpus(), hostname, memory, storage_bytes);
-        if last != Some(&facts) {
+        if last != Some(&facts) || !self.kept {
             self.keep(&facts).await;
         }
         self.last = Some(facts.clone());

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::{
     checks::{proxies_in_environment, tell_checks},
     facts::{HostIp, gather_facts},
@@ -11,6 +15,10 @@ use crate::{
     rt::aside,
     wire::hosts::Facts,
 };
+
+/// How long the machine may be looked at. A service that starts again after that, with its own pause,
+/// does not start too often.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// What the making of a host begins with, whatever it becomes.
 pub struct HostStart<'a> {
@@ -35,7 +43,7 @@ pub struct Looked {
 }
 
 impl HostStart<'_> {
-    /// Looks at the machine. A disk may never answer: who waits for this can give up.
+    /// Looks at the machine, whose disk may never answer.
     pub async fn look(
         &self,
         roles: &RoleSet,
@@ -62,7 +70,11 @@ impl HostStart<'_> {
             });
             (outcomes, gather_facts(&settings, &*machine, host_ip))
         });
-        let (outcomes, facts) = looking.await;
+        let (outcomes, facts) = timeout(LONGEST_LOOK, looking).await.map_err(|_| {
+            let (path, seconds) = (self.settings.storage_path.display(), LONGEST_LOOK.as_secs());
+            let message = format!("the file system of {path} has not answered for {seconds} s");
+            Failure::new(Code::StorageSilent, message)
+        })?;
         let overridden = tell_checks(&outcomes, self.progress)?;
         let unread =
             |error| Failure::new(Code::Internal, format!("this machine cannot be read: {error}"));

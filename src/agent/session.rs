@@ -17,7 +17,7 @@ use crate::{
     host::SharedMachine,
     model::{Code, CoordinatorAddress, Failure, RunnerId, SessionId},
     preflight::clock_skew,
-    rt::{Backoff, Clock, Shutdown, aside, random_fraction},
+    rt::{Backoff, Clock, Patient, Shutdown, random_fraction},
     tls::PinVerifier,
     wire::{
         desired::DesiredState,
@@ -98,6 +98,10 @@ struct Memory {
     /// When the list of coordinators was written last, and whether it has changed since.
     saved: Option<Instant>,
     unsaved: bool,
+    /// Where all this is kept.
+    disk: Patient,
+    /// The desired state is on it.
+    kept: bool,
 }
 
 impl Session {
@@ -110,15 +114,15 @@ impl Session {
 
     async fn keep_until(&mut self, shutdown: Shutdown) {
         let coordinators = self.identity.coordinators().into_iter().map(&self.dial).collect();
-        let mut reader = FactsReader::load(&self.state).await;
-        let mut memory = tokio::select! {
+        let (mut memory, mut reader) = tokio::select! {
             () = shutdown.wait() => return,
-            memory = async {
+            begun = async {
                 // What ran before runs again, whether or not there is a coordinator to ask.
                 let desired = self.desired.clone();
                 self.apply(&desired).await;
+                let mut reader = FactsReader::load(&self.state).await;
                 let (facts, unread) = self.read_facts(&mut reader).await;
-                Memory {
+                let memory = Memory {
                     coordinators,
                     desired,
                     facts,
@@ -134,8 +138,11 @@ impl Session {
                     clock_ahead_ms: None,
                     saved: None,
                     unsaved: false,
-                }
-            } => memory,
+                    disk: Patient::default(),
+                    kept: true,
+                };
+                (memory, reader)
+            } => begun,
         };
         tokio::select! {
             never = self.keep(&mut memory, &mut reader) => match never {},
@@ -197,8 +204,10 @@ impl Session {
         memory.send_facts = reply.send_facts;
         if reply.desired != memory.desired {
             self.apply(&reply.desired).await;
-            save_desired(&self.state, &reply.desired).await;
             memory.desired = reply.desired;
+            self.keep_desired(memory).await;
+        } else if !memory.kept {
+            self.keep_desired(memory).await;
         }
         let mut coordinators = reply.coordinators;
         coordinators.truncate(MOST_COORDINATORS);
@@ -234,11 +243,25 @@ impl Session {
     }
 
     async fn save_learned(&self, memory: &mut Memory) {
-        (memory.saved, memory.unsaved) = (Some(Instant::now()), false);
+        memory.saved = Some(Instant::now());
         let (state, identity) = (self.state.clone(), self.identity.clone());
-        if let Err(error) = aside(move || save_identity(&state, &identity)).await {
+        let saved = memory.disk.aside(move || save_identity(&state, &identity)).await;
+        // One that takes its time is asked again.
+        memory.unsaved = saved.is_none();
+        if let Some(Err(error)) = saved {
             tracing::warn!(%error, "the list of coordinators was not kept");
         }
+    }
+
+    /// What is not on the disk is tried again with each reply; that it is not, is said once.
+    async fn keep_desired(&self, memory: &mut Memory) {
+        let kept = save_desired(&mut memory.disk, &self.state, &memory.desired).await;
+        if let Err(error) = &kept
+            && memory.kept
+        {
+            tracing::warn!(%error, "the desired state was not kept");
+        }
+        memory.kept = kept.is_ok();
     }
 
     /// The coordinator did not answer, or refused; how long to wait before the next try.
@@ -274,7 +297,7 @@ impl Session {
         // Whoever refuses may be the coordinator that runs here, and nobody else could take it back.
         memory.desired = DesiredState::of(&memory.desired.known_roles().that_keep_the_cluster());
         self.apply(&memory.desired).await;
-        save_desired(&self.state, &memory.desired).await;
+        self.keep_desired(memory).await;
         memory.notices.clear();
         self.show(memory, coordinator);
         self.board.set_state(AgentState::Refused, Some(failure), self.clock.now());

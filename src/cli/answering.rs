@@ -1,13 +1,21 @@
-//! The first look at the file systems that a verb works on: one that never answers would hold it up
-//! without a word.
+//! Looks at the file systems that a verb works on: one that never answers would hold it up without a
+//! word, at once or in the middle of its work.
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
-use super::shell_word;
+use super::{output::Output, shell_word};
 use crate::{
     config::StateDir,
     model::{Code, Failure},
@@ -17,29 +25,104 @@ use crate::{
 /// How long they have to answer, where nobody has said.
 pub const LONGEST: Duration = Duration::from_secs(10);
 
+/// The same of a daemon, which waits for others all the time. A service that starts again after
+/// that, with its own pause, does not start too often.
+const LONGEST_AT_START: Duration = Duration::from_secs(30);
+
+/// Between two looks while a verb is at work.
+const PAUSE: Duration = Duration::from_secs(1);
+
 pub fn state_answers(state: &StateDir, longest: Duration) -> Result<(), Failure> {
-    let files = [state.lock(), state.identity(), state.coordinator()];
-    all_answer([state.path().to_owned()].into_iter().chain(files), longest)
+    all_answer(places_of_state(state), longest.min(LONGEST))
+}
+
+pub fn state_answers_at_start(state: &StateDir) -> Result<(), Failure> {
+    all_answer(places_of_state(state), LONGEST_AT_START)
 }
 
 pub fn storage_answers(storage: &Path, longest: Duration) -> Result<(), Failure> {
-    let below = ["instances", "logs", "bootstrap-state"].map(|name| storage.join(name));
-    all_answer([storage.to_owned()].into_iter().chain(below), longest)
+    all_answer(places_of_storage(storage), longest.min(LONGEST))
 }
 
-fn all_answer(paths: impl Iterator<Item = PathBuf>, longest: Duration) -> Result<(), Failure> {
-    let longest = longest.min(LONGEST);
-    let silent = first_silent(paths.collect(), longest, |path: &PathBuf| {
+fn places_of_state(state: &StateDir) -> Vec<PathBuf> {
+    vec![state.path().to_owned(), state.lock(), state.identity(), state.coordinator()]
+}
+
+fn places_of_storage(storage: &Path) -> Vec<PathBuf> {
+    let below = ["instances", "logs", "bootstrap-state"].map(|name| storage.join(name));
+    [storage.to_owned()].into_iter().chain(below).collect()
+}
+
+fn all_answer(places: Vec<PathBuf>, longest: Duration) -> Result<(), Failure> {
+    match silent(places, longest) {
+        Some(place) => Err(is_silent(&place, longest)),
+        None => Ok(()),
+    }
+}
+
+fn silent(places: Vec<PathBuf>, longest: Duration) -> Option<PathBuf> {
+    first_silent(places, longest, |place: &PathBuf| {
         // What is wrong with what answers is told by whoever needs it.
-        if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-            let _ = fs::read_dir(path).map(|mut entries| entries.next().is_some());
+        if fs::metadata(place).is_ok_and(|found| found.is_dir()) {
+            let _ = fs::read_dir(place).map(|mut entries| entries.next().is_some());
         }
-    });
-    let Some(path) = silent else { return Ok(()) };
+    })
+}
+
+fn is_silent(place: &Path, longest: Duration) -> Failure {
     let seconds = longest.as_secs_f64();
-    let message = format!("the file system of {} has not answered for {seconds} s", path.display());
-    let shown = shell_word(&path.to_string_lossy());
-    Err(Failure::new(Code::StorageSilent, message).with_fix(format!(
+    let message =
+        format!("the file system of {} has not answered for {seconds} s", place.display());
+    let shown = shell_word(&place.to_string_lossy());
+    Failure::new(Code::StorageSilent, message).with_fix(format!(
         "'findmnt -T {shown}' says which file system that is, and where (TARGET); 'umount -f -l TARGET' and 'mount TARGET' mount it anew. Then repeat the command."
-    )))
+    ))
+}
+
+/// Whatever a verb does with them, it ends when its file systems fall silent; until this is dropped.
+#[derive(Debug)]
+pub struct Watched(Arc<AtomicBool>);
+
+impl Watched {
+    pub fn state(state: &StateDir) -> Self {
+        Self::all(places_of_state(state))
+    }
+
+    pub fn state_and_storage(state: &StateDir, storage: &Path) -> Self {
+        Self::all(places_of_state(state).into_iter().chain(places_of_storage(storage)).collect())
+    }
+
+    fn all(places: Vec<PathBuf>) -> Self {
+        let is_over = Arc::<AtomicBool>::default();
+        let told = is_over.clone();
+        thread::spawn(move || {
+            let mut before = false;
+            while !told.load(Ordering::Relaxed) {
+                thread::sleep(PAUSE);
+                let found = silent(places.clone(), LONGEST / 2);
+                match found.filter(|_| !told.load(Ordering::Relaxed)) {
+                    Some(place) if before => end_process(&is_silent(&place, LONGEST)),
+                    // A process that was stopped has not looked.
+                    found => before = found.is_some(),
+                }
+            }
+        });
+        Self(is_over)
+    }
+
+    pub fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+pub fn end_process(failure: &Failure) -> ! {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    Output::from_arguments(&arguments).failure(failure);
+    process::exit(failure.exit() as i32)
 }

@@ -3,34 +3,49 @@
 
 use std::io;
 
-use super::{install::runs_as_service, start::is_unit_there};
+use super::{
+    install::{Layout, runs_as_service},
+    start::is_unit_there,
+};
 use crate::{
     agent::{Peer, StatusClient, StatusError},
     config::StateDir,
     daemon::StateLock,
-    host::service::unit_process,
+    host::{process::is_program_of, service::unit_process},
 };
 
 pub async fn connect(state: &StateDir) -> Result<StatusClient, StatusError> {
     let client = StatusClient::connect(state).await?;
-    match why_not_the_daemon(client.peer()?, state) {
-        None => Ok(client),
-        Some(reason) => Err(client.is_not_the_daemon(io::Error::other(reason))),
+    let peer = client.peer()?;
+    // What is root's was started by hand.
+    if runs_as_service(state) && is_unit_there() && peer.uid != 0 {
+        let unit = unit_process();
+        return match peer.process {
+            Some(process) if unit == Some(process) => Ok(client),
+            Some(process) if is_daemon(process, state) => {
+                Err(StatusError::NotTheService { process, dir: state.path().to_owned() })
+            }
+            _ => Err(client.is_not_the_daemon(io::Error::other(not_the_unit(peer, unit)))),
+        };
+    }
+    match StateLock::must_be_free(state) {
+        Ok(()) => {
+            let reason = "no daemon works on the state directory";
+            Err(client.is_not_the_daemon(io::Error::other(reason)))
+        }
+        Err(_) => Ok(client),
     }
 }
 
-fn why_not_the_daemon(peer: Peer, state: &StateDir) -> Option<String> {
-    let is_service = runs_as_service(state) && is_unit_there();
-    // What is root's was started by hand.
-    if is_service && peer.uid != 0 {
-        let unit = unit_process();
-        let listens = peer.process.map_or("another process".into(), |pid| format!("process {pid}"));
-        return match unit {
-            Some(unit) if peer.process == Some(unit) => None,
-            Some(unit) => Some(format!("{listens} listens, and the service is process {unit}")),
-            None => Some(format!("{listens} listens, and the service does not run")),
-        };
+fn not_the_unit(peer: Peer, unit: Option<u32>) -> String {
+    let listens = peer.process.map_or("another process".into(), |pid| format!("process {pid}"));
+    match unit {
+        Some(unit) => format!("{listens} listens, and the service is process {unit}"),
+        None => format!("{listens} listens, and the service does not run"),
     }
-    let nobody = StateLock::must_be_free(state).is_ok();
-    nobody.then(|| "no daemon works on the state directory".into())
+}
+
+/// Whether the process runs this program, and somebody works on the state directory.
+fn is_daemon(process: u32, state: &StateDir) -> bool {
+    is_program_of(process, Layout::BINARY.as_ref()) && StateLock::must_be_free(state).is_err()
 }

@@ -1,23 +1,38 @@
-use std::{env, fmt, fs, os::linux::fs::MetadataExt, str::FromStr};
+use std::{env, fmt, fs, os::linux::fs::MetadataExt, str::FromStr, sync::Mutex};
 
 use tracing::field::Field;
 use tracing_subscriber::{
     field::MakeExt,
     filter::Targets,
-    fmt::format::{Writer, debug_fn},
+    fmt::{
+        format::{Writer, debug_fn},
+        writer::BoxMakeWriter,
+    },
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
 use super::output::is_coloured;
-use crate::model::printable::escaped;
+use crate::{config::StateDir, model::printable::escaped, rt::BoundedLog};
 
 /// The variable that says what is logged, as `level` or `target=level,…`.
 const VARIABLE: &str = "ECE_AGENT_LOG";
 
+/// How long the log of a daemon in the background gets, in bytes; one like it is kept beside it.
+const LONGEST: u64 = 8 << 20;
+
 /// Logs what `ECE_AGENT_LOG` says, else from `default` on: to the journal, with priority and
 /// fields, if that is where standard error goes, else to standard error.
 pub fn start(default: &str) {
+    start_with(default, None);
+}
+
+/// The same of a daemon: what goes into the log in its state directory is bounded.
+pub fn start_daemon(default: &str, state: &StateDir) {
+    start_with(default, BoundedLog::on_stderr(&state.log(), &state.earlier_log(), LONGEST));
+}
+
+fn start_with(default: &str, log: Option<BoundedLog>) {
     let wanted = env::var(VARIABLE).ok().and_then(|text| Targets::from_str(&text).ok());
     let filter = wanted.or_else(|| Targets::from_str(default).ok()).unwrap_or_default();
     let registry = tracing_subscriber::registry().with(filter);
@@ -28,8 +43,12 @@ pub fn start(default: &str) {
         let _ = registry.with(journal.with_field_prefix(None)).try_init();
         return;
     }
+    let writer = match log {
+        Some(log) => BoxMakeWriter::new(Mutex::new(log)),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
     let to_stderr = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(is_coloured(&std::io::stderr()))
         .with_target(false)
         .fmt_fields(debug_fn(plain_field).delimited(" "));

@@ -1,7 +1,11 @@
 //! `ece-agent logs`: the journal of the service, or the file of a daemon in the background.
 
 use std::{
+    collections::VecDeque,
+    fs::File,
     io::{self, BufRead, BufReader, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+    path::Path,
     process::Command,
     thread::sleep,
     time::Duration,
@@ -57,28 +61,54 @@ pub fn logs(arguments: LogsArguments, output: Output) -> Result<Exit, Failure> {
         }
         Err(error) => return Err(failed(error)),
     };
-    let length = file.get_ref().metadata().map_err(failed)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(failed)?;
-    let mut lines = std::collections::VecDeque::new();
-    let mut line = Vec::new();
-    while file.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-        lines.push_back(std::mem::take(&mut line));
-        if lines.len() > arguments.lines {
-            lines.pop_front();
-        }
+    let mut lines = tail(&mut file, arguments.lines).map_err(failed)?;
+    let missing = arguments.lines.saturating_sub(lines.len());
+    if let Ok(Some(earlier)) = files::open_kept(&state.earlier_log()) {
+        let mut all = tail(&mut BufReader::new(earlier), missing).map_err(failed)?;
+        all.append(&mut lines);
+        lines = all;
     }
     let show = |line: &[u8]| output.verbatim(String::from_utf8_lossy(line).trim_end_matches('\n'));
     lines.iter().for_each(|line| show(line));
     if !arguments.follow {
         return Ok(Exit::Success);
     }
+    let (mut line, mut next) = (Vec::new(), None);
     loop {
         // A line that is being written is shown when it ends.
         match file.read_until(b'\n', &mut line).map_err(failed)? {
             _ if line.ends_with(b"\n") => show(&std::mem::take(&mut line)),
-            _ => sleep(PAUSE),
+            _ => match next.take() {
+                Some(begun) => file = BufReader::new(begun),
+                // What was written before it began anew is read to its end.
+                None => match begun_anew(&path, file.get_ref()) {
+                    Some(begun) => next = Some(begun),
+                    None => sleep(PAUSE),
+                },
+            },
         }
     }
+}
+
+/// So many of the last lines, from where it is read to its end.
+fn tail(file: &mut BufReader<File>, most: usize) -> io::Result<VecDeque<Vec<u8>>> {
+    let length = file.get_ref().metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let (mut lines, mut line) = (VecDeque::new(), Vec::new());
+    while file.read_until(b'\n', &mut line)? > 0 {
+        lines.push_back(std::mem::take(&mut line));
+        if lines.len() > most {
+            lines.pop_front();
+        }
+    }
+    Ok(lines)
+}
+
+/// The file that has taken the place of the one that is read.
+fn begun_anew(path: &Path, read: &File) -> Option<File> {
+    let named = files::open_kept(path).ok()??;
+    let is_another = named.metadata().ok()?.ino() != read.metadata().ok()?.ino();
+    is_another.then_some(named)
 }
 
 fn journal(lines: usize, follow: bool) -> Result<Exit, Failure> {

@@ -71,6 +71,11 @@ impl Reporter {
         }
     }
 
+    /// Says what is waited for, and for how long at most.
+    pub fn waiting_for(&self, reason: &Failure, left: Duration) {
+        self.aside(|| self.output.waiting(reason, Some(left.as_secs())));
+    }
+
     fn aside(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),

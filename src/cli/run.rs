@@ -1,7 +1,10 @@
-use std::{env, path::PathBuf, sync::Arc};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
 
 use super::{
     CONFIG_FILE, StateDirArgument,
+    answering::{end_process, state_answers, state_answers_at_start},
     known_host::{must_be_own, not_installed},
     logging, or_end, signals,
 };
@@ -21,6 +24,11 @@ use crate::{
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const TOKEN_CREDENTIAL: &str = "roles-token";
 
+/// How long a daemon may take to stop: less than the unit lets it.
+const LONGEST_STOP: Duration = Duration::from_secs(20);
+
+const ANSWERED_AT_ONCE: Duration = Duration::from_secs(1);
+
 #[derive(clap::Args)]
 pub struct RunArguments {
     #[command(flatten)]
@@ -34,8 +42,9 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
     if arguments.background {
         leave_session();
     }
-    logging::start("info");
     let state = arguments.state.state_dir();
+    state_answers_at_start(&state)?;
+    logging::start_daemon("info", &state);
     run_daemon(async {
         let host_file = host_file(&state)?;
         let token = token_at_start(host_file.as_ref());
@@ -43,8 +52,11 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failure> {
             return Err(not_installed(&state));
         }
         must_be_own(&state)?;
-        let lock = StateLock::take(&state)?;
-        let (stop, shutdown) = stoppable()?;
+        let waits = |held: &Failure, _| {
+            tracing::warn!(code = held.code(), "waiting: {}", held.message);
+        };
+        let lock = StateLock::take(&state, waits).await?;
+        let (stop, shutdown) = stoppable(&state)?;
         if load_identity(&state)?.is_none() {
             let (Some(file), Some(token)) = (&host_file, token) else {
                 return Err(not_installed(&state));
@@ -107,16 +119,29 @@ pub fn run_daemon<T>(work: impl Future<Output = T>) -> T {
 
 /// Starts the daemon in this process; it stops on signals and when it is told to.
 pub async fn start(state: StateDir, lock: StateLock) -> Result<(Daemon, Shutdown), Failure> {
-    let (stop, shutdown) = stoppable()?;
+    let (stop, shutdown) = stoppable(&state)?;
     Ok((daemon(state, lock, None).start(stop).await?, shutdown))
 }
 
-fn stoppable() -> Result<(ShutdownTrigger, Shutdown), Failure> {
+fn stoppable(state: &StateDir) -> Result<(ShutdownTrigger, Shutdown), Failure> {
     raise_open_files();
     let (stop, shutdown) = ShutdownTrigger::new();
     signals::stop_on_signals(stop.clone())
         .map_err(|error| Failure::new(Code::Internal, format!("signals: {error}")))?;
+    tokio::spawn(end_when_overdue(shutdown.clone(), state.clone()));
     Ok((stop, shutdown))
+}
+
+/// Ends a process that was told to stop and waits for a disk.
+async fn end_when_overdue(shutdown: Shutdown, state: StateDir) {
+    shutdown.wait().await;
+    sleep(LONGEST_STOP).await;
+    let seconds = LONGEST_STOP.as_secs();
+    let overdue = || {
+        let message = format!("the daemon was told to stop, and has not in {seconds} s");
+        Failure::new(Code::Internal, message)
+    };
+    end_process(&state_answers(&state, ANSWERED_AT_ONCE).err().unwrap_or_else(overdue))
 }
 
 fn daemon(state: StateDir, lock: StateLock, host_file: Option<InstallArguments>) -> DaemonConfig {

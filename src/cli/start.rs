@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     StateDirArgument,
+    answering::Watched,
     install::{Layout, ended, runs_as_service, service_failed, start_daemon},
     known_host::{must_be_own, not_installed},
     output::Output,
@@ -30,6 +31,7 @@ pub struct StartArguments {
 
 pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.answering()?;
+    let _watched = Watched::state(&state);
     let service = runs_as_service(&state) && is_unit_there();
     if !service {
         must_be_own(&state)?;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
-    answering::state_answers,
+    answering::{Watched, state_answers},
     known_host::not_installed,
     output::Output,
     run_to_end,
@@ -37,6 +37,7 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
     let state = arguments.state.state_dir();
     let longest = Duration::from_secs(arguments.timeout.into());
     state_answers(&state, longest)?;
+    let _watched = Watched::state(&state);
     run_to_end(async {
         if arguments.wait {
             let deadline = Instant::now() + longest;

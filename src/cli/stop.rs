@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     StateDirArgument,
+    answering::Watched,
     daemon_socket::connect,
     install::{runs_as_service, service_failed},
     known_host::not_installed,
@@ -31,6 +32,7 @@ pub struct StopArguments {
 
 pub fn stop(arguments: StopArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.answering()?;
+    let _watched = Watched::state(&state);
     // Nobody but the service manager is asked to stop what it runs.
     let is_service = runs_as_service(&state) && is_unit_there();
     let unit_runs = is_service && !["inactive", "failed", ""].contains(&unit_state().as_str());

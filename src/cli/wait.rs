@@ -34,7 +34,7 @@ pub async fn until_connected(
             let mut pause = PAUSE;
             match followed {
                 Ok(Some(outcome)) => return outcome,
-                Err(error @ StatusError::NotTheDaemon { .. }) => {
+                Err(error) if error.is_of_another() => {
                     heard = Some(Err(error));
                     pause = LONG_PAUSE;
                 }
@@ -101,7 +101,12 @@ pub fn not_in_time(last: Option<Status>) -> Failure {
 pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
     let mut answer = asked(state).await;
     // One that ended, or was started anew, while it was asked answers the second time or is gone.
-    if matches!(&answer, Err(StatusError::NotTheDaemon { reason, .. }) if may_be_an_end(reason)) {
+    let again = match &answer {
+        Err(StatusError::NotTheDaemon { reason, .. }) => may_be_an_end(reason),
+        Err(StatusError::NotTheService { .. }) => true,
+        _ => false,
+    };
+    if again {
         answer = asked(state).await;
     }
     match answer {

@@ -111,9 +111,7 @@ impl App {
             problems.push(Failure::new(Code::HostAddressShared, message));
         }
         if host.has(Role::Coordinator) && self.store.is_full() {
-            let fix = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
-            let full = Failure::new(Code::StoreFailed, StoreError::Full.to_string());
-            problems.push(full.with_fix(fix));
+            problems.push(datastore_full());
         }
         problems
     }
@@ -131,4 +129,9 @@ impl App {
             .map(|address| KnownCoordinator { address: address.clone(), key: self.key })
             .collect()
     }
+}
+
+pub fn datastore_full() -> Failure {
+    let fix = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
+    Failure::new(Code::StoreFailed, StoreError::Full.to_string()).with_fix(fix)
 }

@@ -149,6 +149,18 @@ impl Registry {
         view.hosts.values().find(same).cloned()
     }
 
+    /// A host whose name differs from this one in upper and lower case alone.
+    pub fn alike(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
+        let name = runner.as_str();
+        // Addresses, as most names are, have no case.
+        if !name.contains(|c: char| c.is_ascii_alphabetic()) {
+            return None;
+        }
+        let is_alike = |it: &RunnerId| it != runner && it.as_str().eq_ignore_ascii_case(name);
+        let view = self.view();
+        view.hosts.iter().find(|(it, _)| is_alike(it)).map(|(_, host)| host.clone())
+    }
+
     pub fn count_hosts(&self) -> usize {
         self.view().hosts.len()
     }

@@ -80,6 +80,11 @@ impl StateDir {
         self.0.join("agent.log")
     }
 
+    /// What was in the log before it began anew.
+    pub fn earlier_log(&self) -> PathBuf {
+        self.0.join("agent.log.1")
+    }
+
     /// What only a coordinator has.
     pub fn coordinator(&self) -> PathBuf {
         self.0.join("coordinator")

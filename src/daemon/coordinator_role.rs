@@ -76,11 +76,14 @@ impl LocalAdministration for Administration {
 
 impl CoordinatorRole {
     /// `at_start`: the daemon begins with it.
-    pub(super) fn new(start: CoordinatorStart, at_start: bool) -> (Self, CoordinatorHandle) {
+    pub(super) fn new(
+        start: CoordinatorStart,
+        datastore: Datastore,
+        at_start: bool,
+    ) -> (Self, CoordinatorHandle) {
         let course = if at_start { Course::Beginning } else { Course::On };
         let ((course, followed), access) = (watch::channel(course), SharedAccess::default());
         let handle = CoordinatorHandle { access: access.clone(), course: followed };
-        let datastore = Datastore::of(&start.state, &start.identity);
         (Self { start, datastore, running: None, ended: None, access, course }, handle)
     }
 
@@ -112,6 +115,7 @@ impl RoleService for CoordinatorRole {
         match LocalCoordinator::start(&self.start).await {
             Ok(running) => {
                 self.give_access(Some(running.access()));
+                self.datastore.is(Some(running.store()));
                 (self.running, self.ended) = (Some(running), None);
                 self.course.send_replace(Course::On);
                 Ok(())
@@ -126,6 +130,7 @@ impl RoleService for CoordinatorRole {
 
     async fn stop(&mut self) {
         self.give_access(None);
+        self.datastore.is(None);
         if let Some(running) = self.running.take() {
             running.stop().await;
         }

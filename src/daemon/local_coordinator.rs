@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::coordinator_role::CoordinatorStart;
 use crate::{
     agent::{Identity, not_writable},
-    cluster::{seal::SealError, secrets::ClusterError},
+    cluster::{app::datastore_full, seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::Machine,
@@ -69,6 +69,10 @@ impl LocalCoordinator {
         self.access.clone()
     }
 
+    pub(super) fn store(&self) -> SharedStore {
+        self.store.clone()
+    }
+
     /// Returns when it can go on no longer.
     pub(super) async fn ended(&mut self) -> End {
         let ended = tokio::select! {
@@ -120,7 +124,18 @@ pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
         }
     }
     let store = SqliteStore::open(&dir.join("store.db")).map_err(store_failure)?;
+    if store.lost() > 0 {
+        let lost = changes_lost(store.lost());
+        tracing::error!(code = lost.code(), "{}; {}", lost.message, lost.fix);
+    }
     Ok(Arc::new(store))
+}
+
+fn changes_lost(count: u64) -> Failure {
+    let message = format!(
+        "the datastore lacks the last {count} changes that had been acknowledged: the end of its log is damaged, or an earlier copy was put in its place"
+    );
+    Failure::new(Code::StoreChangesLost, message)
 }
 
 /// What a cluster cannot be without is never made anew where there was one.
@@ -162,9 +177,10 @@ fn certificate_names(
 
 pub(super) fn store_failure(error: StoreError) -> Failure {
     let code = match error {
+        StoreError::Full => return datastore_full(),
         StoreError::TooNew { .. } => Code::StoreTooNew,
         StoreError::Unavailable(_) => Code::StoreUnavailable,
-        StoreError::Failed(_) | StoreError::Full => Code::StoreFailed,
+        StoreError::Failed(_) => Code::StoreFailed,
     };
     let message = error.to_string();
     // SQLite's words for a file that is damaged, and for one that is none of its own.

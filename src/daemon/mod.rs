@@ -8,7 +8,12 @@ mod join_at_start;
 mod local_coordinator;
 pub mod notify;
 
-use tokio::task::{JoinError, JoinHandle};
+use std::time::Duration;
+
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -34,8 +39,33 @@ pub use local_coordinator::cluster_must_be_there;
 #[derive(Debug)]
 pub struct StateLock(#[expect(dead_code, reason = "held, not read")] FileLock);
 
+/// How long whoever works on the state directory has to be gone. The kernel takes a moment to let go
+/// of what a process that was killed has held.
+const LONGEST_GOING: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
+
 impl StateLock {
-    pub fn take(state: &StateDir) -> Result<Self, Failure> {
+    /// Takes the lock, or says with `on_wait` that it is waited for, for a little.
+    pub async fn take(
+        state: &StateDir,
+        on_wait: impl FnOnce(&Failure, Duration),
+    ) -> Result<Self, Failure> {
+        let held = match Self::try_take(state) {
+            Err(held) if held.is(Code::StateInUse) => held,
+            other => return other,
+        };
+        on_wait(&held, LONGEST_GOING);
+        let deadline = Instant::now() + LONGEST_GOING;
+        loop {
+            sleep(PAUSE).await;
+            match Self::try_take(state) {
+                Err(held) if held.is(Code::StateInUse) && Instant::now() < deadline => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn try_take(state: &StateDir) -> Result<Self, Failure> {
         FileLock::take(&state.lock()).map(Self).map_err(|error| match error {
             LockHeld::ByAnother => in_use(state),
             LockHeld::Io(error) => lock_unusable(state, error),
@@ -111,11 +141,13 @@ impl DaemonConfig {
             clock: self.clock.clone(),
         };
         let at_start = desired.known_roles().contains(Role::Coordinator);
-        let (coordinator_role, mut coordinator) = CoordinatorRole::new(start, at_start);
+        let datastore = Datastore::of(&self.state, &identity);
+        let (coordinator_role, mut coordinator) =
+            CoordinatorRole::new(start, datastore.clone(), at_start);
         let mut supervisor = Supervisor::new([
             allocator_service(&self.state, &identity.settings.storage_path),
             Box::new(coordinator_role),
-            Box::new(Director(Datastore::of(&self.state, &identity))),
+            Box::new(Director(datastore)),
             proxy_service(),
         ]);
         supervisor.apply(&desired);

@@ -1,8 +1,9 @@
 //! Processes that outlive the one that starts them.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
+    os::unix::fs::MetadataExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -95,6 +96,13 @@ fn processes_of(uid: u32) -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.map(Pid::from_raw).filter(is_theirs).collect()
+}
+
+/// Whether a process runs the program in this file.
+pub fn is_program_of(process: u32, file: &Path) -> bool {
+    let same = |a: Metadata, b: Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    let running = std::fs::metadata(format!("/proc/{process}/exe"));
+    running.is_ok_and(|running| file.metadata().is_ok_and(|file| same(running, file)))
 }
 
 /// What the kernel knows of this process.

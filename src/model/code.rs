@@ -148,7 +148,7 @@ codes! {
         "The API has something else under this name, which would hide the host: names that begin with '_', and 'settings', 'health' and 'filtered-groups'."
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
-        "Another host, with another key, is registered under this runner id."
+        "Another host, with another key, is registered under this runner id, or under one that differs from it in upper and lower case alone."
         "If that host is gone, delete it ('ece-agent host delete ID' on the first host) and repeat the command, or repeat it with --replace and the token that the lost host joined with, if that was made with --allow-replace; if it is not gone, choose another name with --runner-id."
     JoinKeyInUse "join.key_in_use" Refused
         "This host's key is already registered under another runner id."
@@ -245,6 +245,9 @@ codes! {
     DaemonAnswerUnreadable "daemon.answer_unreadable" General
         "Something answers at the daemon's socket, and not as the daemon does: the socket is another program's, or the daemon hangs."
         "A service makes its socket anew with 'systemctl restart ece-agent'; else end the daemon, if there is one, and run 'ece-agent start', which does the same."
+    DaemonNotTheService "daemon.not_the_service" General
+        "A daemon that was started by hand, as the user of the service, works in the service's place. Root neither asks nor stops it: whoever is that user could say anything there."
+        "End the process that is named, then run 'systemctl start ece-agent'."
     DaemonNotStarted "daemon.not_started" General
         "The daemon that install left behind ended at once."
         "The reason is in agent.log in the state directory: 'ece-agent logs' shows it."
@@ -345,6 +348,9 @@ codes! {
     StoreUnreadableDocument "store.unreadable_document" General
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
         "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."
+    StoreChangesLost "store.changes_lost" General
+        "The coordinator's datastore lacks changes that it had acknowledged before: the end of its log was damaged, or an earlier copy of store.db was put in its place. It is said once, in the log."
+        "See what is missing ('ece-agent audit list' ends where the datastore does) and repeat it, revocations first; a host that says 'host.unknown' joins again. Look for a failing disk. 'store.revision' in 'coordinator/' belongs to the store.db beside it: restore both, or neither."
     StoreUnavailable "store.unavailable" Unreachable
         "The coordinator cannot reach its datastore at the moment."
         "Repeat the request in a moment; 'ece-agent status' on the coordinator's host says what it waits for."

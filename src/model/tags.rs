@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::printable::is_plain_text;
+use super::printable::{escaped, is_plain_text};
 
 const MAX_TAGS: usize = 64;
 const MAX_LENGTH: usize = 256;
@@ -37,6 +37,13 @@ impl Tags {
     /// The names of tags that are like those of fields.
     pub fn like_fields(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(|name| is_like_a_field(name))
+    }
+
+    /// The same with visible marks for what is not plain text.
+    #[must_use]
+    pub fn escaped(&self) -> Self {
+        let plain = |text: &String| escaped(text).into_owned();
+        Self(self.0.iter().map(|(key, value)| (plain(key), plain(value))).collect())
     }
 
     /// Whether the tags keep to the limits that `--allocator-tags` has.

@@ -3,6 +3,7 @@
 mod answered;
 mod aside;
 mod backoff;
+mod bounded_log;
 mod clock;
 mod cpu;
 pub mod disk;
@@ -18,8 +19,9 @@ pub mod unix_socket;
 mod way;
 
 pub use answered::first_silent;
-pub use aside::aside;
+pub use aside::{Patient, aside};
 pub use backoff::{Backoff, random_fraction};
+pub use bounded_log::BoundedLog;
 pub use clock::{Clock, Timestamp};
 pub use cpu::thread_cpu_time;
 pub use listening::listening_sockets;

@@ -1,5 +1,6 @@
 /* Makes syncs of the disk fail: all of them once the file named by FAIL_SYNC_FILE exists, or the
    one with the number in FAIL_SYNC_AT, counted from 1, as if the disk were full at that moment.
+   As long as the file named by HANG_SYNC_FILE exists, none of them returns.
    Once the file named by FAIL_WRITE_FILE exists, writes beside the datastore fail with the error
    whose number is in FAIL_WRITE_WITH. */
 #define _GNU_SOURCE
@@ -15,6 +16,8 @@ static int fails(void) {
     static int count;
     const char *file = getenv("FAIL_SYNC_FILE");
     const char *at = getenv("FAIL_SYNC_AT");
+    const char *hang = getenv("HANG_SYNC_FILE");
+    while (hang && access(hang, F_OK) == 0) usleep(10000);
     if (file && access(file, F_OK) == 0) {
         errno = EIO;
         return 1;

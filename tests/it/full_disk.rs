@@ -44,6 +44,14 @@ fn a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts() {
     assert_eq!(problem["code"], "store.failed");
     assert_eq!(problem["message"], "the disk that holds the datastore is full");
     assert!(full_by_metrics(&cluster));
+    // The role whose disk it is says so on the host itself, for as long as it lasts.
+    let director = || cluster.first.status_json()["roles"]["director"].clone();
+    let says_so = || director()["code"] == "store.failed";
+    assert!(within(Duration::from_secs(20), says_so), "{}", director());
+    assert!(director()["fix"].as_str().unwrap().contains("Make room"), "{}", director());
+    let unhealthy = || cluster.runner(first)["healthy"] == false;
+    assert!(within(Duration::from_secs(10), unhealthy), "{}", cluster.runner(first));
+    assert_eq!(cluster.runner(first)["problems"].as_array().unwrap().len(), 1);
     let mut create = agent(["token", "create", "--roles", "allocator", "--state-dir"]);
     let told = Finished::of(create.arg(&state)).refused(1, "store.failed").stderr;
     assert!(told.contains("the disk that holds the datastore is full"), "{told}");
@@ -52,6 +60,8 @@ fn a_coordinator_on_a_full_disk_refuses_changes_and_keeps_its_hosts() {
     cluster.try_install(&cluster.host(3), &made, &["--force"]).expect(0);
     assert_eq!(cluster.runner(first)["problems"], json!([]));
     assert!(!full_by_metrics(&cluster));
+    let is_well = || director()["healthy"] == true;
+    assert!(within(Duration::from_secs(45), is_well), "{}", director());
 }
 
 /// Starts a first host again with a file whose existence makes writes of its datastore fail.

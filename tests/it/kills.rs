@@ -217,6 +217,25 @@ fn a_failed_sync_ends_the_process_and_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn what_was_acknowledged_and_is_lost_with_the_end_of_the_log_is_told() {
+    let mut cluster = Cluster::start();
+    cluster.create_token(json!({ "persistent": true }));
+    cluster.first.kill();
+    let log = cluster.first.state.join("coordinator/store.db-wal");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    for _ in 0..2 {
+        cluster.first.run();
+        cluster.first.wait_connected();
+        let told = cluster.first.log().matches("store.changes_lost").count();
+        assert_eq!(told, 1, "{}", cluster.first.log());
+        cluster.first.kill();
+    }
+}
+
+#[test]
 fn acknowledged_roles_hold_when_the_coordinator_is_killed() {
     let mut cluster = Cluster::start();
     let host = cluster.joined(2, "allocator");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Cluster, DeadMount, Finished, agent, skip, within};
+use crate::support::{Cluster, DeadMount, Finished, agent, disk_failure_library, skip, within};
 
 const A_MOMENT: Duration = Duration::from_secs(3);
 const UNTIL_LOST: Duration = Duration::from_secs(15);
@@ -156,6 +156,76 @@ fn a_second_daemon_on_the_same_state_is_refused() {
     let mut command = crate::support::agent(["run", "--state-dir"]);
     Finished::of(command.arg(&host.state)).refused(1, "state.in_use");
     assert!(cluster.is_connected(&host.address));
+}
+
+#[test]
+fn whoever_is_about_to_let_go_of_the_state_is_waited_for() {
+    let cluster = Cluster::start();
+    let (host, token) = (cluster.host(2), cluster.token(""));
+    std::fs::create_dir(&host.state).unwrap();
+    let hold = |seconds: &str| {
+        let mut flock = std::process::Command::new("flock");
+        flock.arg("--no-fork").arg(host.state.join("lock")).args(["sleep", seconds]);
+        let held = flock.spawn().unwrap();
+        let mut free = std::process::Command::new("flock");
+        free.arg("--nonblock").arg(host.state.join("lock")).arg("true");
+        assert!(within(A_MOMENT, || !free.status().unwrap().success()));
+        held
+    };
+    // As a process is gone a moment after it was killed.
+    let mut held = hold("1.5");
+    let told = cluster.try_install(&host, &token, &["--force"]).expect(0).stderr;
+    assert!(told.contains("waiting") && told.contains("[state.in_use]"), "{told}");
+    held.wait().unwrap();
+    host.stop_background();
+    let mut held = hold("60");
+    let told = cluster.try_install(&host, &token, &["--force"]).refused(1, "state.in_use");
+    held.kill().unwrap();
+    held.wait().unwrap();
+    assert!(told.stderr.contains("error"), "{told:?}");
+}
+
+#[test]
+fn a_member_whose_state_does_not_answer_stays_and_does_what_it_is_told() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator,proxy");
+    let Some(dead) = DeadMount::over(&host.state) else {
+        return skip("life::a_member_whose_state_does_not_answer", "no FUSE mount can be made");
+    };
+    let path = format!("{}/roles", runner_path(&host.address));
+    let roles = serde_json::json!({ "roles": [{ "role_name": "allocator" }] });
+    cluster.api("PUT", &path, Some(roles)).expect(200);
+    assert!(!within(UNTIL_LOST, || !cluster.is_connected(&host.address)), "it is lost");
+    drop(dead);
+    // What could not be kept is kept when it can be.
+    let desired = || std::fs::read_to_string(host.state.join("desired.json")).unwrap();
+    assert!(within(Duration::from_secs(20), || !desired().contains("proxy")), "{}", desired());
+    let _dead = DeadMount::over(&host.state).unwrap();
+    let began = Instant::now();
+    assert_eq!(host.stop(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_daemon_that_waits_for_its_disk_can_be_stopped() {
+    let mut cluster = Cluster::start();
+    cluster.first.stop();
+    let dir = cluster.first.state.parent().unwrap().to_owned();
+    let Some(library) = disk_failure_library(&dir) else {
+        return skip("life::a_daemon_that_waits_for_its_disk", "it needs a C compiler");
+    };
+    let flag = dir.join("hang-now");
+    std::fs::write(&flag, "").unwrap();
+    cluster.first.run_with(&[("LD_PRELOAD", &library), ("HANG_SYNC_FILE", flag.to_str().unwrap())]);
+    std::thread::sleep(A_MOMENT);
+    cluster.first.signal("TERM");
+    let pid = cluster.first.pid();
+    let is_there = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let ended = within(Duration::from_secs(28), || is_there().contains(") Z "));
+    std::fs::remove_file(&flag).unwrap();
+    assert!(ended, "{}", cluster.first.log());
+    assert_eq!(cluster.first.wait(), Some(1));
+    assert!(cluster.first.log().contains("told to stop"), "{}", cluster.first.log());
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod join;
 mod kills;
 mod lab;
 mod life;
+mod log;
 mod machine;
 mod member_again;
 mod mistakes;

@@ -237,6 +237,38 @@ fn uninstall_does_not_take_instances_that_it_cannot_see_for_none() {
 }
 
 #[test]
+fn of_two_who_uninstall_one_waits_and_the_program_that_was_joined_with_is_named() {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "");
+    host.stop();
+    let home = host.state.with_file_name("home");
+    let program = home.join(".local/bin/ece-agent");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::write(&program, "").unwrap();
+    let lock = host.state.with_file_name(".state-2.uninstall");
+    let uninstall = || {
+        let mut command = agent(["uninstall", "--json", "--state-dir"]);
+        Finished::of(command.arg(&host.state).env("HOME", &home))
+    };
+    let mut flock = std::process::Command::new("flock");
+    let mut other = flock.arg("--no-fork").arg(&lock).args(["sleep", "60"]).spawn().unwrap();
+    assert!(within(Duration::from_secs(5), || lock.exists()));
+    std::thread::sleep(Duration::from_millis(200));
+    let told = uninstall().refused(1, "state.in_use").stdout;
+    assert!(told.contains("another 'ece-agent uninstall'"), "{told}");
+    assert!(host.state.join("identity.json").exists());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let gone = uninstall().expect(0).json();
+    let says = |it: &serde_json::Value| {
+        let it = it.as_str().unwrap();
+        it.starts_with(&format!("{}: ", program.display())) && it.contains("'rm ")
+    };
+    assert!(gone["left"].as_array().unwrap().iter().any(says), "{gone}");
+    assert!(program.exists() && !lock.exists() && !host.state.exists(), "{gone}");
+}
+
+#[test]
 fn a_file_system_that_never_answers_ends_each_command_with_its_name() {
     let cluster = Cluster::start();
     let mut host = cluster.joined(2, "allocator");
@@ -270,4 +302,50 @@ fn a_file_system_that_never_answers_ends_each_command_with_its_name() {
     for words in [&["status"][..], &["uninstall"], &["stop"], &["start"]] {
         ends(verb(words));
     }
+    // A daemon waits longer, and not for ever.
+    Finished::of(&mut verb(&["run"])).refused(1, "storage.silent");
+}
+
+#[test]
+fn a_file_system_that_falls_silent_in_the_middle_of_a_command_ends_it() {
+    let test = "storage::a_file_system_that_falls_silent_in_the_middle_of_a_command_ends_it";
+    let cluster = Cluster::start();
+    let (mut asked, mut left) = (cluster.joined(2, ""), cluster.joined(3, ""));
+    asked.stop();
+    left.stop();
+    let (looked_at, fresh) = (cluster.host(4), cluster.host(5));
+    fs::create_dir_all(&looked_at.storage).unwrap();
+    fs::create_dir_all(&fresh.storage).unwrap();
+    let token = cluster.token("");
+    let to_cluster = ["--coordinator-host", &cluster.first.address, "--roles-token", &token];
+    // Each waits for somebody, and then goes on with its directories.
+    cluster.first.signal("STOP");
+    let mut status = agent(["status", "--wait", "--timeout", "100", "--state-dir"]);
+    status.arg(&asked.state);
+    let mut uninstall = agent(["uninstall", "--state-dir"]);
+    uninstall.arg(&left.state);
+    let mut check = agent(["check", "--state-dir"]);
+    check.arg(&looked_at.state).arg("--host-storage-path").arg(&looked_at.storage);
+    check.args(to_cluster);
+    let mut install = fresh.install_command(&["--force", "--wait-for-coordinator", "100"]);
+    install.args(to_cluster);
+    let run =
+        |mut command: std::process::Command| std::thread::spawn(move || Finished::of(&mut command));
+    let running = [status, uninstall, check, install].map(run);
+    std::thread::sleep(Duration::from_secs(1));
+    let silent = [&asked.state, &left.storage, &looked_at.storage, &fresh.storage];
+    let mounts: Vec<_> = silent.iter().filter_map(|dir| DeadMount::over(dir)).collect();
+    if mounts.len() < silent.len() {
+        cluster.first.signal("CONT");
+        return skip(test, "no FUSE mount can be made");
+    }
+    let ended = || running.iter().all(|it| it.is_finished());
+    let in_time = within(Duration::from_secs(30), ended);
+    drop(mounts);
+    cluster.first.signal("CONT");
+    for (told, place) in running.into_iter().zip(silent) {
+        let told = told.join().unwrap().refused(1, "storage.silent").stderr;
+        assert!(told.contains(&place.display().to_string()), "{told}");
+    }
+    assert!(in_time, "they end with the file system only");
 }

@@ -46,12 +46,21 @@ pub enum StatusError {
     Io(#[from] io::Error),
     #[error("something answers at {socket}, and not as the daemon does: {reason}")]
     NotTheDaemon { socket: PathBuf, reason: io::Error },
+    #[error(
+        "process {process} answers for {dir}: a daemon that the service's user has started, and not the service"
+    )]
+    NotTheService { process: u32, dir: PathBuf },
 }
 
 impl StatusError {
     /// Whether somebody else's daemon may well be running.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// Whether something answers, which is not to be listened to.
+    pub fn is_of_another(&self) -> bool {
+        matches!(self, Self::NotTheDaemon { .. } | Self::NotTheService { .. })
     }
 
     fn not_the_daemon(socket: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -68,8 +77,18 @@ impl From<StatusError> for Failure {
                 Failure::new(Code::DaemonNotRunning, message)
             }
             StatusError::NotTheDaemon { .. } => Failure::new(Code::DaemonAnswerUnreadable, message),
+            StatusError::NotTheService { process, dir } => {
+                Failure::new(Code::DaemonNotTheService, message).with_fix(by_hand(*process, dir))
+            }
         }
     }
+}
+
+fn by_hand(process: u32, dir: &Path) -> String {
+    format!(
+        "End it with 'kill {process}', then run 'systemctl start ece-agent'. Until then 'runuser -u ece-agent -- ece-agent status --state-dir {}' asks it.",
+        dir.display()
+    )
 }
 
 impl StatusClient {

@@ -205,7 +205,8 @@ impl RunnerView<'_> {
                 .iter()
                 .cloned()
                 .chain(tags_problem.map(|code| Failure::new(code, code.cause())))
-                .chain(state.role_failures())
+                // How the datastore is doing is better known here.
+                .chain(state.role_failures().filter(|it| !it.is(Code::StoreFailed)))
                 .map(|failure| problem_shown(&failure))
                 .collect(),
         }

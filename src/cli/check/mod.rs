@@ -11,7 +11,7 @@ pub use as_service::{PROBE_VERB, ProbeArguments, denied_to_service, probe_as_chi
 
 use super::{
     CONFIG_FILE,
-    answering::{LONGEST, state_answers, storage_answers},
+    answering::{LONGEST, Watched, state_answers, storage_answers},
     install::runs_as_service,
     known_host::{Known, known_host},
     output::Output,
@@ -36,6 +36,7 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
     state_answers(&options.state_dir, LONGEST)?;
     storage_answers(&options.settings.storage_path, LONGEST)?;
+    let _watched = Watched::state_and_storage(&options.state_dir, &options.settings.storage_path);
     let identity = load_identity(&options.state_dir).ok().flatten();
     let mut pins = options.pins.clone();
     if let Some(host) = known_host(&options.state_dir).ok().and_then(Known::host) {

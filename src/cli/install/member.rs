@@ -43,13 +43,16 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
     drop(text);
     let log = BootstrapLog::none();
-    let installation = Installation { options, output, daemon: Daemon::Service, log: &log };
+    let (daemon, watched) = (Daemon::Service, None);
+    let installation = Installation { options, output, daemon, log: &log, watched };
     run_daemon(async {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
         prepare_state_dir(&options.state_dir)?;
-        let _lock = StateLock::take(&options.state_dir)?;
-        let installed = installation.make_member(&EventReporter(output), deadline).await?;
+        let reporter = EventReporter(output);
+        let waits = |held: &Failure, _| reporter.waiting(held);
+        let _lock = StateLock::take(&options.state_dir, waits).await?;
+        let installed = installation.make_member(&reporter, deadline).await?;
         let event = json!({
             "secrets_file": installed.secrets_file,
             "already": installed.already,

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     CONFIG_FILE,
-    answering::{LONGEST, state_answers, storage_answers},
+    answering::{LONGEST, Watched, state_answers, storage_answers},
     bootstrap_log::BootstrapLog,
     known_host::{Known, known_host},
     known_host::{installed_by_root, must_be_own},
@@ -149,7 +149,9 @@ fn install_logged(
         () if runs_as_service(&options.state_dir) => Daemon::Service,
         () => Daemon::Background,
     };
-    run_daemon(Installation { options, output, daemon, log }.carry_out())
+    let storage = &options.settings.storage_path;
+    let watched = Some(Watched::state_and_storage(&options.state_dir, storage));
+    run_daemon(Installation { options, output, daemon, log, watched }.carry_out())
 }
 
 /// Whether the host of this state directory is, or will be, a service of the system.
@@ -163,6 +165,7 @@ struct Installation<'a> {
     output: Output,
     daemon: Daemon,
     log: &'a BootstrapLog,
+    watched: Option<Watched>,
 }
 
 impl Installation<'_> {
@@ -244,7 +247,7 @@ impl Installation<'_> {
         must_be_own(state)?;
         let claim = storage::look(&self.options)?.claim;
         prepare_state_dir(state)?;
-        let lock = StateLock::take(state)?;
+        let lock = StateLock::take(state, |held, left| reporter.waiting_for(held, left)).await?;
         claim.as_ref().map_or(Ok(()), Claim::write)?;
         self.log.begin()?;
         let progress = self.log.beside(reporter);
@@ -272,6 +275,8 @@ impl Installation<'_> {
         deadline: Instant,
     ) -> Result<Exit, Failure> {
         reporter.started(Step::Connected);
+        // A daemon goes on without them.
+        self.watched.iter().for_each(Watched::end);
         let (daemon, shutdown) = run::start(self.options.state_dir.clone(), lock).await?;
         let board = daemon.board().clone();
         let mut followed = board.follow();

@@ -9,7 +9,7 @@ use std::{fs, io, path::PathBuf};
 
 use super::{
     StateDirArgument,
-    answering::{LONGEST, storage_answers},
+    answering::{LONGEST, Watched, storage_answers},
     install::{Layout, runs_as_service},
     known_host::{Known, installed_by_root, known_host, must_be_own_or_the_services, other_owner},
     leave::{leave, leave_as_service_user},
@@ -44,6 +44,7 @@ pub struct UninstallArguments {
 
 pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.answering()?;
+    let mut _watched = Watched::state(&state);
     must_be_own_or_the_services(&state)?;
     let _lock = UninstallLock::take(&state)?;
     // What cannot be read cannot be left properly either, and must not keep it from going.
@@ -62,6 +63,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     let path = if is_installed { known.storage_path()? } else { None };
     if let Some(path) = &path {
         storage_answers(path, LONGEST)?;
+        _watched = Watched::state_and_storage(&state, path);
     }
     // Root believes its own file alone; what the service user says can only ask for more care.
     let first_host = known.host().is_some_and(|host| host.first_host);
@@ -227,7 +229,7 @@ fn name_program_of_join_script(account: &mut Account) {
 }
 
 /// What the host keeps, beside what a coordinator has.
-fn files(state: &StateDir) -> [PathBuf; 11] {
+fn files(state: &StateDir) -> [PathBuf; 12] {
     [
         state.identity(),
         state.damaged_identity(),
@@ -238,6 +240,7 @@ fn files(state: &StateDir) -> [PathBuf; 11] {
         state.facts(),
         state.storage_note(),
         state.log(),
+        state.earlier_log(),
         state.lock(),
         state.path().join(state.socket_name()),
     ]

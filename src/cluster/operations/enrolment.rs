@@ -125,13 +125,11 @@ async fn new_member(
             let ops = vec![token_op, use_of(app, &token, &used).await?];
             return replace(app, before, host, &token, ops, now).await;
         }
-        return Err(EnrolError::RunnerIdTaken {
-            runner_id: known.runner_id,
-            known_ip: known.facts.host_ip,
-            known_key: known.key,
-            new_ip: request.facts.host_ip,
-            new_key: caller.key,
-        });
+        return Err(taken_by(&known, caller, request));
+    }
+    // Of two that come at once both may get in, which does no harm.
+    if let Some(known) = app.registry.alike(&request.runner_id) {
+        return Err(taken_by(&known, caller, request));
     }
     let use_op = use_of(app, &token, &used).await?;
     let host = member(caller, request, &token, now);
@@ -150,6 +148,16 @@ async fn new_member(
         after: host.in_audit(),
     };
     Ok(Attempt::Commit(change, host))
+}
+
+fn taken_by(known: &HostRecord, caller: Caller, request: &EnrolRequest) -> EnrolError {
+    EnrolError::RunnerIdTaken {
+        runner_id: known.runner_id.clone(),
+        known_ip: known.facts.host_ip,
+        known_key: known.key,
+        new_ip: request.facts.host_ip,
+        new_key: caller.key,
+    }
 }
 
 /// The record of a host that comes in with this request.

@@ -99,9 +99,13 @@ pub async fn update_facts(
     app: &App,
     caller: Caller,
     runner: &RunnerId,
-    facts: Facts,
+    mut facts: Facts,
     facts_hash: String,
 ) -> Result<FactsTaken, FactsError> {
+    // A member may have got its tags when they could be any text: it stays one.
+    for tags in [&mut facts.allocator_tags, &mut facts.proxy_tags] {
+        *tags = tags.escaped();
+    }
     check_facts(&facts, &facts_hash)?;
     if app.host_allowances.facts(runner).is_err() {
         return Ok(FactsTaken::NotNow);

@@ -83,7 +83,8 @@ impl Machine {
             machine: Arc::new(FakeMachine::default()),
             clock: Clock::from_fn(|| Timestamp::from_unix_millis(START)),
         };
-        CoordinatorRole::new(start, at_start)
+        let datastore = Datastore::of(&start.state, &start.identity);
+        CoordinatorRole::new(start, datastore, at_start)
     }
 
     fn hosts_port(&self) -> SocketAddr {

@@ -1,5 +1,7 @@
 //! The store of a cluster whose data is on one machine: one SQLite file.
 
+mod noted;
+mod request;
 mod reserve;
 mod schema;
 mod writer;
@@ -21,8 +23,10 @@ use super::{
     StorePath, Watch, watch::Feed,
 };
 use crate::rt::aside;
+use noted::Noted;
+use request::Request;
 use reserve::Reserve;
-use writer::{Request, Writer};
+use writer::Writer;
 
 /// Commits that may wait for the disk; the next caller waits for room.
 const QUEUE: usize = 1024;
@@ -33,6 +37,7 @@ pub struct SqliteStore {
     feed: Arc<Feed>,
     failure: watch::Receiver<Option<StoreError>>,
     full: Arc<AtomicBool>,
+    lost: u64,
 }
 
 impl SqliteStore {
@@ -55,7 +60,9 @@ impl SqliteStore {
         let (requests, queue) = mpsc::channel(QUEUE);
         let (failed, failure) = watch::channel(None);
         let full = Arc::<AtomicBool>::default();
-        let mut writer = Writer::new(connection, feed.clone(), reserve, full.clone())?;
+        let noted = Noted::beside(file);
+        let mut writer = Writer::new(connection, feed.clone(), reserve, noted, full.clone())?;
+        let lost = writer.noted.begin(writer.revision);
         thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
@@ -63,7 +70,12 @@ impl SqliteStore {
                 failed.send_replace(Some(error));
             })
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(Self { requests, reader: Arc::new(Mutex::new(reader)), feed, failure, full })
+        Ok(Self { requests, reader: Arc::new(Mutex::new(reader)), feed, failure, full, lost })
+    }
+
+    /// How many changes had been acknowledged, and were not there when it was opened.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     async fn read<T: Send + 'static>(
@@ -247,8 +259,9 @@ mod tests {
             };
             entries.map(mode).collect::<std::collections::BTreeMap<_, _>>()
         };
-        let expected = ["store.db", "store.db-shm", "store.db-wal", "store.reserve"]
-            .map(|it| (it.to_owned(), 0o600));
+        let expected =
+            ["store.db", "store.db-shm", "store.db-wal", "store.reserve", "store.revision"]
+                .map(|it| (it.to_owned(), 0o600));
         let store = SqliteStore::open(&file).expect("opened");
         let op = Op::Create { path: StorePath::root("a"), value: vec![1], lease: None };
         store.commit(vec![op]).await.expect("committed");
@@ -260,6 +273,39 @@ mod tests {
         }
         let _again = SqliteStore::open(&file).expect("opened");
         assert_eq!(modes(), expected.into());
+    }
+
+    #[tokio::test]
+    async fn acknowledged_changes_that_a_damaged_log_has_lost_are_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.db");
+        let store = SqliteStore::open(&file).expect("opened");
+        for name in ["a", "b", "c"] {
+            let op = Op::Create { path: StorePath::root(name), value: vec![1], lease: None };
+            store.commit(vec![op]).await.expect("committed");
+        }
+        // As a process that is killed leaves it.
+        let copied = |to: &str, damage: bool| {
+            let to = dir.path().join(to);
+            std::fs::create_dir(&to).expect("made");
+            for name in ["store.db", "store.db-wal", "store.revision"] {
+                std::fs::copy(dir.path().join(name), to.join(name)).expect("copied");
+            }
+            let log = to.join("store.db-wal");
+            let mut bytes = std::fs::read(&log).expect("read");
+            let last = bytes.len() - 1;
+            bytes[last] ^= u8::from(damage);
+            std::fs::write(&log, bytes).expect("written");
+            to.join("store.db")
+        };
+        assert_eq!(SqliteStore::open(&copied("whole", false)).expect("opened").lost(), 0);
+        let damaged = copied("damaged", true);
+        let store = SqliteStore::open(&damaged).expect("opened");
+        assert_eq!(store.lost(), 1);
+        assert!(store.get(&StorePath::root("b")).await.expect("read").is_some());
+        assert_eq!(store.get(&StorePath::root("c")).await.expect("read"), None);
+        drop(store);
+        assert_eq!(SqliteStore::open(&damaged).expect("opened").lost(), 0, "it is told once");
     }
 
     #[tokio::test]

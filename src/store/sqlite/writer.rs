@@ -7,22 +7,21 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, ffi, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::{failed, reserve::Reserve};
+use super::{
+    failed,
+    noted::Noted,
+    request::{Request, is_urgent, leave_open, refuse, without_ordinary},
+    reserve::Reserve,
+};
 use crate::store::{
-    CommitError, Committed, Lease, LeaseId, Op, Record, RecordChange, Room, StoreError, StorePath,
+    CommitError, Committed, LeaseId, Op, Record, RecordChange, StoreError, StorePath,
     lease::Leases, watch::Feed,
 };
 
 /// Commits that share one sync of the disk at most.
 const BATCH: usize = 256;
-
-pub(super) enum Request {
-    Commit { room: Room, ops: Vec<Op>, reply: oneshot::Sender<Result<u64, CommitError>> },
-    OpenLease { reply: oneshot::Sender<Result<Lease, StoreError>> },
-    CloseLease { lease: LeaseId, reply: oneshot::Sender<Result<(), StoreError>> },
-}
 
 /// The only one who writes. It takes what has queued up, gives each commit a savepoint of its
 /// own, syncs once, and only then tells the watches and the callers.
@@ -30,10 +29,11 @@ pub(super) struct Writer {
     connection: Connection,
     feed: Arc<Feed>,
     reserve: Reserve,
+    pub(super) noted: Noted,
     disk: Disk,
     /// The same for those who ask.
     full: Arc<AtomicBool>,
-    revision: u64,
+    pub(super) revision: u64,
     last_lease: i64,
     leases: Leases,
 }
@@ -70,6 +70,7 @@ impl Writer {
         connection: Connection,
         feed: Arc<Feed>,
         reserve: Reserve,
+        noted: Noted,
         full: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         let counter = |name: &str| {
@@ -81,7 +82,7 @@ impl Writer {
         let last_lease = counter("lease").map_err(failed)?;
         let leases = Leases::default();
         let disk = Disk::HasRoom;
-        Ok(Self { connection, feed, reserve, disk, full, revision, last_lease, leases })
+        Ok(Self { connection, feed, reserve, noted, disk, full, revision, last_lease, leases })
     }
 
     /// Works until nobody can ask any more or the disk can no longer be relied on.
@@ -112,6 +113,7 @@ impl Writer {
             let written = self.write(&batch);
             let error = match written {
                 Ok(Written { results, committed, ordinary }) => {
+                    self.noted.note(self.revision);
                     for commit in committed {
                         self.feed.send(commit);
                     }
@@ -355,45 +357,4 @@ enum Applied {
     Checked,
     Changed(RecordChange),
     Conflict,
-}
-
-/// What may use the reserve; the others hear that the disk is full.
-fn without_ordinary(batch: Vec<Request>) -> Vec<Request> {
-    let (urgent, ordinary): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_urgent);
-    refuse(ordinary, &StoreError::Full);
-    urgent
-}
-
-fn is_urgent(request: &Request) -> bool {
-    matches!(request, Request::Commit { room: Room::Reserve, .. })
-}
-
-/// The disk failed, and may have taken the batch before.
-fn leave_open(batch: Vec<Request>, error: &StoreError) {
-    let mut others = Vec::new();
-    for request in batch {
-        match request {
-            Request::Commit { reply, .. } => {
-                let _ = reply.send(Err(CommitError::OutcomeUnknown));
-            }
-            other => others.push(other),
-        }
-    }
-    refuse(others, error);
-}
-
-fn refuse(batch: Vec<Request>, error: &StoreError) {
-    for request in batch {
-        match request {
-            Request::Commit { reply, .. } => {
-                let _ = reply.send(Err(error.clone().into()));
-            }
-            Request::OpenLease { reply } => {
-                let _ = reply.send(Err(error.clone()));
-            }
-            Request::CloseLease { reply, .. } => {
-                let _ = reply.send(Err(error.clone()));
-            }
-        }
-    }
 }

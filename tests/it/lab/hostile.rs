@@ -242,6 +242,65 @@ while True:
         pass
 ";
 
+/// Says, at the daemon's socket, all that a daemon says, until somebody asks for an end.
+const SECOND_VOICE: &[u8] = b"import os, socket
+os.chdir('/var/lib/ece-agent')
+s = socket.socket(socket.AF_UNIX)
+s.bind('false')
+s.listen(64)
+os.rename('false', 'agent.sock')
+while True:
+    peer = s.accept()[0]
+    with open('/tmp/heard', 'ab') as heard:
+        heard.write(peer.recv(4096))
+    peer.sendall(open('/tmp/said', 'rb').read())
+    peer.close()
+";
+
+#[test]
+fn who_says_all_that_the_service_says_and_is_not_its_process_is_not_asked() {
+    let Some(lab) =
+        lab("lab::hostile::who_says_all_that_the_service_says_and_is_not_its_process_is_not_asked")
+    else {
+        return;
+    };
+    let (first, _second) = pair(&lab);
+    let status = "runuser -u ece-agent -- ece-agent status --json --state-dir /var/lib/ece-agent";
+    first
+        .run(&format!("{status} > /tmp/said && touch /tmp/heard && chmod 666 /tmp/heard"))
+        .expect(0);
+    first.write_running("tmp/second.py", SECOND_VOICE);
+    first.run("systemd-run --quiet --uid=ece-agent --unit=second python3 /tmp/second.py").expect(0);
+    let code = "daemon.answer_unreadable";
+    let named = || first.run("ece-agent status").stderr.contains("and the service is process");
+    assert!(within(Duration::from_secs(20), named), "{:?}", first.run("ece-agent status"));
+    first.run("systemctl is-active ece-agent second").expect(0);
+    first.run("ece-agent status").refused(1, code);
+    first.run("ece-agent status --wait --timeout 2").refused(1, code);
+    first.run("ece-agent reset-password").refused(1, code);
+    first.run("ece-agent start").refused(1, code);
+    assert_eq!(first.run("cat /tmp/heard").stdout, "", "nothing is said to it");
+    first.run("systemctl stop second && systemctl restart ece-agent").expect(0);
+    first.run("ece-agent status --wait").expect(0);
+
+    // A daemon of the same user is one, and not the service.
+    first.run("systemctl stop ece-agent").expect(0);
+    let run = "/usr/bin/ece-agent run --state-dir /var/lib/ece-agent";
+    first.run(&format!("systemd-run --quiet --uid=ece-agent --unit=hand {run}")).expect(0);
+    let code = "daemon.not_the_service";
+    let named = || first.run("ece-agent status").stderr.contains(code);
+    assert!(within(Duration::from_secs(20), named), "{:?}", first.run("ece-agent status"));
+    for verb in ["status", "stop", "start", "reset-password"] {
+        first.run(&format!("ece-agent {verb}")).refused(1, code);
+    }
+    first.run(&format!("{status} | grep -q cluster_id")).expect(0);
+    first.run("systemctl start ece-agent");
+    let told = first.run("ece-agent status").refused(1, code).stderr;
+    let kill = told.split('\'').find(|it| it.starts_with("kill ")).unwrap();
+    first.run(kill).expect(0);
+    first.run("systemctl start ece-agent && ece-agent status --wait").expect(0);
+}
+
 #[test]
 fn a_socket_that_is_not_the_daemons_is_named_and_installing_again_makes_it_right() {
     let Some(lab) = lab(

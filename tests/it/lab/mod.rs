@@ -9,6 +9,7 @@ mod hostile;
 mod leaving;
 mod package;
 mod repair;
+mod restore;
 mod script;
 mod secrets;
 

@@ -71,6 +71,45 @@ fn the_package_is_installed_upgraded_removed_and_purged_as_a_debian_package_shou
 }
 
 #[test]
+fn without_a_service_manager_the_package_comes_and_goes_and_the_daemon_with_it() {
+    let test =
+        "lab::package::without_a_service_manager_the_package_comes_and_goes_and_the_daemon_with_it";
+    let Some(lab) = lab(test) else { return };
+    let packages = ["0.1.0", "0.1.1"].map(|version| package(lab.dir.path(), version));
+    let [old, new] = packages.each_ref().map(|it| format!("/packages/{}", file_name(it)));
+    let mut machine = lab.machine(11);
+    machine.arguments = vec![format!("--bind-ro={}:/packages", lab.dir.path().display())];
+    // Where no host is installed.
+    let script = format!(
+        "set -ex; test ! -d /run/systemd/system
+         dpkg -i {old}; id ece-agent; stat -c '%U %a' /mnt/data/elastic/instances
+         dpkg -i {new}; dpkg -r ece-agent; dpkg -i {old}; dpkg -P ece-agent
+         ls -d /mnt/data/elastic/instances && exit 9; dpkg --audit; dpkg -i {old}"
+    );
+    let done = machine.run_unbooted(&script).expect(0);
+    assert!(done.stdout.contains("ece-agent 700"), "{done:?}");
+    // Where one is: its daemon is in the background.
+    let script = format!(
+        "set -ex; ece-agent install --force; ece-agent status
+         stat -c 'instances of %U' /mnt/data/elastic/instances
+         identity() {{ cat /var/lib/ece-agent/{{identity.json,host.key}} | sha256sum; }}
+         daemon() {{ ece-agent status --json | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'; }}
+         before=$(identity); first=$(daemon)
+         dpkg -i {new}; ece-agent status --wait; second=$(daemon)
+         test $first != $second; test \"$(identity)\" = \"$before\"
+         readlink /proc/$second/exe; dpkg -r ece-agent
+         test ! -e /proc/$second; test \"$(identity)\" = \"$before\"
+         dpkg -i {new}; ece-agent status && exit 9; ece-agent start; ece-agent status --wait
+         touch /mnt/data/elastic/instances/data
+         dpkg -P ece-agent; ls -d /var/lib/ece-agent /etc/ece-agent && exit 9
+         ls /mnt/data/elastic/instances/data; pgrep -x ece-agent && exit 9; dpkg --audit"
+    );
+    let done = machine.run_unbooted(&script).expect(0);
+    assert!(done.stdout.contains("instances of root"), "{done:?}");
+    assert!(done.stdout.contains("/usr/bin/ece-agent\n"), "it runs the new program: {done:?}");
+}
+
+#[test]
 fn one_file_has_script_and_program_and_notices_when_it_is_damaged() {
     let Some(lab) =
         lab("lab::package::one_file_has_script_and_program_and_notices_when_it_is_damaged")

@@ -205,22 +205,43 @@ impl Machine {
         assert!(up, "{} did not boot:\n{}", self.name, self.console());
     }
 
-    pub fn boot_without_waiting(&mut self) {
-        let image = image().unwrap();
+    fn mount(&self) -> PathBuf {
         let root = self.dir.join("root");
         sh(&format!(
             "mount -t overlay overlay -o lowerdir={},upperdir={1}/upper,workdir={1}/work {2}",
-            image.root.display(),
+            image().unwrap().root.display(),
             self.dir.display(),
             root.display()
         ))
         .expect(0);
-        let console = File::create(self.dir.join("console")).unwrap();
+        root
+    }
+
+    fn nspawn(&self, root: &Path, flag: &str) -> Command {
         let mut nspawn = Command::new("systemd-nspawn");
-        nspawn.args(["--register=no", "--keep-unit", "--boot", "--quiet", "-M", &self.name, "-D"]);
-        nspawn.arg(&root).arg(format!("--network-namespace-path=/run/netns/{}", self.name));
-        nspawn.arg(format!("--bind-ro={}:{PROVIDED}", image.provided.display()));
+        nspawn.args(["--register=no", "--keep-unit", flag, "--quiet", "-M", &self.name, "-D"]);
+        nspawn.arg(root).arg(format!("--network-namespace-path=/run/netns/{}", self.name));
+        nspawn.arg(format!("--bind-ro={}:{PROVIDED}", image().unwrap().provided.display()));
         nspawn.args(&self.arguments).stdin(Stdio::null());
+        nspawn
+    }
+
+    /// Runs a command as root where no service manager is, as in a container; what it leaves behind
+    /// ends with it.
+    pub fn run_unbooted(&self, command: &str) -> Finished {
+        let root = self.mount();
+        let mut nspawn = self.nspawn(&root, "--as-pid2");
+        nspawn.args(["--pipe", "--", "/usr/bin/env", "-i", "HOME=/root", "TERM=dumb"]);
+        nspawn.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        let done = Finished::of(nspawn.args(["timeout", "240", "bash", "-c", command]));
+        sh(&format!("umount -l {}", root.display()));
+        done
+    }
+
+    pub fn boot_without_waiting(&mut self) {
+        let root = self.mount();
+        let console = File::create(self.dir.join("console")).unwrap();
+        let mut nspawn = self.nspawn(&root, "--boot");
         nspawn.stdout(console.try_clone().unwrap()).stderr(console).process_group(0);
         // Containers that start at the same moment trip over each other's mounts.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

@@ -11,6 +11,22 @@ async fn a_name_that_the_api_has_for_something_else_is_refused() {
     assert!(matches!(refused, Err(EnrolError::RunnerIdReserved(_))), "{refused:?}");
 }
 
+#[tokio::test]
+async fn a_name_that_differs_from_another_hosts_in_case_alone_is_taken() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    let join = async |number, name: &str| {
+        let runner_id = name.parse().expect("an id");
+        let request = EnrolRequest { runner_id, ..cluster.request(number, "", &token) };
+        enrol(&cluster.app, cluster.caller(number), request).await
+    };
+    join(7, "Rack-1").await.expect("joined");
+    join(7, "Rack-1").await.expect("the same answer again");
+    let refused = join(8, "rack-1").await.expect_err("taken");
+    assert!(refused.to_string().contains("the runner id Rack-1 is taken"), "{refused}");
+    join(8, "rack-2").await.expect("another name");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_that_too_many_came_with_lets_in_one_a_second_and_members_get_their_answer() {
     let cluster = TestCluster::start().await;

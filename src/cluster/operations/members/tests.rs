@@ -27,6 +27,22 @@ async fn text_that_hides_or_reorders_is_no_fact() {
 }
 
 #[tokio::test]
+async fn a_member_with_hidden_text_in_its_tags_stays_and_the_text_is_shown() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    enrol(&cluster.app, cluster.caller(7), cluster.request(7, "", &token)).await.expect("joined");
+    let seven: RunnerId = "10.0.0.7".parse().expect("an id");
+    let mut odd = facts("10.0.0.7");
+    odd.allocator_tags.0.insert("ra\u{200b}ck".into(), "\u{202e}7".into());
+    let hash = odd.hash();
+    let taken = update_facts(&cluster.app, cluster.caller(7), &seven, odd, hash.clone()).await;
+    assert_eq!(taken.expect("it stays a member"), FactsTaken::Yes);
+    let host = cluster.app.registry.view().host(&seven).expect("a member");
+    assert_eq!(host.facts.allocator_tags.to_string(), r"ra\u{200b}ck:\u{202e}7");
+    assert_eq!(host.facts_hash, hash, "it is not asked again");
+}
+
+#[tokio::test]
 async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
     let cluster = TestCluster::start().await;
     let (app, token) = (&cluster.app, cluster.token("", None, None).await);

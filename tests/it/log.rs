@@ -1,0 +1,56 @@
+//! The log of a daemon in the background.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+    time::Duration,
+};
+
+use crate::support::{Cluster, Finished, agent, within};
+
+/// More than a log may hold.
+fn grow(log: &std::path::Path, what: &str) {
+    let line = format!("{what} {}\n", "x".repeat(1022 - what.len()));
+    let mut file = OpenOptions::new().append(true).open(log).unwrap();
+    file.write_all(line.repeat(9 << 10).as_bytes()).unwrap();
+}
+
+#[test]
+fn it_begins_anew_when_it_is_too_long_and_keeps_what_was_before() {
+    let cluster = Cluster::prepare();
+    let host = &cluster.first;
+    Finished::of(&mut host.install_command(&["--force"])).expect(0);
+    let (log, earlier) = (host.state.join("agent.log"), host.state.join("agent.log.1"));
+    let length = |file: &std::path::Path| fs::metadata(file).map_or(0, |found| found.len());
+    let call = |words: &[&str]| {
+        let mut command = agent(words);
+        command.arg("--state-dir").arg(&host.state);
+        command
+    };
+    grow(&log, "first");
+    let mut following = call(&["logs", "--follow", "-n", "1"]);
+    let mut following = following.stdout(Stdio::piped()).spawn().unwrap();
+    let mut shown = BufReader::new(following.stdout.take().unwrap()).lines();
+    assert!(shown.next().unwrap().unwrap().starts_with("first"));
+    // The running daemon's next line is the first of a log that begins anew.
+    Finished::of(&mut call(&["stop"])).expect(0);
+    assert!(length(&log) < 1 << 20 && length(&earlier) > 8 << 20, "{}", length(&log));
+    let mode = |file| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&log), mode(&earlier)), (0o600, 0o600));
+    let last = Finished::of(&mut call(&["logs"])).expect(0).stdout;
+    assert!(last.starts_with("first") && last.lines().count() == 100, "{last}");
+    assert!(last.lines().last().unwrap().contains("stopping"), "{last}");
+    assert!(shown.next().unwrap().unwrap().contains("stopping"));
+    following.kill().unwrap();
+    following.wait().unwrap();
+    // The one before that is not kept.
+    grow(&log, "second");
+    Finished::of(&mut call(&["start"])).expect(0);
+    let renewed = || fs::read_to_string(&earlier).unwrap().contains("second");
+    assert!(within(Duration::from_secs(5), renewed));
+    assert!(length(&log) < 1 << 20, "{}", length(&log));
+    Finished::of(&mut call(&["uninstall", "--force"])).expect(0);
+    assert!(!host.state.exists());
+}
