@@ -33,5 +33,5 @@ pub use status::{
     AgentState, LocalAdministration, Peer, Problem, RoleStatus, Status, StatusBoard, StatusClient,
     StatusError, serve_status,
 };
-pub use storage_marker::{CLAIM, MARKER, StorageMarker, instances_in};
+pub use storage_marker::{StorageMarker, instances_in};
 pub use supervisor::{InProcess, RoleService, Supervisor, allocator_service, proxy_service};

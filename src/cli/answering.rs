@@ -10,7 +10,7 @@ use std::{
 use super::shell_word;
 use crate::{
     config::StateDir,
-    model::{Code, Failure},
+    model::{Code, Failure, StorageLayout},
     rt::first_silent,
 };
 
@@ -23,7 +23,8 @@ pub fn state_answers(state: &StateDir, longest: Duration) -> Result<(), Failure>
 }
 
 pub fn storage_answers(storage: &Path, longest: Duration) -> Result<(), Failure> {
-    let below = ["instances", "logs", "bootstrap-state"].map(|name| storage.join(name));
+    let layout = StorageLayout::of(storage);
+    let below = [layout.instances(), layout.logs(), layout.secrets()];
     all_answer([storage.to_owned()].into_iter().chain(below), longest)
 }
 

@@ -51,7 +51,7 @@ use crate::{
         tree::Owner,
         view::StorageView,
     },
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     rt::reexec::{Place, hide, keep_from_children},
 };
 use answering::{LONGEST, state_answers};
@@ -203,7 +203,9 @@ impl UserArguments {
             Failure::new(Code::ServiceFailed, format!("becoming the service user: {error}"))
         };
         if let Some(storage) = &self.storage_path {
-            StorageView::of(storage).enter(&["instances", secrets_file::DIR]).map_err(failed)?;
+            StorageView::of(storage)
+                .enter(&[StorageLayout::INSTANCES, StorageLayout::SECRETS])
+                .map_err(failed)?;
         }
         become_user(Owner { uid: self.uid, gid: self.gid }).map_err(failed)
     }

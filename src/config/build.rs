@@ -5,7 +5,10 @@ use super::{
     Membership, Mistake, Purpose, StateDir, StayOptions, mistake::Checker, read_token,
 };
 use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, Secret},
+    model::{
+        Code, CoordinatorAddress, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, Secret,
+        StorageLayout,
+    },
     rt::files,
     tls::fingerprint_of_pem,
     token::UnverifiedToken,
@@ -13,7 +16,6 @@ use crate::{
 };
 
 const DEFAULT_ZONE: &str = "ece-zone-1";
-pub const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const MAX_CA_FILE: u64 = 1 << 20;
@@ -144,7 +146,8 @@ impl InstallArguments {
 
     /// Where data, logs and secrets go.
     pub fn storage_path(&self) -> PathBuf {
-        let path = self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
+        let path =
+            self.host_storage_path.clone().unwrap_or_else(|| StorageLayout::DEFAULT_PATH.into());
         std::path::absolute(&path).unwrap_or(path)
     }
 

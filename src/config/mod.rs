@@ -10,7 +10,6 @@ mod raw;
 mod state_dir;
 mod token_file;
 
-pub use build::DEFAULT_STORAGE;
 pub use given::{Difference, GivenSettings};
 pub use host_file::edited;
 pub use mistake::Mistake;

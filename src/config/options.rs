@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{GivenSettings, StateDir};
 use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, Tags, Zone},
+    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, StorageLayout, Tags, Zone},
     wire::hosts::SecretText,
 };
 
@@ -115,7 +115,7 @@ pub struct HostSettings {
 impl HostSettings {
     /// Where instances keep their data: all of the storage path that the daemon needs.
     pub fn instances_dir(&self) -> PathBuf {
-        self.storage_path.join("instances")
+        StorageLayout::of(&self.storage_path).instances()
     }
 }
 

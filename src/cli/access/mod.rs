@@ -19,7 +19,10 @@ use crate::{
     client::{ApiClient, ApiCredentials, ClientError, HttpVerb},
     cluster::records::ADMIN,
     config::{InstallArguments, StateDir, read_standard_input},
-    model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, printable::cut},
+    model::{
+        Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, StorageLayout,
+        printable::cut,
+    },
     rt::{files, reexec},
     server::API_PORT,
     tls::{PinVerifier, fingerprint_of_pem},
@@ -356,7 +359,7 @@ fn credentials(
         let fix = "Give a file that holds it with --password-file, or write a profile with 'ece-agent login HOST'.";
         return Err(invalid(message, fix));
     };
-    let file = host.storage_path.join("bootstrap-state/bootstrap-secrets.json");
+    let file = StorageLayout::of(&host.storage_path).secrets_file();
     let password = SecretsFile::open(&host.storage_path, other_owner(state))
         .map_err(|error| unreadable(&file, &error.to_string()))?
         .ok_or_else(|| unreadable(&file, "it is not there"))?

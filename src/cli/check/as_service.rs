@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     cli::{UserArguments, service_child::ServiceChild},
     host::{service::service_user, tree::Owner},
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     preflight::{self, Denied, Severity},
 };
 
@@ -32,7 +32,7 @@ pub fn probe_as_child(user: &UserArguments, instances: &Path) -> Result<Exit, Fa
 /// What is in the way of the service that is installed here, or of one that has its directory
 /// already; all else `install` makes.
 pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) -> Option<Denied> {
-    let instances = storage.join("instances");
+    let instances = StorageLayout::of(storage).instances();
     if !instances.exists() {
         let missing = std::io::ErrorKind::NotFound.into();
         let failure = preflight::unusable(&instances, &missing).with_fix(repair(&instances));

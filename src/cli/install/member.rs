@@ -19,7 +19,7 @@ use crate::{
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
     host::LinuxMachine,
-    model::{Code, Exit, Failure, Role, RoleSet},
+    model::{Code, Exit, Failure, Role, RoleSet, StorageLayout},
     rt::{Clock, files},
 };
 
@@ -61,7 +61,7 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
 
 /// Where a first host has its secrets, if nobody has taken them away.
 pub(super) fn secrets_file_of(options: &InstallOptions) -> PathBuf {
-    options.settings.storage_path.join(secrets_file::DIR).join(secrets_file::NAME)
+    StorageLayout::of(&options.settings.storage_path).secrets_file()
 }
 
 impl Installation<'_> {

@@ -20,7 +20,6 @@ use crate::{
     agent::{Progress, Step, load_identity},
     cli::{
         progress::Reporter,
-        secrets_file,
         service_child::ServiceChild,
         storage::{self, Found},
     },
@@ -34,7 +33,7 @@ use crate::{
         tree::{Owner, hand_over, make_dir},
         view::StorageView,
     },
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     rt::{Clock, files},
     token::{LocalRefusal, UnverifiedToken},
 };
@@ -209,9 +208,9 @@ impl Installation<'_> {
             return Err(internal(io::Error::other(status.to_string())));
         }
         if self.options.purpose.is_first_host() {
-            let dir = self.options.settings.storage_path.join(secrets_file::DIR);
+            let dir = StorageLayout::of(&self.options.settings.storage_path).secrets();
             if dir.exists() {
-                hand_over(&dir, secrets_file::NAME, user, invoking_user())
+                hand_over(&dir, StorageLayout::SECRETS_FILE, user, invoking_user())
                     .map_err(not_made(&dir))?;
             }
         }

@@ -23,7 +23,7 @@ use crate::{
     agent::{AgentState, Identity, StorageMarker, instances_in, load_identity},
     config::{StateDir, default_state_dir},
     host::{process::is_root, tree::remove_tree},
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     rt::{FileLock, LockHeld},
 };
 use account::{Account, Cluster, missing_is_fine, still_there};
@@ -156,7 +156,7 @@ fn check_losses(storage: &Storage<'_>, first_host: bool) -> Result<(), Failure> 
     if let Some(missing) = &storage.missing {
         return Err(missing.clone());
     }
-    let instances = storage.path.join("instances");
+    let instances = StorageLayout::of(storage.path).instances();
     let counted = match storage.claim {
         ClaimState::Anothers(_) => Ok(0),
         ClaimState::Ours(_) | ClaimState::None => instances_in(&instances),
