@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     CheckOptions, FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions,
-    Membership, Mistake, Purpose, StateDir, StayOptions, mistake::Checker, read_token,
+    JoinRoute, Membership, Mistake, Purpose, StateDir, StayOptions, mistake::Checker, read_token,
 };
 use crate::{
     model::{
@@ -66,20 +66,18 @@ impl InstallArguments {
         let mut check = Checker::default();
         let settings = self.settings(&mut check);
         let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
-        let (mut coordinators, mut pins) = (self.coordinators(&mut check), self.pins(&mut check));
-        if let Some(Some(token)) = self.token(&mut check) {
-            match UnverifiedToken::parse(token.expose()) {
-                Ok(token) if coordinators.is_empty() => {
-                    coordinators.clone_from(&token.claims().coordinators);
-                    pins.extend(&token.claims().pins);
-                }
-                Ok(token) => pins.extend(&token.claims().pins),
-                Err(error) => {
-                    check.note_as(Code::TokenMalformed, "--roles-token", error.to_string());
-                }
+        let (coordinators, pins) = (self.coordinators(&mut check), self.pins(&mut check));
+        let text = self.token(&mut check).flatten();
+        let token = text.and_then(|text| match UnverifiedToken::parse(text.expose()) {
+            Ok(token) => Some(token),
+            Err(error) => {
+                check.note_as(Code::TokenMalformed, "--roles-token", error.to_string());
+                None
             }
-        }
-        let is_first = coordinators.is_empty();
+        });
+        let claims = token.as_ref().map(UnverifiedToken::claims);
+        let route = JoinRoute::choose(coordinators, pins, claims);
+        let is_first = route.coordinators.is_empty();
         let skip = self.skipped(&mut check);
         match settings {
             Some(settings) if check.0.is_empty() => Ok(CheckOptions {
@@ -88,8 +86,7 @@ impl InstallArguments {
                     true => RoleSet::all(),
                     false => RoleSet::default(),
                 }),
-                coordinators,
-                pins,
+                route,
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 relaxed: self.foreground || self.force,
                 skip,

@@ -7,6 +7,7 @@ mod host_file;
 mod mistake;
 mod options;
 mod raw;
+mod route;
 mod state_dir;
 mod token_file;
 
@@ -18,6 +19,7 @@ pub use options::{
     StayOptions, only_address,
 };
 pub use raw::{ConfigFileError, InstallArguments};
+pub use route::JoinRoute;
 pub use state_dir::{StateDir, default_state_dir};
 pub use token_file::{TokenError, read_standard_input, read_token};
 

@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{GivenSettings, StateDir};
+use super::{GivenSettings, JoinRoute, StateDir};
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, StorageLayout, Tags, Zone},
     wire::hosts::SecretText,
@@ -88,9 +88,8 @@ pub struct StayOptions {
 pub struct CheckOptions {
     pub settings: HostSettings,
     pub roles: RoleSet,
-    /// Empty: no coordinator is looked for.
-    pub coordinators: Vec<CoordinatorAddress>,
-    pub pins: Vec<Fingerprint>,
+    /// Without coordinators none is looked for.
+    pub route: JoinRoute,
     pub state_dir: StateDir,
     pub relaxed: bool,
     pub skip: Vec<Code>,

@@ -37,7 +37,12 @@ impl Installation<'_> {
                 Err(LocalRefusal::Expired { .. }) if identity.is_some() => {}
                 checked => checked?,
             }
-            reach = self.reach_coordinator(join).await?;
+            reach = match join.route(token.claims()) {
+                Ok(route) => self.reach_coordinator(&route).await,
+                // Nor does it need to be told where to go.
+                Err(_) if identity.is_some() => None,
+                Err(failure) => return Err(failure),
+            };
         }
         let roles = match &identity {
             Some(identity) if !options.roles_given => roles_today(&options.state_dir, identity),

@@ -10,11 +10,11 @@ use crate::{
     },
     cli::{own_state_dir, progress::Silent},
     config::{
-        FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions, Membership,
+        FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinRoute, Membership,
         Purpose, StateDir,
     },
     daemon::cluster_must_be_there,
-    model::{Code, Failure, Fingerprint, RoleSet},
+    model::{Failure, RoleSet},
     preflight::Reach,
     token::UnverifiedToken,
 };
@@ -109,7 +109,8 @@ impl Installation<'_> {
         self.check_replaceable()?;
         self.check_token()?;
         let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
-        let reach = self.reach_coordinator(join).await?;
+        let token = UnverifiedToken::parse(join.token.0.expose())?;
+        let reach = self.reach_coordinator(&join.route(token.claims())?).await;
         match reach.and_then(|reach| reach.failed) {
             Some((_, failure)) => Err(failure),
             None => Ok(()),
@@ -117,23 +118,8 @@ impl Installation<'_> {
     }
 
     /// Goes to a coordinator as a join does, and gives the token to nobody.
-    pub(super) async fn reach_coordinator(
-        &self,
-        join: &JoinOptions,
-    ) -> Result<Option<Reach>, Failure> {
-        let token = UnverifiedToken::parse(join.token.0.expose())?;
-        let claims = token.claims();
-        let coordinators = match &join.coordinators[..] {
-            [] => &claims.coordinators,
-            given => given,
-        };
-        let pins: &[Fingerprint] = if join.pins.is_empty() { &claims.pins } else { &join.pins };
-        if pins.is_empty() {
-            let message = "nothing says which coordinator is the right one";
-            return Err(Failure::new(Code::TrustNoPin, message));
-        }
-        let patience = self.options.wait_for_coordinator;
-        Ok(find_coordinator(coordinators, pins, patience, &Silent).await)
+    pub(super) async fn reach_coordinator(&self, route: &JoinRoute) -> Option<Reach> {
+        find_coordinator(route, self.options.wait_for_coordinator, &Silent).await
     }
 }
 
