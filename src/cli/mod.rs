@@ -11,6 +11,7 @@ mod check;
 mod completions;
 mod daemon_socket;
 mod duration;
+mod event;
 mod explain;
 mod handed_out;
 mod host;

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::{
-    cli::{UserArguments, service_child::ServiceChild},
+    cli::{UserArguments, event::Event, service_child::ServiceChild},
     host::{service::service_user, tree::Owner},
     model::{Code, Exit, Failure, StorageLayout},
     preflight::{self, Denied, Severity},
@@ -58,10 +56,9 @@ pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) ->
 fn probe(user: Owner, arguments: &[&OsStr]) -> io::Result<Option<Failure>> {
     let child = ServiceChild::start(user, arguments, Default::default(), LONGEST)?;
     let mut failure = None;
-    while let Some(line) = child.next_line()? {
-        let event: Value = serde_json::from_str(&line).unwrap_or_default();
-        if let (Some(code), Some(message)) = (event["code"].as_str(), event["message"].as_str()) {
-            failure = Some(Failure::from_untrusted(code, message));
+    while let Some(event) = child.next_event()? {
+        if let Event::Failed(told) = event {
+            failure = Some(told.untrusted());
         }
     }
     child.end()?;

@@ -42,7 +42,7 @@ impl Closing<'_> {
                 "already_installed": installed.already,
                 "secrets_file": installed.secrets_file,
             });
-            return self.output.event("done", event);
+            return self.output.outcome("done", event);
         }
         self.output.note(&format!("the host {runner} is a member, and its daemon is starting"));
         self.lines(installed);
@@ -69,7 +69,7 @@ impl Closing<'_> {
     }
 
     fn done(&self, status: &Status, already: bool, secrets_file: Option<&Path>) {
-        self.output.event(
+        self.output.outcome(
             "done",
             json!({
                 "runner_id": status.runner_id,

@@ -3,7 +3,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Daemon, Installation, drift::possible, renewal::set_damaged_aside};
@@ -13,8 +12,8 @@ use crate::{
         not_writable, prepare_state_dir, roles_today, save_identity,
     },
     cli::{
-        bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
-        progress::EventReporter, run::run_daemon, secrets_file,
+        bootstrap_log::BootstrapLog, event::Event, known_host::not_installed, output::Output,
+        progress::EventReporter, run::run_daemon,
     },
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
@@ -50,11 +49,8 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         prepare_state_dir(&options.state_dir)?;
         let _lock = StateLock::take(&options.state_dir)?;
         let installed = installation.make_member(&EventReporter(output), deadline).await?;
-        let event = json!({
-            "secrets_file": installed.secrets_file,
-            "already": installed.already,
-        });
-        output.event("member", event);
+        let Installed { secrets_file, already, .. } = installed;
+        output.tell(&Event::Member { secrets_file, already });
         Ok(Exit::Success)
     })
 }

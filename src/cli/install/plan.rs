@@ -79,7 +79,7 @@ impl Installation<'_> {
         }
         if self.output.is_json() {
             let event = json!({ "checks": show::as_json(&outcomes), "would": plan });
-            self.output.event("plan", event);
+            self.output.outcome("plan", event);
         } else {
             show::in_words(self.output, &outcomes);
             for line in &plan {

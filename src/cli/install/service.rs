@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     agent::{Progress, Step, load_identity},
     cli::{
+        event::{Event, StepEvent},
         progress::Reporter,
         service_child::ServiceChild,
         storage::{self, Found},
@@ -182,22 +182,21 @@ impl Installation<'_> {
         let mut secrets_file = None;
         let mut already = false;
         let mut failure = None;
-        while let Some(line) = child.next_line().map_err(internal)? {
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            let told = || Failure::from_untrusted(&text("code"), &text("message"));
-            match (event["event"].as_str(), Step::from_name(&text("step"))) {
-                (Some("step"), Some(step)) if event["state"] == "started" => progress.started(step),
-                (Some("step"), Some(step)) => progress.finished(step, &text("result")),
-                (Some("warning"), _) => progress.warning(&told()),
-                (Some("waiting"), _) => progress.waiting(&told()),
-                (Some("failed"), _) => failure = Some(told()),
-                (Some("member"), _) => {
-                    secrets_file =
-                        event["secrets_file"].is_string().then(|| secrets_file_of(&self.options));
-                    already = event["already"] == true;
+        while let Some(event) = child.next_event().map_err(internal)? {
+            match event {
+                Event::Step(StepEvent::Started { step }) => progress.started(step),
+                Event::Step(StepEvent::Finished { step, result, .. }) => {
+                    progress.finished(step, &result);
                 }
-                _ => {}
+                Event::Warning(told) => progress.warning(&told.untrusted()),
+                Event::Waiting { reason, .. } => progress.waiting(&reason.untrusted()),
+                Event::Failed(told) => failure = Some(told.untrusted()),
+                // Where they are is known here; whether there are any is the child's to say.
+                Event::Member { secrets_file: there, already: before } => {
+                    secrets_file = there.map(|_| secrets_file_of(&self.options));
+                    already = before;
+                }
+                Event::Left => {}
             }
         }
         let status = child.end().map_err(internal)?;
