@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{install::runs_as_service, start::is_unit_there};
+use super::service_layout::{is_unit_there, runs_as_service};
 use crate::{
     agent::{Peer, StatusClient, StatusError},
     config::StateDir,

@@ -13,7 +13,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{event::Event, install::Layout};
+use super::{event::Event, service_layout::Layout};
 use crate::host::{service::spawn_as, tree::Owner};
 
 /// How much it may say, in bytes.

@@ -5,11 +5,10 @@ use tokio::time::{Instant, sleep};
 use super::{
     StateDirArgument,
     daemon_socket::connect,
-    install::{runs_as_service, service_failed},
     known_host::not_installed,
     output::Output,
     run_to_end,
-    start::is_unit_there,
+    service_layout::{is_unit_there, runs_as_service, service_failed},
     wait::not_answered,
 };
 use crate::{

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
-    install::{Layout, copy_binary, runs_as_service, service_failed},
+    install::copy_binary,
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    start::how_to_start,
+    service_layout::{Layout, how_to_start, runs_as_service, service_failed},
     stop::stop_daemon,
     wait::{running, until_connected},
 };

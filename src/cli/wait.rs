@@ -2,7 +2,7 @@ use std::{io, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{daemon_socket::connect, start::how_to_be_answered};
+use super::{daemon_socket::connect, service_layout::how_to_be_answered};
 use crate::{
     agent::{AgentState, Status, StatusClient, StatusError},
     config::StateDir,

@@ -112,9 +112,9 @@ pub struct HostSettings {
 }
 
 impl HostSettings {
-    /// Where instances keep their data: all of the storage path that the daemon needs.
-    pub fn instances_dir(&self) -> PathBuf {
-        StorageLayout::of(&self.storage_path).instances()
+    /// What stands where in the storage path.
+    pub fn storage(&self) -> StorageLayout<'_> {
+        StorageLayout::of(&self.storage_path)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         secrets::ClusterError,
     },
     config::FirstHostOptions,
-    model::{Code, Failure, RoleSet, RunnerId, StorageLayout},
+    model::{Code, Failure, RoleSet, RunnerId},
     rt::{Timestamp, files},
     tls::PrivateKey,
     wire::hosts::Facts,
@@ -119,7 +119,7 @@ impl Named<'_> {
             }
         };
         let master = master.map_err(seal_failure)?;
-        let secrets_file = StorageLayout::of(&host.settings.storage_path).secrets_file();
+        let secrets_file = host.settings.storage().secrets_file();
         let first = FirstHost {
             runner_id: self.runner_id.clone(),
             runner_id_given: host.runner_id.is_some(),

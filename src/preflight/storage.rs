@@ -16,7 +16,7 @@ pub struct Denied {
 
 /// Makes the directory for instances if it is not there: whether that works is the check.
 pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
-    let dir = context.settings.instances_dir();
+    let dir = context.settings.storage().instances();
     let tried = match context.look_only {
         true => may_use(&dir),
         false => try_to_write(&dir).map_err(|error| unusable(&dir, &error)),

@@ -12,12 +12,12 @@ pub use as_service::{PROBE_VERB, ProbeArguments, denied_to_service, probe_as_chi
 use super::{
     CONFIG_FILE,
     answering::{LONGEST, state_answers, storage_answers},
-    install::runs_as_service,
     known_host::{Known, known_host},
     output::Output,
     own_state_dir,
     progress::Silent,
     run_to_end,
+    service_layout::runs_as_service,
     storage::may_have,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::service::not_made;
+use super::made::not_made;
 use crate::{
     cli::storage::{Claim, Found, secrets_of_another},
     config::InstallOptions,
@@ -30,7 +30,7 @@ pub(super) fn place_directories(
     let shared = Owner { uid: caller.uid, gid: user.gid };
     make_dir_if_missing(storage, shared, 0o750).map_err(not_made(storage))?;
     found.claim.as_ref().map_or(Ok(()), Claim::write)?;
-    let had_instances = options.settings.instances_dir().exists();
+    let had_instances = options.settings.storage().instances().exists();
     place_below(options, user, caller, found.is_fresh)?;
     if !had_instances {
         // The one that the host had is gone, and its marker with it.

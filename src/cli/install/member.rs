@@ -1,11 +1,15 @@
 //! The part of an installation that makes the host a member: everything but the daemon, and
 //! nothing that needs privileges.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Daemon, Installation, drift::possible, renewal::set_damaged_aside};
+use super::{
+    drift::possible,
+    installation::{Installation, Installed, RunMode},
+    renewal::set_damaged_aside,
+};
 use crate::{
     agent::{
         HostStart, Identity, JoinStart, KeyWish, Place, Progress, load_identity, may_give_up,
@@ -18,19 +22,12 @@ use crate::{
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
     host::LinuxMachine,
-    model::{Code, Exit, Failure, Role, RoleSet, StorageLayout},
+    model::{Code, Exit, Failure, Role, RoleSet},
     rt::{Clock, files},
 };
 
 /// What the API takes from no first host, and gives to no other.
 const OF_THE_FIRST_HOST: [Role; 2] = [Role::Coordinator, Role::Director];
-
-/// A host whose identity is on disk.
-pub(super) struct Installed {
-    pub identity: Identity,
-    pub secrets_file: Option<PathBuf>,
-    pub already: bool,
-}
 
 /// What a process does that a privileged one has started as the service user: it reads the options
 /// from standard input, makes the host a member, and tells of it in events.
@@ -42,7 +39,7 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
     drop(text);
     let log = BootstrapLog::none();
-    let installation = Installation { options, output, daemon: Daemon::Service, log: &log };
+    let installation = Installation { options, output, run_mode: RunMode::Service, log: &log };
     run_daemon(async {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
@@ -53,11 +50,6 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         output.tell(&Event::Member { secrets_file, already });
         Ok(Exit::Success)
     })
-}
-
-/// Where a first host has its secrets, if nobody has taken them away.
-pub(super) fn secrets_file_of(options: &InstallOptions) -> PathBuf {
-    StorageLayout::of(&options.settings.storage_path).secrets_file()
 }
 
 impl Installation<'_> {
@@ -92,7 +84,8 @@ impl Installation<'_> {
                     cluster_must_be_there(&options.state_dir)?;
                 }
                 let identity = self.take_on_settings(identity)?;
-                let secrets_file = identity.first_host.then(|| secrets_file_of(options));
+                let secrets_file =
+                    identity.first_host.then(|| options.settings.storage().secrets_file());
                 return Ok(Installed { identity, secrets_file, already: true });
             }
             // A first host's own datastore says whether its key is good.
@@ -115,7 +108,7 @@ impl Installation<'_> {
             machine: Arc::new(LinuxMachine),
             progress,
             relaxed: options.foreground || options.force,
-            as_service: self.daemon == Daemon::Service,
+            as_service: self.run_mode == RunMode::Service,
             skip: &options.skip,
         };
         let now = Clock::system().now();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Daemon, Installation, service::Layout};
+use super::installation::{Installation, RunMode};
 use crate::{
     agent::{proxies_in_environment, roles_today},
     cli::{
@@ -10,6 +10,7 @@ use crate::{
         check::{denied_to_service, show},
         known_host::not_installed,
         progress::EventReporter,
+        service_layout::Layout,
         storage,
     },
     config::{Difference, Purpose, only_address},
@@ -49,7 +50,7 @@ impl Installation<'_> {
             _ => options.purpose.roles().clone(),
         };
         let bind = options.settings.host_ip.and_then(only_address);
-        let as_service = self.daemon == Daemon::Service;
+        let as_service = self.run_mode == RunMode::Service;
         let storage = &options.settings.storage_path;
         // What the service is denied now, 'install' makes right.
         let denied = as_service
@@ -101,7 +102,7 @@ impl Installation<'_> {
         let options = &self.options;
         let (state, storage) = (options.state_dir.path(), &options.settings.storage_path);
         let mut plan = Vec::new();
-        let service = self.daemon == Daemon::Service;
+        let service = self.run_mode == RunMode::Service;
         if service {
             let there = |path: &str| std::path::Path::new(path).exists();
             let user = service_user().unwrap_or_default();
@@ -133,10 +134,10 @@ impl Installation<'_> {
                 Purpose::Stay(_) => return Err(not_installed(&options.state_dir)),
             });
         }
-        plan.push(match self.daemon {
-            Daemon::Service => "enable and start the service ece-agent".to_owned(),
-            Daemon::Background => "start the daemon in the background".to_owned(),
-            Daemon::Foreground => "go on as the daemon".to_owned(),
+        plan.push(match self.run_mode {
+            RunMode::Service => "enable and start the service ece-agent".to_owned(),
+            RunMode::Background => "start the daemon in the background".to_owned(),
+            RunMode::Foreground => "go on as the daemon".to_owned(),
         });
         if !options.no_wait {
             let seconds = options.timeout.as_secs();

@@ -2,20 +2,19 @@
 
 use std::{fs, path::Path};
 
-use super::{Installation, drift::is_address_of_this_machine};
+use super::{drift::is_address_of_this_machine, installation::Installation};
 use crate::{
     agent::{
-        IdentityError, Journal, Phase, find_coordinator, load_identity, load_key,
-        load_own_identity, not_writable, roles_today,
+        IdentityError, Journal, Phase, load_identity, load_key, load_own_identity, not_writable,
+        roles_today,
     },
-    cli::{own_state_dir, progress::Silent},
+    cli::own_state_dir,
     config::{
-        FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinRoute, Membership,
-        Purpose, StateDir,
+        FirstHostOptions, HostSettings, InstallArguments, InstallOptions, Membership, Purpose,
+        StateDir,
     },
     daemon::cluster_must_be_there,
     model::{Failure, RoleSet},
-    preflight::Reach,
     token::UnverifiedToken,
 };
 
@@ -115,11 +114,6 @@ impl Installation<'_> {
             Some((_, failure)) => Err(failure),
             None => Ok(()),
         }
-    }
-
-    /// Goes to a coordinator as a join does, and gives the token to nobody.
-    pub(super) async fn reach_coordinator(&self, route: &JoinRoute) -> Option<Reach> {
-        find_coordinator(route, self.options.wait_for_coordinator, &Silent).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{exists, place::is_of_the_package};
+use super::place::is_of_the_package;
 use crate::{
     config::StateDir,
     host::{open_dir::OpenDir, tree::Owner},
@@ -101,6 +101,10 @@ pub fn state(storage: &Path, state: &StateDir) -> Result<ClaimState, Failure> {
             Ok(ClaimState::Anothers(format!("the host of the state directory {other}")))
         }
     }
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// A directory so many steps above the host storage path.

@@ -5,7 +5,7 @@ mod place;
 
 use std::{fs, io, path::Path};
 
-use super::install::runs_as_service;
+use super::service_layout::runs_as_service;
 use crate::{
     agent::{StorageMarker, load_identity},
     config::{InstallOptions, Purpose, StateDir},
@@ -88,7 +88,7 @@ impl Content {
 /// A new cluster is not made where another's secrets are.
 fn secrets_are_ours(options: &InstallOptions, has: Content) -> Result<(), Failure> {
     let storage = &options.settings.storage_path;
-    let file = StorageLayout::of(storage).secrets_file();
+    let file = options.settings.storage().secrets_file();
     let is_first = matches!(options.purpose, Purpose::FirstHost(_));
     match is_first && has != Content::Coordinator && file.symlink_metadata().is_ok() {
         true => Err(secrets_of_another(storage)),
@@ -100,10 +100,6 @@ pub fn secrets_of_another(storage: &Path) -> Failure {
     let file = StorageLayout::of(storage).secrets_file();
     let message = format!("{} has the secrets of another cluster", file.display());
     Failure::new(Code::StorageSecretsOfAnother, message)
-}
-
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 #[cfg(test)]

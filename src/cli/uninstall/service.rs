@@ -10,8 +10,8 @@ use super::account::{Account, still_there};
 use crate::{
     cli::{
         CONFIG_FILE,
-        install::Layout,
         known_host::{CLUSTER_FILE, other_owner},
+        service_layout::Layout,
     },
     config::StateDir,
     host::{
