@@ -229,3 +229,20 @@ fn the_reader_of_names_tells_a_path_from_another_word() {
         assert!(!says_the_name(text, "logs"), "{text}");
     }
 }
+
+/// What others have said is read as a type of `wire/`, or of the room's own.
+#[test]
+fn the_command_line_picks_nothing_out_of_json() {
+    let picks = ["\"].as_", ".as_array()", ".as_object()", ".as_bool()"];
+    let found: Vec<String> = source_files()
+        .into_iter()
+        .filter(|path| room_of(path).is_some_and(|room| room == "cli"))
+        .filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+            picks.iter().any(|pick| code.contains(pick))
+        })
+        .map(|path| path.display().to_string())
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::Value;
+use serde::Serialize;
 
 use super::{
     CONFIG_FILE, StateDirArgument,
@@ -16,7 +16,7 @@ use super::{
     secrets_file::SecretsFile,
 };
 use crate::{
-    client::{ApiClient, ApiCredentials, ClientError, HttpVerb},
+    client::{ApiClient, ApiCredentials, ClientError, HttpVerb, Reply},
     cluster::records::ADMIN,
     config::{InstallArguments, StateDir, read_standard_input},
     model::{
@@ -91,9 +91,19 @@ pub struct Access {
 }
 
 impl Access {
-    /// One operation of the API.
-    pub fn call(&self, verb: HttpVerb, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        self.told(self.client.call(verb, path, body))
+    /// One operation of the API that takes no body.
+    pub fn call(&self, verb: HttpVerb, path: &str) -> Result<Reply, Failure> {
+        self.told(self.client.call(verb, path))
+    }
+
+    /// The same of one that takes a body.
+    pub fn send(
+        &self,
+        verb: HttpVerb,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Reply, Failure> {
+        self.told(self.client.send(verb, path, body))
     }
 
     /// What the API answers. Where it was not reached or lets nobody in, who was asked, and by
