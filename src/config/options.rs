@@ -1,14 +1,10 @@
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GivenSettings, JoinRoute, StateDir};
+use super::{GivenSettings, HostSettings, JoinRoute, StateDir};
 use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, StorageLayout, Tags, Zone},
+    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
     wire::hosts::SecretText,
 };
 
@@ -93,29 +89,6 @@ pub struct CheckOptions {
     pub state_dir: StateDir,
     pub relaxed: bool,
     pub skip: Vec<Code>,
-}
-
-/// What a host keeps of its flags for as long as it is installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostSettings {
-    /// `None`: the address that routes to the coordinator.
-    pub host_ip: Option<IpAddr>,
-    pub zone: Zone,
-    pub capacity_mb: Option<u64>,
-    pub storage_path: PathBuf,
-    pub allocator_tags: Tags,
-    pub proxy_tags: Tags,
-    pub external_hostnames: Vec<String>,
-    /// Where a coordinator serves its metrics; `None`: on a loopback address.
-    #[serde(default)]
-    pub metrics_listen: Option<SocketAddr>,
-}
-
-impl HostSettings {
-    /// What stands where in the storage path.
-    pub fn storage(&self) -> StorageLayout<'_> {
-        StorageLayout::of(&self.storage_path)
-    }
 }
 
 impl Purpose {

@@ -78,14 +78,15 @@ mod tests {
     };
 
     use super::*;
-    use crate::config::{InstallArguments, Membership};
+    use crate::config::{InstallArguments, Membership, SettingArguments};
 
     #[test]
     fn a_directory_with_a_secrets_file_is_given_to_nobody() {
         let dir = tempfile::tempdir().expect("a directory");
         let own = Owner::of_this_process();
-        let arguments =
-            InstallArguments { host_storage_path: Some(dir.path().into()), ..Default::default() };
+        let host_storage_path = Some(dir.path().into());
+        let settings = SettingArguments { host_storage_path, ..Default::default() };
+        let arguments = InstallArguments { settings, ..Default::default() };
         let options =
             arguments.build(dir.path().join("state"), Membership::None).expect("valid options");
         let layout = StorageLayout::of(dir.path());

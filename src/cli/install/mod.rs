@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     agent::{AgentState, Progress, Status, load_identity},
-    config::{InstallArguments, Mistake, StateDir},
+    config::{InstallArguments, Mistake, SettingArguments, StateDir},
     model::{Code, Exit, Failure},
 };
 use health::until_healthy;
@@ -96,8 +96,9 @@ pub fn end_earlier_log(arguments: &[OsString]) {
     let with_value = text.iter().find_map(|it| it.strip_prefix(FLAG)?.strip_prefix('='));
     let storage = with_value.or(at.map(|it| &**it)).map(PathBuf::from);
     let variable = || env::var_os("ECE_AGENT_HOST_STORAGE_PATH").map(PathBuf::from);
+    let host_storage_path = storage.or_else(variable);
     let seen = InstallArguments {
-        host_storage_path: storage.or_else(variable),
+        settings: SettingArguments { host_storage_path, ..Default::default() },
         dry_run: text.iter().any(|it| it == "--dry-run"),
         ..Default::default()
     };
