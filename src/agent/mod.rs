@@ -11,6 +11,7 @@ mod key;
 mod progress;
 mod return_window;
 mod session;
+mod socket;
 mod status;
 mod storage_marker;
 mod supervisor;
@@ -29,9 +30,7 @@ pub use journal::{Journal, Phase};
 pub use key::{dialler, load_or_make_key, may_give_up, not_writable, prepare_state_dir};
 pub use progress::{Progress, Step};
 pub use session::{Dial, Session};
-pub use status::{
-    AgentState, LocalAdministration, Peer, Problem, RoleStatus, Status, StatusBoard, StatusClient,
-    StatusError, serve_status,
-};
+pub use socket::{DaemonClient, DaemonError, LocalAdministration, Peer, serve_socket};
+pub use status::{AgentState, Problem, RoleStatus, Status, StatusBoard};
 pub use storage_marker::{StorageMarker, instances_in};
 pub use supervisor::{InProcess, RoleService, Supervisor, allocator_service, proxy_service};

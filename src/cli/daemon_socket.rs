@@ -5,14 +5,14 @@ use std::io;
 
 use super::service_layout::{is_unit_there, runs_as_service};
 use crate::{
-    agent::{Peer, StatusClient, StatusError},
+    agent::{DaemonClient, DaemonError, Peer},
     config::StateDir,
     daemon::StateLock,
     host::service::unit_process,
 };
 
-pub async fn connect(state: &StateDir) -> Result<StatusClient, StatusError> {
-    let client = StatusClient::connect(state).await?;
+pub async fn connect(state: &StateDir) -> Result<DaemonClient, DaemonError> {
+    let client = DaemonClient::connect(state).await?;
     match why_not_the_daemon(client.peer()?, state) {
         None => Ok(client),
         Some(reason) => Err(client.is_not_the_daemon(io::Error::other(reason))),

@@ -12,7 +12,7 @@ use super::{
     wait::not_answered,
 };
 use crate::{
-    agent::{StatusError, load_identity},
+    agent::{DaemonError, load_identity},
     config::StateDir,
     daemon::StateLock,
     host::service::{LONGEST_STOP, stop_service, unit_state},
@@ -55,7 +55,7 @@ pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
     };
     match stopped {
         Ok(_) => {}
-        Err(StatusError::NotRunning(_)) => return Ok(false),
+        Err(DaemonError::NotRunning(_)) => return Ok(false),
         // What is in the socket's place is not what a daemon has put there, if there is none.
         Err(error) => {
             return match StateLock::must_be_free(state) {

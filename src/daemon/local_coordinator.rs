@@ -28,7 +28,7 @@ pub(super) struct LocalCoordinator {
     access: LocalAccess,
 }
 
-/// The way from the status socket to the coordinator in the same process.
+/// The way from the daemon's socket to the coordinator in the same process.
 struct Administration(LocalAccess);
 
 #[async_trait::async_trait]
