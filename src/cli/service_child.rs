@@ -13,7 +13,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{event::Event, service_layout::Layout};
+use super::{event::Event, service_layout::ServiceLayout};
 use crate::host::{service::spawn_as, tree::Owner};
 
 /// How much it may say, in bytes.
@@ -37,7 +37,7 @@ impl ServiceChild {
         input: Zeroizing<Vec<u8>>,
         longest: Duration,
     ) -> io::Result<Self> {
-        let mut child = spawn_as(user, Path::new(Layout::BINARY), arguments)?;
+        let mut child = spawn_as(user, Path::new(ServiceLayout::BINARY), arguments)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (tell, lines) = channel();
         // One that reads or says nothing holds up these two alone.

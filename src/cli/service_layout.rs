@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// Where a host that is a service has what.
-pub struct Layout;
+pub struct ServiceLayout;
 
-impl Layout {
+impl ServiceLayout {
     pub const BINARY: &str = "/usr/bin/ece-agent";
     pub const CONFIG_DIR: &str = "/etc/ece-agent";
     pub const UNIT: &str = "/etc/systemd/system/ece-agent.service";
@@ -40,7 +40,7 @@ pub fn service_failed(error: &CommandError) -> Failure {
 }
 
 pub fn is_unit_there() -> bool {
-    Path::new(Layout::UNIT).exists() || Layout::has_packaged_unit()
+    Path::new(ServiceLayout::UNIT).exists() || ServiceLayout::has_packaged_unit()
 }
 
 fn is_of_a_service(state: &StateDir) -> bool {

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use crate::{
     agent::{Progress, Step},
-    cli::service_layout::Layout,
+    cli::service_layout::ServiceLayout,
     host::tree::{Owner, make_dir},
     model::{Code, Failure},
     rt::files,
@@ -19,14 +19,14 @@ pub(super) fn not_made(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Fail
 
 /// Notes that this was made by `install`, so that `uninstall` removes it.
 pub(super) fn note_made(what: &str) -> Result<(), Failure> {
-    let path = Path::new(Layout::MADE);
+    let path = Path::new(ServiceLayout::MADE);
     let mut made = fs::read_to_string(path).unwrap_or_default();
     if made.lines().any(|line| line == what) {
         return Ok(());
     }
     made.push_str(what);
     made.push('\n');
-    make_dir(Layout::CONFIG_DIR.as_ref(), Owner::ROOT, 0o755)
+    make_dir(ServiceLayout::CONFIG_DIR.as_ref(), Owner::ROOT, 0o755)
         .and_then(|()| files::write_private(path, made.as_bytes()))
         .map_err(not_made(path))
 }

@@ -10,7 +10,7 @@ use crate::{
         check::{denied_to_service, show},
         known_host::not_installed,
         progress::EventReporter,
-        service_layout::Layout,
+        service_layout::ServiceLayout,
         storage,
     },
     config::{Difference, Purpose, only_address},
@@ -106,8 +106,8 @@ impl Installation<'_> {
         if service {
             let there = |path: &str| std::path::Path::new(path).exists();
             let user = service_user().unwrap_or_default();
-            if !there(Layout::BINARY) {
-                plan.push(format!("copy this program to {}", Layout::BINARY));
+            if !there(ServiceLayout::BINARY) {
+                plan.push(format!("copy this program to {}", ServiceLayout::BINARY));
             }
             if user.is_none() {
                 plan.push("make the user ece-agent".to_owned());
@@ -115,8 +115,8 @@ impl Installation<'_> {
             if !there(CONFIG_FILE) {
                 plan.push(format!("write {CONFIG_FILE}"));
             }
-            if !Layout::has_packaged_unit() {
-                plan.push(format!("write {}", Layout::UNIT));
+            if !ServiceLayout::has_packaged_unit() {
+                plan.push(format!("write {}", ServiceLayout::UNIT));
             }
         }
         for dir in [state, storage] {

@@ -10,7 +10,7 @@ use std::{
 use super::made::{not_made, note_made, write_public};
 use crate::{
     agent::{Progress, Step},
-    cli::service_layout::{Layout, service_failed},
+    cli::service_layout::{ServiceLayout, service_failed},
     config::{HostSettings, StateDir},
     daemon::StateLock,
     host::{
@@ -32,20 +32,20 @@ const QUOTED_LINES: usize = 5;
 
 /// Puts this program where the unit looks for it, unless a package has done so.
 pub(super) fn place_binary() -> Result<String, Failure> {
-    let target = Path::new(Layout::BINARY);
+    let target = Path::new(ServiceLayout::BINARY);
     let own = std::env::current_exe().map_err(not_made(target))?;
     if own == target || fs::canonicalize(target).is_ok_and(|target| target == own) {
-        return Ok(Layout::BINARY.into());
+        return Ok(ServiceLayout::BINARY.into());
     }
     if is_packaged(target) {
-        return Ok(format!("{}, of its Debian package", Layout::BINARY));
+        return Ok(format!("{}, of its Debian package", ServiceLayout::BINARY));
     }
     if fs::read(&own).is_ok_and(|new| fs::read(target).is_ok_and(|old| old == new)) {
-        return Ok(format!("{}, as it was", Layout::BINARY));
+        return Ok(format!("{}, as it was", ServiceLayout::BINARY));
     }
-    note_made(Layout::BINARY)?;
+    note_made(ServiceLayout::BINARY)?;
     copy_binary(&own, target).map_err(not_made(target))?;
-    Ok(format!("{} copied to {}", own.display(), Layout::BINARY))
+    Ok(format!("{} copied to {}", own.display(), ServiceLayout::BINARY))
 }
 
 /// Replaces `target`, also while it runs; the file is whole at any moment.
@@ -76,18 +76,20 @@ pub(super) fn place_unit(
     progress: &dyn Progress,
 ) -> Result<bool, Failure> {
     progress.started(Step::Unit);
-    let (unit, mut changed) = match Layout::has_packaged_unit() {
+    let (unit, mut changed) = match ServiceLayout::has_packaged_unit() {
         true => ("the package's", false),
-        false => (Layout::UNIT, write_public(Layout::UNIT, UNIT_TEXT)?),
+        false => (ServiceLayout::UNIT, write_public(ServiceLayout::UNIT, UNIT_TEXT)?),
     };
     match StorageView::of(&settings.storage_path).drop_in() {
         Some(text) => {
-            fs::create_dir_all(Layout::DROP_IN_DIR).map_err(not_made(Layout::DROP_IN_DIR))?;
-            changed |= write_public(Layout::DROP_IN, &text)?;
+            fs::create_dir_all(ServiceLayout::DROP_IN_DIR)
+                .map_err(not_made(ServiceLayout::DROP_IN_DIR))?;
+            changed |= write_public(ServiceLayout::DROP_IN, &text)?;
         }
         None => {
-            changed |= Path::new(Layout::DROP_IN).exists();
-            files::remove(Layout::DROP_IN.as_ref()).map_err(not_made(Layout::DROP_IN))?;
+            changed |= Path::new(ServiceLayout::DROP_IN).exists();
+            files::remove(ServiceLayout::DROP_IN.as_ref())
+                .map_err(not_made(ServiceLayout::DROP_IN))?;
         }
     }
     systemctl(["daemon-reload"]).map_err(|error| service_failed(&error))?;

@@ -14,7 +14,7 @@ use super::{
     leave::{leave, leave_as_service_user},
     output::Output,
     run_to_end,
-    service_layout::{Layout, runs_as_service},
+    service_layout::{ServiceLayout, runs_as_service},
     shell_word,
     stop::stop_daemon,
     storage::{ClaimState, claim_of},
@@ -55,7 +55,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
         (identity, known) => (identity?, known?),
     };
     let service = runs_as_service(&state).then(|| Service::of(&state));
-    let is_made = service.is_some() && PathBuf::from(Layout::MADE).exists();
+    let is_made = service.is_some() && PathBuf::from(ServiceLayout::MADE).exists();
     if still_there(files(&state)).is_empty() && !is_made {
         return Err(nothing_here(&state));
     }
