@@ -4,7 +4,8 @@ use tokio::time::{Instant, sleep};
 
 use super::progress::Progress;
 use crate::{
-    model::{Code, CoordinatorAddress, Exit, Failure, Fingerprint},
+    config::JoinRoute,
+    model::{Code, Exit, Failure},
     preflight::{Outcome, Reach, Severity, reach},
     rt::{Backoff, Clock, random_fraction},
     tls::PinVerifier,
@@ -49,8 +50,7 @@ pub fn proxies_in_environment() -> Vec<(String, String)> {
 /// Goes to the first coordinator that can be reached; to those that are not up yet again and
 /// again, for as long as `patience` lasts. If none was reached, what became of the last.
 pub async fn find_coordinator(
-    coordinators: &[CoordinatorAddress],
-    pins: &[Fingerprint],
+    route: &JoinRoute,
     patience: Duration,
     progress: &dyn Progress,
 ) -> Option<Reach> {
@@ -59,8 +59,8 @@ pub async fn find_coordinator(
     loop {
         let mut failures = Vec::new();
         let mut last = None;
-        for coordinator in coordinators {
-            let verifier = Arc::new(PinVerifier::new(pins.iter().copied(), []));
+        for coordinator in &route.coordinators {
+            let verifier = Arc::new(PinVerifier::new(route.pins.iter().copied(), []));
             let reached = reach(coordinator, verifier, || Clock::system().now()).await;
             match &reached.failed {
                 None => return Some(reached),

@@ -70,11 +70,12 @@ mod tests {
             assert_eq!(load_desired(&state, &other).await, DesiredState::default());
         }
         let heard = DesiredState { revision: 2, ..DesiredState::of(&roles("proxy")) };
-        save_desired(&state, &heard).await;
+        let mut disk = Patient::default();
+        save_desired(&mut disk, &state, &heard).await.expect("kept");
         assert_eq!(load_desired(&state, &first).await, heard);
         // It has been told to run nothing.
         let nothing = DesiredState { revision: 3, ..Default::default() };
-        save_desired(&state, &nothing).await;
+        save_desired(&mut disk, &state, &nothing).await.expect("kept");
         assert_eq!(load_desired(&state, &first).await, nothing);
     }
 }

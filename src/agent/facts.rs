@@ -43,7 +43,7 @@ pub fn gather_facts(
     HostIp(host_ip): HostIp,
 ) -> io::Result<Facts> {
     let (memory, hostname) = (machine.memory()?, machine.hostname()?);
-    let storage_bytes = machine.storage(&settings.instances_dir())?.total;
+    let storage_bytes = machine.storage(&settings.storage().instances())?.total;
     Ok(facts(settings, host_ip, machine.cpus(), hostname, memory, storage_bytes))
 }
 
@@ -131,7 +131,7 @@ impl FactsReader {
             note("its name", error);
             last.map(|last| last.hostname.clone()).unwrap_or_default()
         });
-        let dir = settings.instances_dir();
+        let dir = settings.storage().instances();
         let storage_bytes = match self.storage(&dir, machine).await {
             Ok(storage) => storage.total,
             Err(error) => {

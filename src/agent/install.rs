@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     client::{ClientError, CoordinatorClient, Dialler, HttpCoordinator},
-    config::JoinOptions,
-    model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
+    config::{JoinOptions, JoinRoute},
+    model::{Code, CoordinatorAddress, Failure, RoleSet, RunnerId},
     rt::Timestamp,
     tls::{PinVerifier, PrivateKey},
     token::{LocalRefusal, UnverifiedToken},
@@ -62,8 +62,8 @@ pub enum KeyWish {
 struct TokenVerified<'a> {
     start: JoinStart<'a>,
     token: UnverifiedToken,
-    coordinators: Vec<CoordinatorAddress>,
-    pins: Vec<Fingerprint>,
+    /// The coordinator to ask first is its first.
+    route: JoinRoute,
     journal: Option<Journal>,
 }
 
@@ -106,30 +106,13 @@ impl<'a> JoinStart<'a> {
             Err(error) => return Err(error.into()),
         }
         let claims = token.claims();
-        let coordinators = match &self.options.coordinators[..] {
-            [] => claims.coordinators.clone(),
-            given => given.to_vec(),
-        };
-        if coordinators.is_empty() {
-            let message = "the roles token does not say where the coordinator is";
-            return Err(
-                Failure::new(Code::ConfigInvalid, message).with_fix("Add --coordinator-host HOST.")
-            );
-        }
-        let mut pins = self.options.pins.clone();
-        if pins.is_empty() {
-            pins = claims.pins.clone();
-        }
-        if pins.is_empty() {
-            let message = "nothing says which coordinator is the right one: the roles token carries no pin, and neither --ca-cert nor --ca-fingerprint was given";
-            return Err(Failure::new(Code::TrustNoPin, message));
-        }
+        let route = self.options.route(claims)?;
         let kind = if claims.is_persistent() { "persistent" } else { "ephemeral" };
         let roles = RoleSet::clone(&self.options.roles);
         self.host
             .progress
             .finished(Step::Validate, &format!("{kind} token {}, roles {roles}", claims.id));
-        Ok(TokenVerified { start: self, token, coordinators, pins, journal })
+        Ok(TokenVerified { start: self, token, route, journal })
     }
 }
 
@@ -139,7 +122,7 @@ impl<'a> TokenVerified<'a> {
         start.progress.started(Step::Preflight);
         prepare_state_dir(start.state)?;
         let patience = self.start.patience;
-        let reach = find_coordinator(&self.coordinators, &self.pins, patience, start.progress)
+        let reach = find_coordinator(&self.route, patience, start.progress)
             .await
             .ok_or_else(|| Failure::new(Code::Internal, "no coordinator is named"))?;
         let host_ip = match reach.address {
@@ -155,8 +138,9 @@ impl<'a> TokenVerified<'a> {
         let looked = start.look(&self.start.options.roles, host_ip, Some(reach)).await?;
         let Looked { facts, overridden } = looked;
         // The one that answered is asked first.
-        if let Some(at) = self.coordinators.iter().position(|it| *it == coordinator) {
-            self.coordinators[..=at].rotate_right(1);
+        let coordinators = &mut self.route.coordinators;
+        if let Some(at) = coordinators.iter().position(|it| *it == coordinator) {
+            coordinators[..=at].rotate_right(1);
         }
         // A host that was removed may come back under another name.
         let journal = self.journal.as_ref().filter(|_| self.start.key == KeyWish::AsItIs);
@@ -199,7 +183,7 @@ impl PreflightPassed<'_> {
             reply.roles,
             false,
             start.settings.clone(),
-            self.verified.coordinators.clone(),
+            self.verified.route.coordinators.clone(),
             reply.coordinators,
             reply.pins,
             reply.ca_certificate,
@@ -226,7 +210,7 @@ impl PreflightPassed<'_> {
         key: &PrivateKey,
     ) -> Result<(EnrolReply, CoordinatorAddress), Failure> {
         let verified = &self.verified;
-        let verifier = Arc::new(PinVerifier::new(verified.pins.iter().copied(), []));
+        let verifier = Arc::new(PinVerifier::new(verified.route.pins.iter().copied(), []));
         let dialler = Dialler::new(verifier, Some(key))
             .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
         let dialler = Arc::new(dialler);
@@ -245,7 +229,7 @@ impl PreflightPassed<'_> {
         let before = verified.journal.as_ref().map_or(Phase::KeyMade, |it| it.phase);
         let mut failures = Vec::new();
         let mut delivered = false;
-        for address in &verified.coordinators {
+        for address in &verified.route.coordinators {
             let coordinator = HttpCoordinator::new(address.clone(), dialler.clone());
             match coordinator.enrol(&request).await {
                 Ok(reply) => return Ok((reply, address.clone())),

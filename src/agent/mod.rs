@@ -11,6 +11,7 @@ mod key;
 mod progress;
 mod return_window;
 mod session;
+mod socket;
 mod state;
 mod status;
 mod storage_marker;
@@ -29,10 +30,8 @@ pub use journal::{Journal, Phase};
 pub use key::{HostKeyState, dialler, load_key, load_or_make_key, may_give_up};
 pub use progress::{Progress, Step};
 pub use session::{Dial, Session};
+pub use socket::{DaemonClient, DaemonError, LocalAdministration, Peer, serve_socket};
 pub use state::{give_back, not_permitted, not_writable, prepare_state_dir};
-pub use status::{
-    AgentState, LocalAdministration, Peer, Problem, RoleStatus, Status, StatusBoard, StatusClient,
-    StatusError, serve_status,
-};
-pub use storage_marker::{CLAIM, MARKER, StorageMarker, instances_in};
+pub use status::{AgentState, Problem, RoleStatus, Status, StatusBoard};
+pub use storage_marker::{StorageMarker, instances_in};
 pub use supervisor::{RoleService, Supervisor, allocator_service, proxy_service};

@@ -1,7 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use crate::model::Failure;
 
 /// The steps of an installation, as people are told of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Step {
     Validate,
     Preflight,
@@ -32,10 +35,6 @@ impl Step {
         Step::Daemon,
         Step::Connected,
     ];
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| step.name() == name)
-    }
 
     /// Stable, for machines.
     pub fn name(self) -> &'static str {
@@ -71,6 +70,20 @@ impl Step {
             Step::Daemon => "Starting the daemon",
             Step::Connected => "Waiting until the coordinator sees the host connected",
         }
+    }
+}
+
+impl From<Step> for &'static str {
+    fn from(step: Step) -> Self {
+        step.name()
+    }
+}
+
+impl TryFrom<String> for Step {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::ALL.into_iter().find(|step| step.name() == name).ok_or("it is no step")
     }
 }
 

@@ -11,15 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     config::StateDir,
-    model::{Code, Failure},
+    model::{Code, Failure, StorageLayout},
     rt::files,
 };
-
-/// Its name, in the directory of the instances: all of the storage path that the service sees.
-pub const MARKER: &str = ".ece-agent-storage";
-
-/// What `install` puts into the storage path itself.
-pub const CLAIM: &str = ".ece-agent.json";
 
 const MAX_FILE: u64 = 4 << 10;
 
@@ -42,7 +36,11 @@ impl StorageMarker {
     }
 
     pub fn instances(&self) -> PathBuf {
-        self.storage.join("instances")
+        self.layout().instances()
+    }
+
+    fn layout(&self) -> StorageLayout<'_> {
+        StorageLayout::of(&self.storage)
     }
 
     /// Fails where the host has had this storage path, and what is there now is something else.
@@ -52,7 +50,7 @@ impl StorageMarker {
             Some(found) => found == noted,
             // The directory may have been removed, and its disk is there; or it is closed, which is
             // another matter.
-            None => self.storage.join(CLAIM).symlink_metadata().is_ok() || self.is_closed(),
+            None => self.layout().claim().symlink_metadata().is_ok() || self.is_closed(),
         };
         if is_there {
             return Ok(());
@@ -70,7 +68,7 @@ impl StorageMarker {
         let marker = noted.or(found).unwrap_or_else(Uuid::new_v4);
         if found != Some(marker) {
             let text = format!("{marker}\n");
-            files::write_private(&self.instances().join(MARKER), text.as_bytes())?;
+            files::write_private(&self.layout().marker(), text.as_bytes())?;
         }
         if noted != Some(marker) {
             let note = Note { storage_path: self.storage.clone(), marker };
@@ -81,7 +79,7 @@ impl StorageMarker {
     }
 
     fn is_closed(&self) -> bool {
-        let looked = self.instances().join(MARKER).symlink_metadata();
+        let looked = self.layout().marker().symlink_metadata();
         looked.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     }
 
@@ -92,7 +90,7 @@ impl StorageMarker {
     }
 
     fn found(&self) -> Option<Uuid> {
-        let content = files::read_kept(&self.instances().join(MARKER), MAX_FILE).ok().flatten()?;
+        let content = files::read_kept(&self.layout().marker(), MAX_FILE).ok().flatten()?;
         std::str::from_utf8(&content).ok()?.trim().parse().ok()
     }
 }
@@ -101,7 +99,7 @@ impl StorageMarker {
 pub fn instances_in(dir: &Path) -> io::Result<usize> {
     let mut count = 0;
     for entry in fs::read_dir(dir)? {
-        count += usize::from(entry?.file_name() != MARKER);
+        count += usize::from(entry?.file_name() != StorageLayout::MARKER);
     }
     Ok(count)
 }
@@ -131,7 +129,7 @@ mod tests {
         }
         marker.must_be_there().expect_err("another directory");
         // What install has put there says that only the instances' directory is new.
-        fs::write(storage.join(CLAIM), "").expect("written");
+        fs::write(StorageLayout::of(&storage).claim(), "").expect("written");
         marker.must_be_there().expect("there");
         fs::remove_dir_all(&storage).expect("removed");
         fs::rename(&disk, &storage).expect("mounted");

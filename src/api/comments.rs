@@ -46,14 +46,14 @@ impl From<CommentError> for ApiError {
     }
 }
 
-fn shown(comment: Comment) -> ShownComment {
+fn shown_comment(comment: Comment) -> ShownComment {
     ShownComment { id: comment.id, user_id: comment.user, message: comment.message }
 }
 
 fn versioned(comment: Comment) -> VersionedReply<ShownComment> {
     let (version, created_at, modified_at) =
         (comment.version, comment.created_at, comment.modified_at);
-    with_version(shown(comment), version, created_at, modified_at)
+    with_version(shown_comment(comment), version, created_at, modified_at)
 }
 
 fn with_metadata(comment: Comment) -> CommentWithMeta {
@@ -62,7 +62,7 @@ fn with_metadata(comment: Comment) -> CommentWithMeta {
         modified_time: comment.modified_at.rfc3339(),
         version: comment.version.to_string(),
     };
-    CommentWithMeta { comment: shown(comment), metadata }
+    CommentWithMeta { comment: shown_comment(comment), metadata }
 }
 
 /// The part of a host that a path names, if there is such a host.

@@ -18,7 +18,7 @@ use std::{
 use super::{output::Output, shell_word};
 use crate::{
     config::StateDir,
-    model::{Code, Failure},
+    model::{Code, Failure, StorageLayout},
     rt::first_silent,
 };
 
@@ -49,8 +49,8 @@ fn places_of_state(state: &StateDir) -> Vec<PathBuf> {
 }
 
 fn places_of_storage(storage: &Path) -> Vec<PathBuf> {
-    let below = ["instances", "logs", "bootstrap-state"].map(|name| storage.join(name));
-    [storage.to_owned()].into_iter().chain(below).collect()
+    let layout = StorageLayout::of(storage);
+    vec![storage.to_owned(), layout.instances(), layout.logs(), layout.secrets()]
 }
 
 fn all_answer(places: Vec<PathBuf>, longest: Duration) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     client::HttpVerb,
     model::{Code, Exit, Failure, Secret},
+    wire::users::{ApiKeyResponse, ApiKeysResponse, CreateApiKeyRequest},
 };
 
 const KEYS: &str = "/api/v1/users/auth/keys";
@@ -80,31 +81,30 @@ pub fn apikey(verb: ApiKeyVerb, output: Output) -> Result<Exit, Failure> {
 fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
     let file = arguments.output.file()?;
-    let mut wanted = json!({ "description": arguments.description });
-    if let Some(seconds) = arguments.expiration {
-        wanted["expiration"] = format!("{seconds}s").into();
-    }
-    let mut made = access.call(HttpVerb::Post, KEYS, Some(&wanted))?;
-    let key = made["key"]
-        .as_str()
+    let expiration = arguments.expiration.map(|seconds| format!("{seconds}s"));
+    let wanted = CreateApiKeyRequest { description: arguments.description, expiration };
+    let reply = access.send(HttpVerb::Post, KEYS, &wanted)?;
+    let made: ApiKeyResponse = reply.read()?;
+    let key = made
+        .key
         .map(Secret::new)
         .ok_or_else(|| Failure::new(Code::CoordinatorProtocol, "the coordinator made no key"))?;
     if let Some(file) = &file {
         file.write(&key)?;
-        made["key"] = Value::Null;
-        made["file"] = json!(file.path());
     }
     if output.is_json() {
-        output.json(&made);
+        output.json(&match &file {
+            Some(file) => reply.with("key", Value::Null).with("file", json!(file.path())),
+            None => reply,
+        });
         return Ok(());
     }
     if file.is_none() {
         output.verbatim(key.expose());
     }
     if output.is_read_by_a_person() {
-        let expiry = made["expiration_date"].as_str().unwrap_or("never");
-        let id = made["id"].as_str().unwrap_or_default();
-        output.lines(["", &format!("key id   {id}"), &format!("expires  {expiry}")]);
+        let expiry = made.expiration_date.as_deref().unwrap_or("never");
+        output.lines(["", &format!("key id   {}", made.id), &format!("expires  {expiry}")]);
         if let Some(file) = &file {
             output.line(&format!("in       {}", file.path().display()));
         }
@@ -112,21 +112,17 @@ fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn keys(reply: &Value) -> impl Iterator<Item = &Value> {
-    reply["keys"].as_array().into_iter().flatten()
-}
-
 fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let reply = access.call(HttpVerb::Get, KEYS, None)?;
+    let reply = access.call(HttpVerb::Get, KEYS)?;
     if output.is_json() {
         output.json(&reply);
         return Ok(());
     }
-    let rows = keys(&reply).map(|key| {
-        let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
-        let expiry = key["expiration_date"].as_str().unwrap_or("never").to_owned();
-        [text("id"), text("creation_date"), expiry, text("description")]
+    let ApiKeysResponse { keys } = reply.read()?;
+    let rows = keys.into_iter().map(|key| {
+        let expiry = key.expiration_date.unwrap_or_else(|| "never".to_owned());
+        [key.id, key.creation_date, expiry, key.description]
     });
     output.table(["KEY ID", "MADE", "EXPIRES", "DESCRIPTION"], rows);
     Ok(())
@@ -134,13 +130,13 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
 
 fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let reply = access.call(HttpVerb::Get, KEYS, None)?;
+    let ApiKeysResponse { keys } = access.call(HttpVerb::Get, KEYS)?.read()?;
     let id = the_one(
         &arguments.id,
         ("API key", "ece-agent apikey list"),
-        keys(&reply).filter_map(|key| key["id"].as_str()),
+        keys.iter().map(|key| &*key.id),
     )?;
-    access.call(HttpVerb::Delete, &format!("{KEYS}/{id}"), None)?;
+    access.call(HttpVerb::Delete, &format!("{KEYS}/{id}"))?;
     match output.is_json() {
         true => output.json(&json!({ "id": id, "deleted": true })),
         false => output.line(&format!("deleted {id}")),

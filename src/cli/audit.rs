@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     client::HttpVerb,
-    model::{Code, Exit, Failure},
+    model::{Exit, Failure},
     wire::audit::{AuditEntry, AuditPage},
 };
 
@@ -84,10 +84,8 @@ impl Pages {
     fn read(&mut self, size: usize) -> Result<AuditPage, Failure> {
         let before = self.next.take().map(|next| format!("&before={next}")).unwrap_or_default();
         let path = format!("{AUDIT}?size={}{}{before}", size.min(AT_A_TIME), self.filter);
-        let asked = self.access.client.call(HttpVerb::Get, &path, None);
-        let reply = run_to_end(asked).map_err(api_failure)?;
-        let page: AuditPage = serde_json::from_value(reply)
-            .map_err(|_| Failure::new(Code::CoordinatorProtocol, "the audit cannot be read"))?;
+        let asked = self.access.client.call(HttpVerb::Get, &path);
+        let page: AuditPage = run_to_end(asked).and_then(|it| it.read()).map_err(api_failure)?;
         self.next = page.next.clone();
         Ok(page)
     }

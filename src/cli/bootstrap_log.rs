@@ -8,7 +8,7 @@ use std::{
 use crate::{
     agent::{Progress, Step},
     host::{open_dir::OpenDir, service::invoking_user, tree::Owner},
-    model::{Failure, printable::escaped},
+    model::{Failure, StorageLayout, printable::escaped},
     preflight::unusable,
     rt::{Clock, files},
 };
@@ -16,10 +16,8 @@ use crate::{
 /// The line that automation made for ECE waits for.
 const END_OF_SUCCESS: &str = "[no.found.util.LogApplicationExit$] Application is exiting {}";
 
-const DIR: &str = "logs/bootstrap-logs";
-const NAME: &str = "bootstrap.log";
-/// What earlier runs have said, the oldest first.
-const EARLIER: &str = "bootstrap.log.1";
+const NAME: &str = StorageLayout::BOOTSTRAP_LOG;
+const EARLIER: &str = StorageLayout::EARLIER_BOOTSTRAP_LOG;
 /// How much of the earlier runs is kept, in bytes.
 const MAX_EARLIER: usize = 1 << 20;
 const MAX_LOG: u64 = 16 << 20;
@@ -51,7 +49,7 @@ impl BootstrapLog {
         });
         match renewed {
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
-                Err(unusable(&storage.join(DIR), &error))
+                Err(unusable(&StorageLayout::of(storage).bootstrap_logs(), &error))
             }
             _ => Ok(()),
         }
@@ -60,9 +58,9 @@ impl BootstrapLog {
     /// Begins, unless that was done.
     pub fn begin(&self) -> Result<(), Failure> {
         match &self.storage {
-            Some(storage) if self.file.get().is_none() => {
-                self.make_in(storage).map_err(|error| unusable(&storage.join(DIR), &error))
-            }
+            Some(storage) if self.file.get().is_none() => self
+                .make_in(storage)
+                .map_err(|error| unusable(&StorageLayout::of(storage).bootstrap_logs(), &error)),
             _ => Ok(()),
         }
     }
@@ -72,8 +70,8 @@ impl BootstrapLog {
         let caller = invoking_user();
         files::create_private_dir(storage)?;
         let storage = OpenDir::open(storage)?.ok_or(io::ErrorKind::NotFound)?;
-        let logs = storage.dir_or_make("logs", caller, 0o700)?;
-        self.begin_in(&logs.dir_or_make("bootstrap-logs", caller, 0o700)?, caller)
+        let logs = storage.dir_or_make(StorageLayout::LOGS, caller, 0o700)?;
+        self.begin_in(&logs.dir_or_make(StorageLayout::BOOTSTRAP_LOGS, caller, 0o700)?, caller)
     }
 
     fn begin_in(&self, dir: &OpenDir, caller: Owner) -> io::Result<()> {
@@ -116,8 +114,8 @@ impl BootstrapLog {
 
 fn log_dir(storage: &Path) -> io::Result<Option<OpenDir>> {
     let Some(storage) = OpenDir::open(storage)? else { return Ok(None) };
-    let Some(logs) = storage.dir("logs")? else { return Ok(None) };
-    logs.dir("bootstrap-logs")
+    let Some(logs) = storage.dir(StorageLayout::LOGS)? else { return Ok(None) };
+    logs.dir(StorageLayout::BOOTSTRAP_LOGS)
 }
 
 pub struct Logged<'a> {

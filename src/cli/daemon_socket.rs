@@ -3,19 +3,16 @@
 
 use std::io;
 
-use super::{
-    install::{Layout, runs_as_service},
-    start::is_unit_there,
-};
+use super::service_layout::{ServiceLayout, is_unit_there, runs_as_service};
 use crate::{
-    agent::{Peer, StatusClient, StatusError},
+    agent::{DaemonClient, DaemonError, Peer},
     config::StateDir,
     daemon::StateLock,
     host::{process::is_program_of, service::unit_process},
 };
 
-pub async fn connect(state: &StateDir) -> Result<StatusClient, StatusError> {
-    let client = StatusClient::connect(state).await?;
+pub async fn connect(state: &StateDir) -> Result<DaemonClient, DaemonError> {
+    let client = DaemonClient::connect(state).await?;
     let peer = client.peer()?;
     // What is root's was started by hand.
     if runs_as_service(state) && is_unit_there() && peer.uid != 0 {
@@ -23,7 +20,7 @@ pub async fn connect(state: &StateDir) -> Result<StatusClient, StatusError> {
         return match peer.process {
             Some(process) if unit == Some(process) => Ok(client),
             Some(process) if is_daemon(process, state) => {
-                Err(StatusError::NotTheService { process, dir: state.path().to_owned() })
+                Err(DaemonError::NotTheService { process, dir: state.path().to_owned() })
             }
             _ => Err(client.is_not_the_daemon(io::Error::other(not_the_unit(peer, unit)))),
         };
@@ -47,5 +44,6 @@ fn not_the_unit(peer: Peer, unit: Option<u32>) -> String {
 
 /// Whether the process runs this program, and somebody works on the state directory.
 fn is_daemon(process: u32, state: &StateDir) -> bool {
-    is_program_of(process, Layout::BINARY.as_ref()) && StateLock::must_be_free(state).is_err()
+    is_program_of(process, ServiceLayout::BINARY.as_ref())
+        && StateLock::must_be_free(state).is_err()
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{CONFIG_FILE, secrets_file::SecretsFile};
 use crate::{
     agent::{Identity, give_back, load_identity, load_own_identity},
-    config::{InstallArguments, InstallOptions, Purpose, StateDir, default_state_dir},
+    config::{InstallArguments, InstallOptions, JoinRoute, Purpose, StateDir, default_state_dir},
     host::{process::is_root, service::service_user},
     model::{Code, CoordinatorAddress, Failure, Fingerprint},
     rt::files,
@@ -70,14 +70,7 @@ impl KnownHost {
             }
             Purpose::Join(join) => {
                 let token = UnverifiedToken::parse(join.token.0.expose()).ok()?;
-                let mut claims = token.claims().clone();
-                if !join.coordinators.is_empty() {
-                    claims.coordinators.clone_from(&join.coordinators);
-                }
-                if !join.pins.is_empty() {
-                    claims.pins.clone_from(&join.pins);
-                }
-                Some(Self::of_claims(&claims, false, storage, said))
+                Some(Self::by_route(join.route(token.claims()).ok()?, false, storage, said))
             }
         }
     }
@@ -88,21 +81,21 @@ impl KnownHost {
         let secrets = SecretsFile::open(storage, never).ok()??;
         let token = secrets.get("bootstrap_runner_roles_token")?;
         let token = UnverifiedToken::parse(token.expose()).ok()?;
-        Some(Self::of_claims(token.claims(), true, storage, said))
+        let Claims { coordinators, pins, .. } = token.claims().clone();
+        Some(Self::by_route(JoinRoute { coordinators, pins }, true, storage, said))
     }
 
-    /// A roles token names coordinators and pins. Of what the service user says only what can do
-    /// no harm is taken.
-    fn of_claims(claims: &Claims, first_host: bool, storage: &Path, said: &Identity) -> Self {
+    /// Of what the service user says only what can do no harm is taken.
+    fn by_route(route: JoinRoute, first_host: bool, storage: &Path, said: &Identity) -> Self {
         let is_id = said.cluster_id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         Self {
             schema: SCHEMA,
             cluster_id: if is_id { said.cluster_id.clone() } else { String::new() },
             first_host,
             storage_path: storage.to_owned(),
-            coordinators: claims.coordinators.clone(),
-            pins: claims.pins.clone(),
-            ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), &claims.pins),
+            ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), &route.pins),
+            coordinators: route.coordinators,
+            pins: route.pins,
         }
     }
 

@@ -3,11 +3,9 @@
 
 use std::{io, time::Duration};
 
-use serde_json::{Value, json};
-
 use super::{
-    StateDirArgument, UserArguments, known_host::not_installed, output::Output, run_to_end,
-    service_child::ServiceChild,
+    StateDirArgument, UserArguments, event::Event, known_host::not_installed, output::Output,
+    run_to_end, service_child::ServiceChild,
 };
 use crate::{
     agent::{HostKeyState, Identity, dialler, load_identity, load_key},
@@ -39,7 +37,7 @@ pub fn leave_as_child(arguments: LeaveArguments, output: Output) -> Result<Exit,
     let state = arguments.state.state_dir();
     let identity = load_identity(&state)?.ok_or_else(|| not_installed(&state))?;
     run_to_end(leave(&identity, &state))?;
-    output.event("left", json!({}));
+    output.tell(&Event::Left);
     Ok(Exit::Success)
 }
 
@@ -74,20 +72,18 @@ pub fn leave_as_service_user(state: &StateDir) -> Result<(), Failure> {
     let user = service_user()
         .map_err(|error| failed(error.to_string()))?
         .ok_or_else(|| failed("the user ece-agent is not there".into()))?;
-    let said = said_by_child(user, state)
+    let outcome = said_by_child(user, state)
         .map_err(|error| failed(format!("the child that tells the cluster: {error}")))?;
-    let event: Value = serde_json::from_str(&said).unwrap_or_default();
-    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-    match event["event"].as_str() {
-        Some("left") => Ok(()),
-        Some("failed") => Err(Failure::from_untrusted(&text("code"), &text("message"))),
+    match outcome {
+        Some(Event::Left) => Ok(()),
+        Some(Event::Failed(told)) => Err(told.untrusted()),
         _ => Err(failed("the child that tells the cluster ended without a word".into())),
     }
 }
 
-fn said_by_child(user: Owner, state: &StateDir) -> io::Result<String> {
+fn said_by_child(user: Owner, state: &StateDir) -> io::Result<Option<Event>> {
     let dir = state.path().as_os_str();
     let arguments = [LEAVE_VERB.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir];
     let child = ServiceChild::start(user, &arguments, Default::default(), LONGEST)?;
-    Ok(child.next_line()?.unwrap_or_default())
+    child.next_event()
 }

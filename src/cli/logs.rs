@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    StateDirArgument, install::runs_as_service, known_host::not_installed, output::Output,
+    StateDirArgument, known_host::not_installed, output::Output, service_layout::runs_as_service,
 };
 use crate::{
     agent::{load_identity, not_permitted},

@@ -4,6 +4,7 @@ mod access;
 mod answering;
 mod apikey;
 mod audit;
+mod background;
 mod beginnings;
 mod bootstrap_log;
 mod ca;
@@ -11,6 +12,7 @@ mod check;
 mod completions;
 mod daemon_socket;
 mod duration;
+mod event;
 mod explain;
 mod handed_out;
 mod host;
@@ -27,6 +29,7 @@ mod reset_password;
 mod run;
 mod secrets_file;
 mod service_child;
+mod service_layout;
 mod shell;
 mod signals;
 mod start;
@@ -51,7 +54,7 @@ use crate::{
         tree::Owner,
         view::StorageView,
     },
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     rt::reexec::{Place, hide, keep_from_children},
 };
 use answering::{LONGEST, state_answers};
@@ -203,7 +206,9 @@ impl UserArguments {
             Failure::new(Code::ServiceFailed, format!("becoming the service user: {error}"))
         };
         if let Some(storage) = &self.storage_path {
-            StorageView::of(storage).enter(&["instances", secrets_file::DIR]).map_err(failed)?;
+            StorageView::of(storage)
+                .enter(&[StorageLayout::INSTANCES, StorageLayout::SECRETS])
+                .map_err(failed)?;
         }
         become_user(Owner { uid: self.uid, gid: self.gid }).map_err(failed)
     }

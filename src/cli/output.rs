@@ -8,9 +8,12 @@ use std::{
     process,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::layout::{fix, table, wrapped};
+use super::{
+    event::Event,
+    layout::{fix, table, wrapped},
+};
 use crate::{
     model::{
         Exit, Failure,
@@ -135,18 +138,28 @@ impl Output {
         print(&json_line(value));
     }
 
-    /// One of the events that `--json` promises. Nobody has to hear of it: the work goes on.
-    pub fn event(self, name: &str, mut fields: Value) {
+    /// An event of work that is under way. Nobody has to hear of it: the work goes on.
+    pub fn tell(self, event: &Event) {
+        let fields = serde_json::to_value(event).expect("plain data");
+        self.print_event(&fields);
+    }
+
+    /// What the work of a verb came to, with fields that are its own.
+    pub fn outcome(self, name: &str, mut fields: Value) {
         if let Some(fields) = fields.as_object_mut() {
             fields.insert("event".into(), name.into());
         }
+        self.print_event(&fields);
+    }
+
+    fn print_event(self, fields: &Value) {
         let mut out = stdout().lock();
-        let _ = writeln!(out, "{}", json_line(&fields)).and_then(|()| out.flush());
+        let _ = writeln!(out, "{}", json_line(fields)).and_then(|()| out.flush());
     }
 
     pub fn failure(self, failure: &Failure) {
         match self.style {
-            Style::Json => self.event("failed", shown(failure)),
+            Style::Json => self.tell(&Event::Failed(failure.into())),
             Style::Text => tell_with_fix("error", Mark::Bad, failure),
         }
     }
@@ -155,9 +168,7 @@ impl Output {
     pub fn waiting(self, reason: &Failure, left: Option<u64>) {
         match self.style {
             Style::Json => {
-                let mut fields = shown(reason);
-                fields["seconds_left"] = left.into();
-                self.event("waiting", fields);
+                self.tell(&Event::Waiting { reason: reason.into(), seconds_left: left });
             }
             Style::Text => {
                 let left = left.map(|left| format!("; for {left} s still")).unwrap_or_default();
@@ -168,7 +179,7 @@ impl Output {
 
     pub fn warning(self, failure: &Failure) {
         match self.style {
-            Style::Json => self.event("warning", shown(failure)),
+            Style::Json => self.tell(&Event::Warning(failure.into())),
             Style::Text => tell_with_fix("warning", Mark::Warning, failure),
         }
     }
@@ -237,13 +248,4 @@ fn painted(text: &str, mark: Mark, stream: &impl IsTerminal) -> String {
         true => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
         false => text.to_owned(),
     }
-}
-
-fn shown(failure: &Failure) -> Value {
-    json!({
-        "code": failure.code(),
-        "message": failure.message,
-        "fix": failure.fix,
-        "exit": failure.exit() as u8,
-    })
 }

@@ -1,14 +1,16 @@
 use std::{sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::AbortHandle,
     time::Instant,
 };
 
-use super::output::Output;
+use super::{
+    event::{Event, StepEvent},
+    output::Output,
+};
 use crate::{
     agent::{Progress, Step},
     model::Failure,
@@ -88,7 +90,7 @@ impl Progress for Reporter {
     fn started(&self, step: Step) {
         *self.started.lock().expect("no panic while held") = Instant::now();
         if self.output.is_json() {
-            self.output.event("step", json!({ "step": step.name(), "state": "started" }));
+            self.output.tell(&Event::Step(StepEvent::Started { step }));
         } else if let Some(bar) = &self.bar {
             bar.set_message(step.doing());
         }
@@ -98,9 +100,8 @@ impl Progress for Reporter {
         let took = self.started.lock().expect("no panic while held").elapsed();
         let ms = took.as_millis() as u64;
         if self.output.is_json() {
-            let event =
-                json!({ "step": step.name(), "state": "finished", "ms": ms, "result": result });
-            self.output.event("step", event);
+            let result = result.to_owned();
+            self.output.tell(&Event::Step(StepEvent::Finished { step, result, ms: Some(ms) }));
         } else {
             let name = step.name();
             self.aside(|| self.output.note(&format!("{name:<10} {ms:>6} ms  {result}")));
@@ -150,12 +151,12 @@ pub struct EventReporter(pub Output);
 
 impl Progress for EventReporter {
     fn started(&self, step: Step) {
-        self.0.event("step", json!({ "step": step.name(), "state": "started" }));
+        self.0.tell(&Event::Step(StepEvent::Started { step }));
     }
 
     fn finished(&self, step: Step, result: &str) {
-        let event = json!({ "step": step.name(), "state": "finished", "result": result });
-        self.0.event("step", event);
+        let result = result.to_owned();
+        self.0.tell(&Event::Step(StepEvent::Finished { step, result, ms: None }));
     }
 
     fn warning(&self, failure: &Failure) {

@@ -14,7 +14,7 @@ use super::{
     wait::not_answered,
 };
 use crate::{
-    agent::StatusError,
+    agent::DaemonError,
     cluster::{passwords, records::ADMIN},
     model::{Code, Exit, Failure, Secret},
 };
@@ -91,7 +91,7 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     if not_noted && file.is_none() {
         return Err(not_here());
     }
-    let refused: Result<_, StatusError> = run_to_end(async {
+    let refused: Result<_, DaemonError> = run_to_end(async {
         let client = connect(&state).await?;
         client.set_password(user, password.clone()).await
     });

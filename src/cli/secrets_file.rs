@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     host::{open_dir::OpenDir, tree::Owner},
-    model::Secret,
+    model::{Secret, StorageLayout},
 };
 
-pub const DIR: &str = "bootstrap-state";
-pub const NAME: &str = "bootstrap-secrets.json";
+const DIR: &str = StorageLayout::SECRETS;
+const NAME: &str = StorageLayout::SECRETS_FILE;
 
 const MAX_FILE: u64 = 1 << 20;
 
@@ -29,7 +29,7 @@ impl SecretsFile {
     /// Opens it; `None` if it is not there. Directory and file must be the same user's alone, who
     /// is not `never`.
     pub fn open(storage: &Path, never: Option<u32>) -> io::Result<Option<Self>> {
-        let path = storage.join(DIR).join(NAME);
+        let path = StorageLayout::of(storage).secrets_file();
         let Some(storage) = OpenDir::open(storage)? else { return Ok(None) };
         let Some(dir) = storage.dir(DIR)? else { return Ok(None) };
         let Some(file) = dir.file(NAME)? else { return Ok(None) };

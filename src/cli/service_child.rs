@@ -13,7 +13,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::install::Layout;
+use super::{event::Event, service_layout::ServiceLayout};
 use crate::host::{service::spawn_as, tree::Owner};
 
 /// How much it may say, in bytes.
@@ -37,7 +37,7 @@ impl ServiceChild {
         input: Zeroizing<Vec<u8>>,
         longest: Duration,
     ) -> io::Result<Self> {
-        let mut child = spawn_as(user, Path::new(Layout::BINARY), arguments)?;
+        let mut child = spawn_as(user, Path::new(ServiceLayout::BINARY), arguments)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (tell, lines) = channel();
         // One that reads or says nothing holds up these two alone.
@@ -53,11 +53,11 @@ impl ServiceChild {
         Ok(Self { child, lines, until: Instant::now() + longest })
     }
 
-    /// The next line; `None` when it has said all.
-    pub fn next_line(&self) -> io::Result<Option<String>> {
+    /// What it tells next; `None` when it has said all.
+    pub fn next_event(&self) -> io::Result<Option<Event>> {
         let left = self.until.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(left) {
-            Ok(line) => line.map(Some),
+            Ok(line) => Event::read(&line?).map(Some).map_err(io::Error::other),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
             Err(RecvTimeoutError::Timeout) => Err(late()),
         }

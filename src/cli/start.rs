@@ -1,19 +1,20 @@
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::{
     StateDirArgument,
     answering::Watched,
-    install::{Layout, ended, runs_as_service, service_failed, start_daemon},
+    background::{ended, start_daemon},
     known_host::{must_be_own, not_installed},
     output::Output,
-    run_to_end, shell_word, state_dir_flag,
+    run_to_end,
+    service_layout::{is_unit_there, runs_as_service, service_failed},
     wait::running,
 };
 use crate::{
     agent::load_identity,
-    config::{StateDir, default_state_dir},
+    config::StateDir,
     daemon::StateLock,
     host::service::{systemctl, unit_state},
     model::{Code, Exit, Failure},
@@ -78,39 +79,4 @@ async fn start_in_background(state: &StateDir) -> Result<(), Failure> {
         }
         sleep(PAUSE).await;
     }
-}
-
-pub fn is_unit_there() -> bool {
-    Path::new(Layout::UNIT).exists() || Layout::has_packaged_unit()
-}
-
-fn is_of_a_service(state: &StateDir) -> bool {
-    state.path() == default_state_dir(true) && is_unit_there()
-}
-
-/// What starts the daemon of an installed host.
-pub fn how_to_start(state: &StateDir) -> String {
-    match is_of_a_service(state) {
-        true => "Start it with 'systemctl start ece-agent', or with 'ece-agent start'.".into(),
-        false => format!("Start it with '{}'.", start_command(state)),
-    }
-}
-
-/// What makes a daemon answer where something else does.
-pub fn how_to_be_answered(state: &StateDir) -> String {
-    if is_of_a_service(state) {
-        return "Run 'systemctl restart ece-agent', which makes the socket anew, then repeat the command.".into();
-    }
-    let start = start_command(state);
-    match StateLock::must_be_free(state) {
-        Ok(()) => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
-        Err(_) => {
-            let lock = shell_word(&state.lock().to_string_lossy());
-            format!("End the daemon, whose process 'fuser {lock}' names, then run '{start}'.")
-        }
-    }
-}
-
-fn start_command(state: &StateDir) -> String {
-    format!("ece-agent start{}", state_dir_flag(state))
 }

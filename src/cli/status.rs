@@ -9,7 +9,7 @@ use super::{
     known_host::not_installed,
     output::Output,
     run_to_end,
-    start::how_to_start,
+    service_layout::how_to_start,
     wait::{running, until_connected},
 };
 use crate::{

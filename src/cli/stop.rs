@@ -6,15 +6,14 @@ use super::{
     StateDirArgument,
     answering::Watched,
     daemon_socket::connect,
-    install::{runs_as_service, service_failed},
     known_host::not_installed,
     output::Output,
     run_to_end,
-    start::is_unit_there,
+    service_layout::{is_unit_there, runs_as_service, service_failed},
     wait::not_answered,
 };
 use crate::{
-    agent::{StatusError, load_identity},
+    agent::{DaemonError, load_identity},
     config::StateDir,
     daemon::StateLock,
     host::service::{LONGEST_STOP, stop_service, unit_state},
@@ -58,7 +57,7 @@ pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
     };
     match stopped {
         Ok(_) => {}
-        Err(StatusError::NotRunning(_)) => return Ok(false),
+        Err(DaemonError::NotRunning(_)) => return Ok(false),
         // What is in the socket's place is not what a daemon has put there, if there is none.
         Err(error) => {
             return match StateLock::must_be_free(state) {

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
-    install::{Layout, copy_binary, runs_as_service, service_failed},
+    install::copy_binary,
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    start::how_to_start,
+    service_layout::{ServiceLayout, how_to_start, runs_as_service, service_failed},
     stop::stop_daemon,
     wait::{running, until_connected},
 };
@@ -50,7 +50,7 @@ struct Upgrade {
 
 pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.answering()?;
-    let is_service = runs_as_service(&state) && Path::new(Layout::BINARY).exists();
+    let is_service = runs_as_service(&state) && Path::new(ServiceLayout::BINARY).exists();
     if !is_service {
         must_be_own(&state)?;
     }
@@ -66,7 +66,7 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
             before => before?,
         };
         let target = match (&before, is_service) {
-            (_, true) => PathBuf::from(Layout::BINARY),
+            (_, true) => PathBuf::from(ServiceLayout::BINARY),
             (Some(status), false) => program_of(status)?,
             (None, false) => {
                 if load_identity(&state)?.is_none() {

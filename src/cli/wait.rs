@@ -2,9 +2,9 @@ use std::{io, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{daemon_socket::connect, start::how_to_be_answered};
+use super::{daemon_socket::connect, service_layout::how_to_be_answered};
 use crate::{
-    agent::{AgentState, Status, StatusClient, StatusError},
+    agent::{AgentState, DaemonClient, DaemonError, Status},
     config::StateDir,
     model::{Code, Failure},
 };
@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LONG_PAUSE: Duration = Duration::from_millis(500);
 
 /// What was heard last, if anything was.
-type Heard = Option<Result<Status, StatusError>>;
+type Heard = Option<Result<Status, DaemonError>>;
 
 /// Waits until the daemon says that it is connected, and tells `on_wait` of what it is waiting for
 /// meanwhile. `gone` tells why a daemon that does not answer never will.
@@ -60,10 +60,10 @@ pub async fn until_connected(
 
 /// `None` if the daemon went away before there was an outcome.
 async fn follow(
-    client: StatusClient,
+    client: DaemonClient,
     heard: &mut Heard,
     on_wait: &mut impl FnMut(&Failure),
-) -> Result<Option<Result<Status, Failure>>, StatusError> {
+) -> Result<Option<Result<Status, Failure>>, DaemonError> {
     let mut watch = client.watch().await?;
     while let Some(status) = watch.next().await? {
         match (status.state, &status.problem) {
@@ -102,8 +102,8 @@ pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
     let mut answer = asked(state).await;
     // One that ended, or was started anew, while it was asked answers the second time or is gone.
     let again = match &answer {
-        Err(StatusError::NotTheDaemon { reason, .. }) => may_be_an_end(reason),
-        Err(StatusError::NotTheService { .. }) => true,
+        Err(DaemonError::NotTheDaemon { reason, .. }) => may_be_an_end(reason),
+        Err(DaemonError::NotTheService { .. }) => true,
         _ => false,
     };
     if again {
@@ -111,12 +111,12 @@ pub async fn running(state: &StateDir) -> Result<Option<Status>, Failure> {
     }
     match answer {
         Ok(status) => Ok(Some(status)),
-        Err(StatusError::NotRunning(_)) => Ok(None),
+        Err(DaemonError::NotRunning(_)) => Ok(None),
         Err(error) => Err(not_answered(error, state)),
     }
 }
 
-async fn asked(state: &StateDir) -> Result<Status, StatusError> {
+async fn asked(state: &StateDir) -> Result<Status, DaemonError> {
     connect(state).await?.status().await
 }
 
@@ -126,7 +126,7 @@ fn may_be_an_end(error: &io::Error) -> bool {
 }
 
 /// What is said where the daemon was asked in vain.
-pub fn not_answered(error: StatusError, state: &StateDir) -> Failure {
+pub fn not_answered(error: DaemonError, state: &StateDir) -> Failure {
     let failure = Failure::from(error);
     match failure.is(Code::DaemonAnswerUnreadable) {
         true => failure.with_fix(how_to_be_answered(state)),

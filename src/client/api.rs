@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::Method;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     dial::Dialler,
@@ -39,6 +41,46 @@ pub enum HttpVerb {
     Delete,
 }
 
+impl HttpVerb {
+    fn method(self) -> Method {
+        match self {
+            HttpVerb::Get => Method::GET,
+            HttpVerb::Post => Method::POST,
+            HttpVerb::Put => Method::PUT,
+            HttpVerb::Patch => Method::PATCH,
+            HttpVerb::Delete => Method::DELETE,
+        }
+    }
+}
+
+/// What an operation has answered. As JSON it is all that a coordinator has said, whatever of it
+/// this version knows.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Reply {
+    #[serde(skip)]
+    coordinator: CoordinatorAddress,
+    content: Value,
+}
+
+impl Reply {
+    /// What this version knows of it.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        T::deserialize(&self.content).map_err(|error| ClientError::Protocol {
+            address: self.coordinator.clone(),
+            reason: format!("a reply of another kind: {error}"),
+        })
+    }
+
+    /// With a field that says something else, or more.
+    pub fn with(mut self, field: &str, value: Value) -> Self {
+        if let Some(fields) = self.content.as_object_mut() {
+            fields.insert(field.to_owned(), value);
+        }
+        self
+    }
+}
+
 /// A coordinator's API as the command line uses it.
 pub struct ApiClient {
     address: CoordinatorAddress,
@@ -60,41 +102,39 @@ impl ApiClient {
         &self,
         request: &EnrollmentTokenRequest,
     ) -> Result<RequestEnrollmentTokenReply, ClientError> {
-        self.send(self.request(Method::POST, TOKENS).json(request)).await
+        self.answer(self.request(Method::POST, TOKENS).json(request)).await
     }
 
     /// By id: a whole token would show up in the logs of whatever stands in between.
     pub async fn revoke_token(&self, id: crate::model::TokenId) -> Result<(), ClientError> {
         let path = format!("{TOKENS}/{id}");
-        let EmptyResponse {} = self.send(self.request(Method::DELETE, &path)).await?;
+        let EmptyResponse {} = self.answer(self.request(Method::DELETE, &path)).await?;
         Ok(())
     }
 
     /// What the coordinator serves to new machines.
     pub async fn downloads(&self) -> Result<DownloadInfo, ClientError> {
-        self.send(self.request(Method::GET, DOWNLOADS_PATH)).await
+        self.answer(self.request(Method::GET, DOWNLOADS_PATH)).await
     }
 
-    /// Any operation of the API; the path begins with `/api/`.
-    pub async fn call(
+    /// Any operation of the API that takes no body; the path begins with `/api/`.
+    pub async fn call(&self, verb: HttpVerb, path: &str) -> Result<Reply, ClientError> {
+        self.reply(self.request(verb.method(), path)).await
+    }
+
+    /// The same of one that takes a body.
+    pub async fn send(
         &self,
         verb: HttpVerb,
         path: &str,
-        body: Option<&serde_json::Value>,
-    ) -> Result<serde_json::Value, ClientError> {
-        let method = match verb {
-            HttpVerb::Get => Method::GET,
-            HttpVerb::Post => Method::POST,
-            HttpVerb::Put => Method::PUT,
-            HttpVerb::Patch => Method::PATCH,
-            HttpVerb::Delete => Method::DELETE,
-        };
-        let request = self.request(method, path);
-        self.send(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-        .await
+        body: &impl Serialize,
+    ) -> Result<Reply, ClientError> {
+        self.reply(self.request(verb.method(), path).json(body)).await
+    }
+
+    async fn reply(&self, request: reqwest::RequestBuilder) -> Result<Reply, ClientError> {
+        let content = self.answer(request).await?;
+        Ok(Reply { coordinator: self.address.clone(), content })
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -111,7 +151,7 @@ impl ApiClient {
         }
     }
 
-    async fn send<T: serde::de::DeserializeOwned>(
+    async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {

@@ -2,18 +2,17 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     CheckOptions, FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions,
-    Membership, Mistake, Purpose, StateDir, StayOptions, mistake::Checker, read_token,
+    JoinRoute, Membership, Mistake, Purpose, StateDir, StayOptions, flags::FlagValue,
+    mistake::Checker, read_token,
 };
 use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, MIN_CAPACITY_MB, Role, RoleSet, Secret},
+    model::{Code, CoordinatorAddress, Fingerprint, Role, RoleSet, Secret},
     rt::files,
     tls::fingerprint_of_pem,
     token::UnverifiedToken,
     wire::hosts::SecretText,
 };
 
-const DEFAULT_ZONE: &str = "ece-zone-1";
-pub const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const MAX_CA_FILE: u64 = 1 << 20;
@@ -34,12 +33,11 @@ impl InstallArguments {
             seconds(&mut check, "--wait-for-coordinator", self.wait_for_coordinator.as_deref());
         let skip = self.skipped(&mut check);
         let purpose = self.purpose(membership, &mut check);
-        let given = settings.as_ref().map(|settings| self.given(settings)).unwrap_or_default();
-        match (purpose, settings) {
-            (Some(purpose), Some(settings)) if check.0.is_empty() => Ok(InstallOptions {
+        match purpose {
+            Some(purpose) if check.0.is_empty() => Ok(InstallOptions {
                 purpose,
+                given: self.given(&settings),
                 settings,
-                given,
                 roles_given: self.roles.is_some(),
                 runner_id,
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
@@ -53,7 +51,7 @@ impl InstallArguments {
                 replace: self.replace,
                 new_identity: self.new_identity,
                 show_secrets: self.show_secrets,
-                without_effect: self.without_effect.given(),
+                without_effect: self.without_effect.flags_given(""),
             }),
             _ => Err(check.0),
         }
@@ -64,35 +62,32 @@ impl InstallArguments {
         let mut check = Checker::default();
         let settings = self.settings(&mut check);
         let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
-        let (mut coordinators, mut pins) = (self.coordinators(&mut check), self.pins(&mut check));
-        if let Some(Some(token)) = self.token(&mut check) {
-            match UnverifiedToken::parse(token.expose()) {
-                Ok(token) if coordinators.is_empty() => {
-                    coordinators.clone_from(&token.claims().coordinators);
-                    pins.extend(&token.claims().pins);
-                }
-                Ok(token) => pins.extend(&token.claims().pins),
-                Err(error) => {
-                    check.note_as(Code::TokenMalformed, "--roles-token", error.to_string());
-                }
+        let (coordinators, pins) = (self.coordinators(&mut check), self.pins(&mut check));
+        let text = self.token(&mut check).flatten();
+        let token = text.and_then(|text| match UnverifiedToken::parse(text.expose()) {
+            Ok(token) => Some(token),
+            Err(error) => {
+                check.note_as(Code::TokenMalformed, "--roles-token", error.to_string());
+                None
             }
-        }
-        let is_first = coordinators.is_empty();
+        });
+        let claims = token.as_ref().map(UnverifiedToken::claims);
+        let route = JoinRoute::choose(coordinators, pins, claims);
+        let is_first = route.coordinators.is_empty();
         let skip = self.skipped(&mut check);
-        match settings {
-            Some(settings) if check.0.is_empty() => Ok(CheckOptions {
+        match check.0.is_empty() {
+            true => Ok(CheckOptions {
                 settings,
                 roles: roles.unwrap_or_else(|| match is_first {
                     true => RoleSet::all(),
                     false => RoleSet::default(),
                 }),
-                coordinators,
-                pins,
+                route,
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 relaxed: self.foreground || self.force,
                 skip,
             }),
-            _ => Err(check.0),
+            false => Err(check.0),
         }
     }
 
@@ -112,40 +107,13 @@ impl InstallArguments {
         skip
     }
 
-    pub(super) fn settings(&self, check: &mut Checker) -> Option<HostSettings> {
-        let zone = self.availability_zone.as_deref().unwrap_or(DEFAULT_ZONE);
-        let zone = check.parse("--availability-zone", Some(zone));
-        let host_ip = check.parse("--host-ip", self.host_ip.as_deref());
-        let capacity_mb = check.parse("--capacity", self.capacity.as_deref());
-        if capacity_mb.is_some_and(|capacity| capacity < MIN_CAPACITY_MB) {
-            check.note("--capacity", format!("it is in MB, and at least {MIN_CAPACITY_MB}"));
-        }
-        let allocator_tags = check.parse("--allocator-tags", self.allocator_tags.as_deref());
-        let proxy_tags = check.parse("--proxy-tags", self.proxy_tags.as_deref());
-        let external_hostnames = self
-            .external_hostname
-            .iter()
-            .filter_map(|name| {
-                let parsed: CoordinatorAddress = check.parse("--external-hostname", Some(name))?;
-                Some(parsed.host().to_owned())
-            })
-            .collect();
-        Some(HostSettings {
-            host_ip,
-            zone: zone?,
-            capacity_mb,
-            storage_path: self.storage_path(),
-            allocator_tags: allocator_tags.unwrap_or_default(),
-            proxy_tags: proxy_tags.unwrap_or_default(),
-            external_hostnames,
-            metrics_listen: check.parse("--metrics-listen", self.metrics_listen.as_deref()),
-        })
+    pub(super) fn settings(&self, check: &mut Checker) -> HostSettings {
+        self.settings.read(check)
     }
 
     /// Where data, logs and secrets go.
     pub fn storage_path(&self) -> PathBuf {
-        let path = self.host_storage_path.clone().unwrap_or_else(|| DEFAULT_STORAGE.into());
-        std::path::absolute(&path).unwrap_or(path)
+        self.settings(&mut Checker::default()).storage_path
     }
 
     fn checked_timeout(&self, check: &mut Checker) -> Duration {
@@ -267,6 +235,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::SettingArguments;
 
     fn build(arguments: InstallArguments) -> Result<InstallOptions, Vec<Mistake>> {
         arguments.build("/state".into(), Membership::None)
@@ -300,9 +269,12 @@ mod tests {
     fn all_mistakes_are_reported_at_once() {
         let mistakes = build(InstallArguments {
             roles: Some("alocator".into()),
-            capacity: Some("8000".into()),
+            settings: SettingArguments {
+                capacity: Some("8000".into()),
+                host_ip: Some("here".into()),
+                ..Default::default()
+            },
             runner_id: Some("a/b".into()),
-            host_ip: Some("here".into()),
             timeout: Some("never".into()),
             ca_fingerprint: vec!["abc".into()],
             ..joining()

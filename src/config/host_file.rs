@@ -1,12 +1,17 @@
 //! The settings of a host as a config file, and a config file's say in them.
 
 use super::{
-    Difference, HostSettings, InstallArguments, Mistake, given::tags_in_words, mistake::Checker,
+    GivenSettings, HostSettings, InstallArguments, Mistake, kept::quoted, mistake::Checker,
+    settings::InWords,
 };
 
-/// A string as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+/// A setting that was given and is not the one in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The long name of its flag, which is its key in the config file.
+    pub key: &'static str,
+    pub in_force: String,
+    pub given: String,
 }
 
 impl HostSettings {
@@ -18,27 +23,12 @@ impl HostSettings {
             "# each time the service starts: systemctl restart ece-agent".to_owned(),
             String::new(),
         ];
-        let mut line = |key: &str, value: Option<String>, example: &str| {
-            lines.push(match value {
-                Some(value) => format!("{key} = {}", quoted(&value)),
-                None => format!("# {key} = {}", quoted(example)),
-            });
-        };
-        line("host-ip", self.host_ip.map(|ip| ip.to_string()), "192.168.40.79");
-        line("availability-zone", Some(self.zone.to_string()), "");
-        line("host-storage-path", Some(self.storage_path.display().to_string()), "");
-        line("capacity", self.capacity_mb.map(|mb| mb.to_string()), "12398");
-        let tags = |tags| Some(tags_in_words(tags)).filter(|text| !text.is_empty());
-        line("allocator-tags", tags(&self.allocator_tags), "rack:7");
-        line("proxy-tags", tags(&self.proxy_tags), "rack:7");
-        if !self.external_hostnames.is_empty() {
-            let names: Vec<String> =
-                self.external_hostnames.iter().map(|name| quoted(name)).collect();
-            lines.push(format!("external-hostname = [{}]", names.join(", ")));
-        }
-        if let Some(address) = self.metrics_listen {
-            lines.push(format!("metrics-listen = {}", quoted(&address.to_string())));
-        }
+        lines.extend(self.in_words().into_iter().filter_map(
+            |InWords { key, said, example, toml }| match said {
+                Some(said) => Some(format!("{key} = {}", toml(&said))),
+                None => example.map(|example| format!("# {key} = {}", toml(example))),
+            },
+        ));
         lines.push(String::new());
         lines.join("\n")
     }
@@ -46,9 +36,10 @@ impl HostSettings {
     /// With what the config file says now. The storage path stays: data is there.
     pub fn overlaid_with(&self, file: &InstallArguments) -> Result<Self, Vec<Mistake>> {
         let mut check = Checker::default();
-        match file.settings(&mut check) {
-            Some(settings) if check.0.is_empty() => Ok(self.with(&file.given(&settings))),
-            _ => Err(check.0),
+        let settings = file.settings(&mut check);
+        match check.0.is_empty() {
+            true => Ok(self.with(&file.given(&settings))),
+            false => Err(check.0),
         }
     }
 }
@@ -57,15 +48,11 @@ impl HostSettings {
 /// way that only a person can change.
 pub fn edited(text: &str, differences: &[Difference]) -> Option<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let settings = GivenSettings::default().in_words();
     for Difference { key, given, .. } in differences {
-        let value = match *key {
-            "external-hostname" => {
-                let names: Vec<String> = given.split(',').map(quoted).collect();
-                format!("[{}]", names.join(", "))
-            }
-            _ => quoted(given),
-        };
-        let line = format!("{key} = {value}");
+        let known = settings.iter().find(|it| it.key == *key);
+        let toml = known.map_or(quoted as fn(&str) -> String, |known| known.toml);
+        let line = format!("{key} = {}", toml(given));
         let says = |line: &&mut String, before: &str| {
             let rest = line.trim_start().strip_prefix(before).map(str::trim_start);
             let rest = rest.and_then(|rest| rest.strip_prefix(key)).map(str::trim_start);
@@ -83,11 +70,11 @@ pub fn edited(text: &str, differences: &[Difference]) -> Option<String> {
     lines.push(String::new());
     let text = lines.join("\n");
     let read: InstallArguments = toml::from_str(&text).ok()?;
-    let settings = read.settings(&mut Checker::default())?;
+    let settings = read.settings(&mut Checker::default());
     let unchanged = read.given(&settings).in_words();
     let is_there = |it: &Difference| {
-        let said = unchanged.iter().find(|(key, _)| *key == it.key);
-        said.is_some_and(|(_, value)| value.as_ref() == Some(&it.given))
+        let said = unchanged.iter().find(|said| said.key == it.key);
+        said.is_some_and(|said| said.said.as_ref() == Some(&it.given))
     };
     differences.iter().all(is_there).then_some(text)
 }
@@ -103,10 +90,11 @@ impl InstallArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SettingArguments;
 
     #[test]
     fn a_host_reads_its_own_config_file_back_and_takes_a_change_of_it() {
-        let arguments = InstallArguments {
+        let arguments = SettingArguments {
             host_ip: Some("10.0.0.7".into()),
             availability_zone: Some("z".into()),
             capacity: Some("9000".into()),
@@ -115,15 +103,19 @@ mod tests {
             metrics_listen: Some("127.0.0.1:9".into()),
             ..Default::default()
         };
-        let settings = arguments.settings(&mut Checker::default()).expect("valid");
+        let settings = arguments.read(&mut Checker::default());
         let text = settings.as_config_file();
         let read: InstallArguments = toml::from_str(&text).expect("TOML");
-        let same = read.settings(&mut Checker::default()).expect("valid");
+        let same = read.settings(&mut Checker::default());
         assert_eq!(same, settings);
-        let changed = InstallArguments { capacity: Some("10000".into()), ..Default::default() };
+        let with_capacity = |mb: &str| InstallArguments {
+            settings: SettingArguments { capacity: Some(mb.into()), ..Default::default() },
+            ..Default::default()
+        };
+        let changed = with_capacity("10000");
         let after = settings.overlaid_with(&changed).expect("valid");
         assert_eq!(after, HostSettings { capacity_mb: Some(10_000), ..settings.clone() });
-        let bad = InstallArguments { capacity: Some("1".into()), ..Default::default() };
+        let bad = with_capacity("1");
         assert_eq!(settings.overlaid_with(&bad).expect_err("too little")[0].flag, "--capacity");
     }
 
@@ -132,7 +124,7 @@ mod tests {
         for odd in ["7\u{7f}", "a\"b\\", "a\nb", "it's", "\u{202e}"] {
             let text = format!("allocator-tags = {}\n", quoted(odd));
             let read: InstallArguments = toml::from_str(&text).expect("TOML");
-            assert_eq!(read.allocator_tags.as_deref(), Some(odd));
+            assert_eq!(read.settings.allocator_tags.as_deref(), Some(odd));
         }
     }
 

@@ -2,23 +2,26 @@
 //! reported at once.
 
 mod build;
-mod given;
+mod flags;
 mod host_file;
+mod kept;
 mod mistake;
 mod options;
 mod raw;
+mod route;
+mod settings;
 mod state_dir;
 mod token_file;
 
-pub use build::DEFAULT_STORAGE;
-pub use given::{Difference, GivenSettings};
-pub use host_file::edited;
+pub use host_file::{Difference, edited};
 pub use mistake::Mistake;
 pub use options::{
-    CheckOptions, FirstHostOptions, HostSettings, InstallOptions, JoinOptions, Membership, Purpose,
-    StayOptions, only_address,
+    CheckOptions, FirstHostOptions, InstallOptions, JoinOptions, Membership, Purpose, StayOptions,
+    only_address,
 };
 pub use raw::{ConfigFileError, InstallArguments};
+pub use route::JoinRoute;
+pub use settings::{GivenSettings, HostSettings, SettingArguments};
 pub use state_dir::{StateDir, default_state_dir};
 pub use token_file::{TokenError, read_standard_input, read_token};
 

@@ -1,14 +1,10 @@
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GivenSettings, StateDir};
+use super::{GivenSettings, HostSettings, JoinRoute, StateDir};
 use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId, Tags, Zone},
+    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
     wire::hosts::SecretText,
 };
 
@@ -88,35 +84,11 @@ pub struct StayOptions {
 pub struct CheckOptions {
     pub settings: HostSettings,
     pub roles: RoleSet,
-    /// Empty: no coordinator is looked for.
-    pub coordinators: Vec<CoordinatorAddress>,
-    pub pins: Vec<Fingerprint>,
+    /// Without coordinators none is looked for.
+    pub route: JoinRoute,
     pub state_dir: StateDir,
     pub relaxed: bool,
     pub skip: Vec<Code>,
-}
-
-/// What a host keeps of its flags for as long as it is installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostSettings {
-    /// `None`: the address that routes to the coordinator.
-    pub host_ip: Option<IpAddr>,
-    pub zone: Zone,
-    pub capacity_mb: Option<u64>,
-    pub storage_path: PathBuf,
-    pub allocator_tags: Tags,
-    pub proxy_tags: Tags,
-    pub external_hostnames: Vec<String>,
-    /// Where a coordinator serves its metrics; `None`: on a loopback address.
-    #[serde(default)]
-    pub metrics_listen: Option<SocketAddr>,
-}
-
-impl HostSettings {
-    /// Where instances keep their data: all of the storage path that the daemon needs.
-    pub fn instances_dir(&self) -> PathBuf {
-        self.storage_path.join("instances")
-    }
 }
 
 impl Purpose {

@@ -3,229 +3,176 @@ use std::path::{Path, PathBuf};
 use clap::{Args, builder::BoolishValueParser as Boolish};
 use serde::Deserialize;
 
+use super::{
+    SettingArguments,
+    flags::{FlagValue, flags},
+};
 use crate::rt::files;
 
 const MAX_CONFIG: u64 = 1 << 20;
 
-/// What `install` takes, as text. Each can be a flag, a variable or, but for the token itself, a
-/// key of the config file; a flag wins over a variable, and a variable over the file.
-#[derive(Args, Deserialize, Default, Clone)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct InstallArguments {
-    /// A coordinator of the cluster to join: name or address, with a port if it is not 12343
-    #[arg(
-        long,
-        env = "ECE_AGENT_COORDINATOR_HOST",
-        value_delimiter = ',',
-        value_name = "HOST[:PORT]",
-        help_heading = "Joining"
-    )]
-    pub coordinator_host: Vec<String>,
+flags! {
+    /// What `install` takes, as text. Each can be a flag, a variable or, but for the token itself, a
+    /// key of the config file; a flag wins over a variable, and a variable over the file.
+    #[derive(Args, Deserialize, Default, Clone)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+    pub struct InstallArguments {
+        /// A coordinator of the cluster to join: name or address, with a port if it is not 12343
+        #[arg(
+            long,
+            env = "ECE_AGENT_COORDINATOR_HOST",
+            value_delimiter = ',',
+            value_name = "HOST[:PORT]",
+            help_heading = "Joining"
+        )]
+        pub coordinator_host: Vec<String>,
 
-    /// The roles token. It shows in the process list for an instant: a file is better
-    #[serde(skip)]
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        conflicts_with = "roles_token_file",
-        help_heading = "Joining"
-    )]
-    pub roles_token: Option<String>,
+        /// The roles token. It shows in the process list for an instant: a file is better
+        #[serde(skip)]
+        #[arg(
+            long,
+            value_name = "TOKEN",
+            conflicts_with = "roles_token_file",
+            help_heading = "Joining"
+        )]
+        pub roles_token: Option<String>,
 
-    /// A file that holds the roles token; '-' reads it from standard input
-    #[arg(long, env = "ECE_AGENT_ROLES_TOKEN_FILE", value_name = "FILE", help_heading = "Joining")]
-    pub roles_token_file: Option<PathBuf>,
+        /// A file that holds the roles token; '-' reads it from standard input
+        #[arg(long, env = "ECE_AGENT_ROLES_TOKEN_FILE", value_name = "FILE", help_heading = "Joining")]
+        pub roles_token_file: Option<PathBuf>,
 
-    /// Roles, separated by commas: allocator, coordinator, director, proxy [default: none on a
-    /// joining host, all on the first]
-    #[arg(long, env = "ECE_AGENT_ROLES", value_name = "ROLES", help_heading = "Joining")]
-    pub roles: Option<String>,
+        /// Roles, separated by commas: allocator, coordinator, director, proxy [default: none on a
+        /// joining host, all on the first]
+        #[arg(long, env = "ECE_AGENT_ROLES", value_name = "ROLES", help_heading = "Joining")]
+        pub roles: Option<String>,
 
-    /// A PEM file with the cluster's CA, to trust its coordinators by
-    #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE", help_heading = "Trust")]
-    pub ca_cert: Option<PathBuf>,
+        /// A PEM file with the cluster's CA, to trust its coordinators by
+        #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE", help_heading = "Trust")]
+        pub ca_cert: Option<PathBuf>,
 
-    /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it
-    #[arg(
-        long,
-        env = "ECE_AGENT_CA_FINGERPRINT",
-        value_delimiter = ',',
-        value_name = "sha256:…",
-        help_heading = "Trust"
-    )]
-    pub ca_fingerprint: Vec<String>,
+        /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it
+        #[arg(
+            long,
+            env = "ECE_AGENT_CA_FINGERPRINT",
+            value_delimiter = ',',
+            value_name = "sha256:…",
+            help_heading = "Trust"
+        )]
+        pub ca_fingerprint: Vec<String>,
 
-    /// The host's name in the cluster [default: its IP address]
-    #[arg(long, env = "ECE_AGENT_RUNNER_ID", value_name = "ID", help_heading = "Host")]
-    pub runner_id: Option<String>,
+        /// The host's name in the cluster [default: its IP address]
+        #[arg(long, env = "ECE_AGENT_RUNNER_ID", value_name = "ID", help_heading = "Host")]
+        pub runner_id: Option<String>,
 
-    /// The host's IP address [default: the one that routes to the coordinator]
-    #[arg(long, env = "ECE_AGENT_HOST_IP", value_name = "IP", help_heading = "Host")]
-    pub host_ip: Option<String>,
+        #[command(flatten)]
+        #[serde(flatten)]
+        pub settings: SettingArguments,
 
-    /// The availability zone [default: ece-zone-1]
-    #[arg(long, env = "ECE_AGENT_AVAILABILITY_ZONE", value_name = "ZONE", help_heading = "Host")]
-    pub availability_zone: Option<String>,
+        /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
+        /// ~/.local/state/ece-agent for others]
+        #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR", help_heading = "Running")]
+        pub state_dir: Option<PathBuf>,
 
-    /// Memory that the allocator offers, in MB, at least 8192 [default: by ECE's rule]
-    #[arg(long, env = "ECE_AGENT_CAPACITY", value_name = "MB", help_heading = "Host")]
-    pub capacity: Option<String>,
+        /// Go on as the daemon in this process
+        #[arg(long, env = "ECE_AGENT_FOREGROUND", value_parser = Boolish::new(), help_heading = "Running")]
+        pub foreground: bool,
 
-    /// Where data, logs and secrets go [default: /mnt/data/elastic]
-    #[arg(long, env = "ECE_AGENT_HOST_STORAGE_PATH", value_name = "DIR", help_heading = "Host")]
-    pub host_storage_path: Option<PathBuf>,
+        /// Seconds to wait for a coordinator that is not up yet [default: 0]
+        #[arg(
+            long,
+            env = "ECE_AGENT_WAIT_FOR_COORDINATOR",
+            value_name = "SECONDS",
+            help_heading = "Running"
+        )]
+        pub wait_for_coordinator: Option<String>,
 
-    /// Labels of the allocator
-    #[arg(
-        long,
-        env = "ECE_AGENT_ALLOCATOR_TAGS",
-        value_name = "KEY:VALUE,…",
-        help_heading = "Host"
-    )]
-    pub allocator_tags: Option<String>,
+        /// Do not wait until the coordinator sees the host connected
+        #[arg(long, env = "ECE_AGENT_NO_WAIT", value_parser = Boolish::new(), help_heading = "Running")]
+        pub no_wait: bool,
 
-    /// Labels of the proxy
-    #[arg(long, env = "ECE_AGENT_PROXY_TAGS", value_name = "KEY:VALUE,…", help_heading = "Host")]
-    pub proxy_tags: Option<String>,
+        /// Say what would be done, and do nothing
+        #[serde(skip)]
+        #[arg(long, env = "ECE_AGENT_DRY_RUN", value_parser = Boolish::new(), help_heading = "Running")]
+        pub dry_run: bool,
 
-    /// A further name under which others reach this coordinator
-    #[arg(
-        long,
-        env = "ECE_AGENT_EXTERNAL_HOSTNAME",
-        value_delimiter = ',',
-        value_name = "NAME",
-        help_heading = "Host"
-    )]
-    pub external_hostname: Vec<String>,
+        /// Seconds to wait until the coordinator sees the host connected [default: 60]
+        #[arg(long, env = "ECE_AGENT_TIMEOUT", value_name = "SECONDS", help_heading = "Running")]
+        pub timeout: Option<String>,
 
-    /// Where a coordinator serves its metrics [default: 127.0.0.1:12346]
-    #[arg(long, env = "ECE_AGENT_METRICS_LISTEN", value_name = "IP:PORT", help_heading = "Host")]
-    pub metrics_listen: Option<String>,
+        /// Multiplies the timeout
+        #[arg(long, env = "ECE_AGENT_TIMEOUT_FACTOR", value_name = "FACTOR", help_heading = "Running")]
+        pub timeout_factor: Option<String>,
 
-    /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
-    /// ~/.local/state/ece-agent for others]
-    #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR", help_heading = "Running")]
-    pub state_dir: Option<PathBuf>,
+        /// Go on when a check of the machine fails
+        #[arg(long, env = "ECE_AGENT_FORCE", value_parser = Boolish::new(), help_heading = "Running")]
+        pub force: bool,
 
-    /// Go on as the daemon in this process
-    #[arg(long, env = "ECE_AGENT_FOREGROUND", value_parser = Boolish::new(), help_heading = "Running")]
-    pub foreground: bool,
+        /// Also print the passwords and tokens of a first host, which are in a file else
+        #[serde(skip)]
+        #[arg(long, help_heading = "Running")]
+        pub show_secrets: bool,
 
-    /// Seconds to wait for a coordinator that is not up yet [default: 0]
-    #[arg(
-        long,
-        env = "ECE_AGENT_WAIT_FOR_COORDINATOR",
-        value_name = "SECONDS",
-        help_heading = "Running"
-    )]
-    pub wait_for_coordinator: Option<String>,
+        /// Checks of the machine not to make, by their codes
+        #[arg(
+            long,
+            env = "ECE_AGENT_SKIP",
+            value_delimiter = ',',
+            value_name = "CODE",
+            help_heading = "Running"
+        )]
+        pub skip: Vec<String>,
 
-    /// Do not wait until the coordinator sees the host connected
-    #[arg(long, env = "ECE_AGENT_NO_WAIT", value_parser = Boolish::new(), help_heading = "Running")]
-    pub no_wait: bool,
+        /// Take the place of a host with the same runner id that is gone, with a token that may
+        #[serde(skip)]
+        #[arg(long, help_heading = "Running")]
+        pub replace: bool,
 
-    /// Say what would be done, and do nothing
-    #[serde(skip)]
-    #[arg(long, env = "ECE_AGENT_DRY_RUN", value_parser = Boolish::new(), help_heading = "Running")]
-    pub dry_run: bool,
+        /// Give this host, which was removed from its cluster or copied from another, a new key
+        #[serde(skip)]
+        #[arg(long, help_heading = "Running")]
+        pub new_identity: bool,
 
-    /// Seconds to wait until the coordinator sees the host connected [default: 60]
-    #[arg(long, env = "ECE_AGENT_TIMEOUT", value_name = "SECONDS", help_heading = "Running")]
-    pub timeout: Option<String>,
+        /// Print events as JSON lines
+        #[serde(skip)]
+        #[arg(long, help_heading = "Running")]
+        pub json: bool,
 
-    /// Multiplies the timeout
-    #[arg(long, env = "ECE_AGENT_TIMEOUT_FACTOR", value_name = "FACTOR", help_heading = "Running")]
-    pub timeout_factor: Option<String>,
+        /// A TOML file whose keys are the names of these flags
+        #[serde(skip)]
+        #[arg(long, env = "ECE_AGENT_CONFIG_FILE", value_name = "FILE", help_heading = "Running")]
+        pub config_file: Option<PathBuf>,
 
-    /// Go on when a check of the machine fails
-    #[arg(long, env = "ECE_AGENT_FORCE", value_parser = Boolish::new(), help_heading = "Running")]
-    pub force: bool,
-
-    /// Also print the passwords and tokens of a first host, which are in a file else
-    #[serde(skip)]
-    #[arg(long, help_heading = "Running")]
-    pub show_secrets: bool,
-
-    /// Checks of the machine not to make, by their codes
-    #[arg(
-        long,
-        env = "ECE_AGENT_SKIP",
-        value_delimiter = ',',
-        value_name = "CODE",
-        help_heading = "Running"
-    )]
-    pub skip: Vec<String>,
-
-    /// Take the place of a host with the same runner id that is gone, with a token that may
-    #[serde(skip)]
-    #[arg(long, help_heading = "Running")]
-    pub replace: bool,
-
-    /// Give this host, which was removed from its cluster or copied from another, a new key
-    #[serde(skip)]
-    #[arg(long, help_heading = "Running")]
-    pub new_identity: bool,
-
-    /// Print events as JSON lines
-    #[serde(skip)]
-    #[arg(long, help_heading = "Running")]
-    pub json: bool,
-
-    /// A TOML file whose keys are the names of these flags
-    #[serde(skip)]
-    #[arg(long, env = "ECE_AGENT_CONFIG_FILE", value_name = "FILE", help_heading = "Running")]
-    pub config_file: Option<PathBuf>,
-
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub without_effect: WithoutEffect,
+        #[command(flatten)]
+        #[serde(flatten)]
+        pub without_effect: WithoutEffect,
+    }
 }
 
-/// Flags of ECE's installer that concern its containers. They are taken and do nothing.
-#[derive(Args, Deserialize, Default, Clone)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct WithoutEffect {
-    #[arg(long, hide = true)]
-    pub host_docker_host: Option<String>,
-    #[arg(long, hide = true)]
-    pub docker_registry: Option<String>,
-    #[arg(long, hide = true)]
-    pub ece_docker_repository: Option<String>,
-    #[arg(long, hide = true)]
-    pub cloud_enterprise_version: Option<String>,
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub memory_settings: Option<String>,
-    #[arg(long, hide = true)]
-    pub api_base_url: Option<String>,
-    #[arg(long, hide = true)]
-    pub overwrite_existing_image: bool,
-    #[arg(long, hide = true)]
-    pub debug: bool,
-    #[arg(long, hide = true)]
-    pub podman: bool,
-    #[arg(long, hide = true)]
-    pub selinux: bool,
-}
-
-impl WithoutEffect {
-    /// The names of those that were given.
-    pub fn given(&self) -> Vec<String> {
-        [
-            ("--host-docker-host", self.host_docker_host.is_some()),
-            ("--docker-registry", self.docker_registry.is_some()),
-            ("--ece-docker-repository", self.ece_docker_repository.is_some()),
-            ("--cloud-enterprise-version", self.cloud_enterprise_version.is_some()),
-            ("--memory-settings", self.memory_settings.is_some()),
-            ("--api-base-url", self.api_base_url.is_some()),
-            ("--overwrite-existing-image", self.overwrite_existing_image),
-            ("--debug", self.debug),
-            ("--podman", self.podman),
-            ("--selinux", self.selinux),
-        ]
-        .into_iter()
-        .filter(|(_, given)| *given)
-        .map(|(name, _)| name.to_owned())
-        .collect()
+flags! {
+    /// Flags of ECE's installer that concern its containers. They are taken and do nothing.
+    #[derive(Args, Deserialize, Default, Clone)]
+    #[serde(rename_all = "kebab-case", default)]
+    pub struct WithoutEffect {
+        #[arg(long, hide = true)]
+        pub host_docker_host: Option<String>,
+        #[arg(long, hide = true)]
+        pub docker_registry: Option<String>,
+        #[arg(long, hide = true)]
+        pub ece_docker_repository: Option<String>,
+        #[arg(long, hide = true)]
+        pub cloud_enterprise_version: Option<String>,
+        #[arg(long, hide = true, allow_hyphen_values = true)]
+        pub memory_settings: Option<String>,
+        #[arg(long, hide = true)]
+        pub api_base_url: Option<String>,
+        #[arg(long, hide = true)]
+        pub overwrite_existing_image: bool,
+        #[arg(long, hide = true)]
+        pub debug: bool,
+        #[arg(long, hide = true)]
+        pub podman: bool,
+        #[arg(long, hide = true)]
+        pub selinux: bool,
     }
 }
 
@@ -264,43 +211,13 @@ impl InstallArguments {
         with_token || !self.coordinator_host.is_empty()
     }
 
-    pub(super) fn over(self, below: Self) -> Self {
-        let list = |mine: Vec<String>, other| if mine.is_empty() { other } else { mine };
-        Self {
-            coordinator_host: list(self.coordinator_host, below.coordinator_host),
-            roles_token_file: match self.roles_token {
-                Some(_) => None,
-                None => self.roles_token_file.or(below.roles_token_file),
-            },
-            roles_token: self.roles_token,
-            roles: self.roles.or(below.roles),
-            ca_cert: self.ca_cert.or(below.ca_cert),
-            ca_fingerprint: list(self.ca_fingerprint, below.ca_fingerprint),
-            runner_id: self.runner_id.or(below.runner_id),
-            host_ip: self.host_ip.or(below.host_ip),
-            availability_zone: self.availability_zone.or(below.availability_zone),
-            capacity: self.capacity.or(below.capacity),
-            host_storage_path: self.host_storage_path.or(below.host_storage_path),
-            allocator_tags: self.allocator_tags.or(below.allocator_tags),
-            proxy_tags: self.proxy_tags.or(below.proxy_tags),
-            external_hostname: list(self.external_hostname, below.external_hostname),
-            metrics_listen: self.metrics_listen.or(below.metrics_listen),
-            state_dir: self.state_dir.or(below.state_dir),
-            foreground: self.foreground || below.foreground,
-            timeout: self.timeout.or(below.timeout),
-            timeout_factor: self.timeout_factor.or(below.timeout_factor),
-            force: self.force || below.force,
-            wait_for_coordinator: self.wait_for_coordinator.or(below.wait_for_coordinator),
-            no_wait: self.no_wait || below.no_wait,
-            dry_run: self.dry_run,
-            skip: list(self.skip, below.skip),
-            show_secrets: self.show_secrets,
-            replace: self.replace,
-            new_identity: self.new_identity,
-            json: self.json,
-            config_file: self.config_file,
-            without_effect: self.without_effect,
+    pub(super) fn over(self, mut below: Self) -> Self {
+        if self.roles_token.is_some() {
+            below.roles_token_file = None;
         }
+        // Who gives them is told of it.
+        below.without_effect = WithoutEffect::default();
+        FlagValue::over(self, below)
     }
 }
 
@@ -321,7 +238,7 @@ mod tests {
         let file = "roles = 'allocator'\navailability-zone = 'z'\ncoordinator-host = ['a', 'b']\n";
         let merged = with_file(file, flags).expect("valid");
         assert_eq!(merged.roles.as_deref(), Some("proxy"));
-        assert_eq!(merged.availability_zone.as_deref(), Some("z"));
+        assert_eq!(merged.settings.availability_zone.as_deref(), Some("z"));
         assert_eq!(merged.coordinator_host, ["a", "b"]);
     }
 
@@ -339,5 +256,66 @@ mod tests {
         assert!(InstallArguments::default().with_config_file(missing).is_ok());
         let named = InstallArguments { config_file: Some(missing.into()), ..Default::default() };
         assert!(named.with_config_file(missing).is_err());
+    }
+
+    /// Flags of one call, or of somebody who is asked each time.
+    const WITHOUT_VARIABLE: [&str; 5] =
+        ["json", "new-identity", "replace", "roles-token", "show-secrets"];
+    const WITHOUT_KEY: [&str; 7] = [
+        "config-file",
+        "dry-run",
+        "json",
+        "new-identity",
+        "replace",
+        "roles-token",
+        "show-secrets",
+    ];
+
+    fn flags_without(has: impl Fn(&clap::Arg, &str) -> bool) -> Vec<String> {
+        let command = InstallArguments::augment_args(clap::Command::new("install"));
+        let shown = command.get_arguments().filter(|flag| !flag.is_hide_set());
+        let mut without: Vec<String> = shown
+            .map(|flag| (flag, flag.get_long().expect("a long name")))
+            .filter(|(flag, name)| !has(flag, name))
+            .map(|(_, name)| name.to_owned())
+            .collect();
+        without.sort_unstable();
+        without
+    }
+
+    #[test]
+    fn a_flag_a_variable_and_a_key_go_by_one_name() {
+        let has_variable = |flag: &clap::Arg, name: &str| {
+            let expected = format!("ECE_AGENT_{}", name.replace('-', "_").to_uppercase());
+            flag.get_env().is_some_and(|variable| {
+                assert_eq!(variable.to_str(), Some(&*expected));
+                true
+            })
+        };
+        assert_eq!(flags_without(has_variable), WITHOUT_VARIABLE);
+        let has_key = |_: &clap::Arg, name: &str| {
+            let mut files =
+                ["'x'", "['x']", "true"].map(|value| format!("{name} = {value}")).into_iter();
+            files.any(|file| {
+                let read = toml::from_str::<InstallArguments>(&file);
+                read.is_ok_and(|read| read.flags_given("") == [format!("--{name}")])
+            })
+        };
+        assert_eq!(flags_without(has_key), WITHOUT_KEY);
+        let settings = super::super::GivenSettings::default().in_words();
+        let keys: Vec<&str> = settings.iter().map(|setting| setting.key).collect();
+        let other = flags_without(|_, name| keys.contains(&name));
+        let all = flags_without(|_, _| false);
+        assert_eq!(other.len() + keys.len(), all.len(), "each setting is a flag");
+    }
+
+    #[test]
+    fn a_flag_without_effect_is_named_as_it_was_given() {
+        let given = WithoutEffect {
+            docker_registry: Some("x".into()),
+            selinux: true,
+            ..WithoutEffect::default()
+        };
+        assert_eq!(given.flags_given(""), ["--docker-registry", "--selinux"]);
     }
 }

@@ -5,6 +5,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::SERVICE_STATE_DIR;
+
 /// The directory in which a host keeps who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -18,7 +20,7 @@ pub fn default_state_dir(is_root: bool) -> PathBuf {
     };
     match of_user() {
         Some(dir) if !is_root => dir.join("ece-agent"),
-        _ => PathBuf::from("/var/lib/ece-agent"),
+        _ => PathBuf::from(SERVICE_STATE_DIR),
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct CoordinatorHandle {
 
 type SharedAccess = Arc<Mutex<Option<LocalAccess>>>;
 
-/// The way from the status socket to the coordinator in the same process.
+/// The way from the daemon's socket to the coordinator in the same process.
 struct Administration(SharedAccess);
 
 #[async_trait::async_trait]

@@ -119,8 +119,7 @@ impl Named<'_> {
             }
         };
         let master = master.map_err(seal_failure)?;
-        let secrets_file =
-            host.settings.storage_path.join("bootstrap-state").join("bootstrap-secrets.json");
+        let secrets_file = host.settings.storage().secrets_file();
         let first = FirstHost {
             runner_id: self.runner_id.clone(),
             runner_id_given: host.runner_id.is_some(),

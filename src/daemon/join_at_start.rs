@@ -4,7 +4,7 @@
 use crate::{
     agent::{
         AgentState, HostStart, JoinStart, KeyWish, Place, Progress, Status, StatusBoard, Step,
-        prepare_state_dir, serve_status,
+        prepare_state_dir, serve_socket,
     },
     config::{InstallOptions, JoinOptions, StateDir},
     daemon::{StateLock, notify},
@@ -24,7 +24,7 @@ pub struct JoinAtStart {
     pub clock: Clock,
 }
 
-/// Tells log, service manager and status socket what a join waits for.
+/// Tells log, service manager and whoever asks the daemon what a join waits for.
 struct Told {
     board: StatusBoard,
     clock: Clock,
@@ -75,7 +75,7 @@ impl JoinAtStart {
         notify::ready("joining the cluster");
         let (_joined, joining) = ShutdownTrigger::new();
         let listener = listen(&state)?;
-        tokio::spawn(serve_status(listener, board.clone(), stop, None, joining));
+        tokio::spawn(serve_socket(listener, board.clone(), stop, None, joining));
         let told = Told { board, clock: self.clock.clone(), since };
         let start = JoinStart {
             host: HostStart {

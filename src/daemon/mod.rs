@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     agent::{
         Dial, HostKeyState, Session, Status, StatusBoard, Supervisor, allocator_service, dialler,
-        load_desired, load_identity, load_key, proxy_service, serve_status,
+        load_desired, load_identity, load_key, proxy_service, serve_socket,
     },
     client::HttpCoordinator,
     config::{InstallArguments, Mistake, StateDir},
@@ -122,7 +122,7 @@ pub struct Daemon {
 }
 
 impl DaemonConfig {
-    /// Starts what this host is meant to run. `stop` lets the status socket end the daemon.
+    /// Starts what this host is meant to run. `stop` lets whoever asks on the socket end the daemon.
     pub async fn start(self, stop: ShutdownTrigger) -> Result<Daemon, Failure> {
         let dir = self.state.path().display();
         let mut identity = load_identity(&self.state)?.ok_or_else(|| {
@@ -163,7 +163,7 @@ impl DaemonConfig {
         let listener = join_at_start::listen(&self.state)?;
         let local = Some(coordinator.administration());
         let served = session_shutdown.clone();
-        tokio::spawn(serve_status(listener, board.clone(), stop, local, served));
+        tokio::spawn(serve_socket(listener, board.clone(), stop, local, served));
         tokio::spawn(notify::tell_service_manager(board.clone(), session_shutdown.clone()));
         let session = Session {
             id,

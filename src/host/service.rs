@@ -11,6 +11,7 @@ use std::{
 use nix::unistd::User;
 
 use super::tree::Owner;
+use crate::model::SERVICE_STATE_DIR;
 
 /// The user that the daemon runs as, and its unit.
 pub const SERVICE: &str = "ece-agent";
@@ -39,7 +40,7 @@ pub fn service_user() -> io::Result<Option<Owner>> {
 pub fn make_service_user() -> Result<(), CommandError> {
     match call_with("systemd-sysusers", ["-"], SYSUSERS) {
         Err(CommandError::NotStarted { .. }) => {
-            let home = "/var/lib/ece-agent";
+            let home = SERVICE_STATE_DIR;
             let shell = "/usr/sbin/nologin";
             call("useradd", ["--system", "--home-dir", home, "--shell", shell, SERVICE])
         }

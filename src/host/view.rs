@@ -18,15 +18,7 @@ use nix::{
 };
 
 use super::shared::is_shared;
-
-/// Where the service keeps its state, which has to stay in sight.
-const STATE: &str = "/var/lib/ece-agent";
-
-/// The directory of the storage path in which instances keep their data.
-const INSTANCES: &str = "instances";
-
-/// What the unit that is shipped is made for.
-const DEFAULT_STORAGE: &str = "/mnt/data/elastic";
+use crate::model::{SERVICE_STATE_DIR, StorageLayout};
 
 pub struct StorageView<'a> {
     storage: &'a Path,
@@ -43,14 +35,14 @@ impl<'a> StorageView<'a> {
         let mut way: Vec<&Path> = self.storage.ancestors().collect();
         way.reverse();
         let cover = way.into_iter().find(|dir| !is_shared(dir))?;
-        let hides_state = Path::new(STATE).starts_with(cover);
+        let hides_state = Path::new(SERVICE_STATE_DIR).starts_with(cover);
         let can_be_named = !cover.to_string_lossy().contains(':');
         (can_be_named && !hides_state).then_some(cover)
     }
 
     /// What a drop-in says of it; nothing for the path that the unit knows.
     pub fn drop_in(&self) -> Option<String> {
-        if self.storage == Path::new(DEFAULT_STORAGE) {
+        if self.storage == Path::new(StorageLayout::DEFAULT_PATH) {
             return None;
         }
         let storage = quoted("", self.storage, "");
@@ -59,7 +51,7 @@ impl<'a> StorageView<'a> {
         match self.cover() {
             Some(cover) => {
                 text.push_str(&format!("TemporaryFileSystem={}\n", quoted("", cover, ":ro")));
-                let instances = self.storage.join(INSTANCES);
+                let instances = StorageLayout::of(self.storage).instances();
                 text.push_str(&format!("BindPaths={}\n", quoted("-", &instances, "")));
             }
             None => text.push_str(&format!("ReadWritePaths={storage}\n")),
@@ -146,7 +138,7 @@ mod tests {
     #[test]
     fn a_drop_in_takes_the_place_of_the_unit_s_own_path() {
         let drop_in = |storage: &str| StorageView::of(Path::new(storage)).drop_in();
-        assert_eq!(drop_in(DEFAULT_STORAGE), None);
+        assert_eq!(drop_in(StorageLayout::DEFAULT_PATH), None);
         let text = drop_in("/srv/50%/x").expect("another path");
         assert!(text.contains("\nBindPaths=\nTemporaryFileSystem=\n"), "{text}");
         assert!(text.contains("\nTemporaryFileSystem=\"/srv/50%%:ro\"\n"), "{text}");

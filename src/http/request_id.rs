@@ -53,7 +53,7 @@ pub struct Asked {
 impl Asked {
     pub fn by(method: &Method, uri: &Uri) -> Self {
         let method = cut(method.as_str(), LONGEST_METHOD);
-        Self { method, path: cut(shown(uri.path()), LONGEST_PATH) }
+        Self { method, path: cut(without_secrets(uri.path()), LONGEST_PATH) }
     }
 
     /// What the client has asked for, also where a router has taken a prefix off.
@@ -78,7 +78,7 @@ impl fmt::Display for Asked {
 }
 
 /// A path as a log may show it: one that holds a whole token is cut off before it.
-fn shown(path: &str) -> &str {
+fn without_secrets(path: &str) -> &str {
     match path.find("/enrollment-tokens/") {
         Some(at) => &path[..at + "/enrollment-tokens/".len()],
         None => path,

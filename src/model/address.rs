@@ -122,17 +122,17 @@ mod tests {
 
     use super::*;
 
-    fn shown(text: &str) -> String {
+    fn written(text: &str) -> String {
         text.parse::<CoordinatorAddress>().expect(text).to_string()
     }
 
     #[test]
     fn names_and_addresses_of_both_families_with_and_without_a_port() {
-        assert_eq!(shown("coordinator.example"), "coordinator.example:12343");
-        assert_eq!(shown("192.0.2.1:443"), "192.0.2.1:443");
-        assert_eq!(shown("2001:db8::1"), "[2001:db8::1]:12343");
-        assert_eq!(shown("[2001:db8::1]"), "[2001:db8::1]:12343");
-        assert_eq!(shown("[2001:db8::1]:1"), "[2001:db8::1]:1");
+        assert_eq!(written("coordinator.example"), "coordinator.example:12343");
+        assert_eq!(written("192.0.2.1:443"), "192.0.2.1:443");
+        assert_eq!(written("2001:db8::1"), "[2001:db8::1]:12343");
+        assert_eq!(written("[2001:db8::1]"), "[2001:db8::1]:12343");
+        assert_eq!(written("[2001:db8::1]:1"), "[2001:db8::1]:1");
     }
 
     #[test]

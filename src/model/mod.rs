@@ -10,6 +10,7 @@ mod ids;
 pub mod printable;
 mod roles;
 mod secret;
+mod storage_layout;
 mod tags;
 
 pub use address::{CoordinatorAddress, HOSTS_PORT, InvalidAddress};
@@ -21,4 +22,5 @@ pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use ids::{InvalidId, KeyId, RunnerId, SessionId, TokenId, Zone};
 pub use roles::{NotSomeRoles, Role, RoleSet, UnknownRole};
 pub use secret::Secret;
+pub use storage_layout::{SERVICE_STATE_DIR, StorageLayout};
 pub use tags::{InvalidTag, Tags, is_like_a_field};

@@ -2,9 +2,8 @@ use std::{io, path::Path};
 
 use super::{Context, Outcome, Severity};
 use crate::{
-    config::DEFAULT_STORAGE,
     host::process::is_root,
-    model::{Code, Failure},
+    model::{Code, Failure, StorageLayout},
     rt::{closed_dir, files, may_write_in, why_not},
 };
 
@@ -17,7 +16,7 @@ pub struct Denied {
 
 /// Makes the directory for instances if it is not there: whether that works is the check.
 pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
-    let dir = context.settings.instances_dir();
+    let dir = context.settings.storage().instances();
     let tried = match context.look_only {
         true => may_use(&dir),
         false => try_to_write(&dir).map_err(|error| unusable(&dir, &error)),
@@ -56,7 +55,7 @@ pub fn unusable(dir: &Path, error: &io::Error) -> Failure {
     let message = format!("{}: {}", dir.display(), why_not(dir, error));
     match closed_dir(dir) {
         Some(_) => Failure::new(Code::StorageClosed, message),
-        None if !is_root() && dir.starts_with(DEFAULT_STORAGE) => {
+        None if !is_root() && dir.starts_with(StorageLayout::DEFAULT_PATH) => {
             Failure::new(Code::StateNotWritable, message).with_fix(
                 "Without root name a place of your own: --host-storage-path ~/ece; or repeat the command with sudo.",
             )

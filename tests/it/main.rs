@@ -4,6 +4,7 @@
 mod auth;
 mod blueprints;
 mod check;
+mod circles;
 mod command_line;
 mod comments;
 mod connection;

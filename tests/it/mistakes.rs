@@ -64,3 +64,42 @@ fn a_process_that_may_open_next_to_nothing_says_so() {
     let told = Finished::of(Command::new("bash").args(["-c", &line])).refused(1, "internal");
     assert!(told.stderr.contains("ulimit -n") && !told.stderr.contains("panicked"), "{told:?}");
 }
+
+/// A token as no coordinator of ours makes it, with these claims beside its id.
+fn token_with(more: serde_json::Value) -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let header = part(serde_json::json!({ "typ": "JWT", "alg": "HS256" }));
+    let mut claims = serde_json::json!({
+        "sub": "46977b7d-a3e6-4605-b70d-1723129af8e4", "iss": "current", "persistent": true,
+    });
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    format!("{header}.{}.{}", part(claims), URL_SAFE_NO_PAD.encode([0; 32]))
+}
+
+#[test]
+fn a_dry_run_refuses_a_token_that_leads_nowhere_as_the_installation_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let pin = format!("sha256:{}", "0".repeat(64));
+    let hosts = serde_json::json!({ "hosts": ["127.0.0.99:12343"] });
+    for (claims, code) in [
+        (serde_json::json!({ "ca": [pin] }), "config.invalid"),
+        (hosts, "trust.no_pin"),
+        (serde_json::json!({}), "config.invalid"),
+    ] {
+        let file = dir.path().join("token.txt");
+        std::fs::write(&file, token_with(claims)).unwrap();
+        let refused = |more: &[&str]| {
+            let mut install = agent(["install", "--json", "--state-dir"]);
+            install.arg(dir.path().join("state")).arg("--host-storage-path");
+            install.arg(dir.path().join("storage")).arg("--roles-token-file").arg(&file);
+            let told = Finished::of(install.args(more));
+            let event = told.events().pop().unwrap();
+            assert_eq!(event["event"], "failed", "{told:?}");
+            event
+        };
+        let planned = refused(&["--dry-run"]);
+        assert_eq!(planned["code"], code, "{planned}");
+        assert_eq!(planned, refused(&[]));
+    }
+}

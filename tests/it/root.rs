@@ -157,7 +157,7 @@ fn an_uninstall_removes_nothing_behind_a_link() {
     assert!(told["problems"][0].as_str().unwrap().contains("bootstrap-state"), "{told}");
 }
 
-/// A status socket that says this to whoever asks, for as long as it is listened to; how often it
+/// A daemon's socket that says this to whoever asks, for as long as it is listened to; how often it
 /// was asked.
 fn socket_that_says(socket: &Path, piece: &'static [u8]) -> Arc<AtomicUsize> {
     let listener = UnixListener::bind(socket).unwrap();
@@ -177,7 +177,7 @@ fn socket_that_says(socket: &Path, piece: &'static [u8]) -> Arc<AtomicUsize> {
 }
 
 #[test]
-fn neither_a_silent_nor_an_endless_status_socket_nor_a_pipe_holds_anybody_up() {
+fn neither_a_silent_nor_an_endless_socket_nor_a_pipe_holds_anybody_up() {
     let dir = tempfile::tempdir().unwrap();
     let ended = |verb: &[&str], state: &Path| -> Value {
         let mut command = agent(verb);

@@ -50,6 +50,26 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["cli"]),
 ];
 
+/// Names of files that only one file says; everybody else has them from there.
+const NAMES_SAID_ONCE: &[(&str, &[&str])] = &[(
+    "src/model/storage_layout.rs",
+    &[
+        "/mnt/data/elastic",
+        "/var/lib/ece-agent",
+        "instances",
+        ".ece-agent-storage",
+        ".ece-agent.json",
+        "bootstrap-state",
+        "bootstrap-secrets.json",
+        "logs",
+        "bootstrap-logs",
+        "bootstrap.log",
+    ],
+)];
+
+/// Fields of ECE's JSON that are called like a file.
+const NO_NAMES_OF_FILES: &[&str] = &["src/api/", "src/wire/"];
+
 const LONGEST_FILE: usize = 400;
 
 fn source_files() -> Vec<PathBuf> {
@@ -164,4 +184,66 @@ fn no_file_is_too_long_to_read() {
         .map(|path| path.display().to_string())
         .collect();
     assert!(long.is_empty(), "{long:#?}");
+}
+
+/// Texts in which a name is a path, or a part of one; those of tests say what is expected.
+fn says_the_name(text: &str, name: &str) -> bool {
+    let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.into_iter().any(|line| {
+        ["\"", "/"].iter().any(|before| {
+            ["\"", "/"].iter().any(|after| line.contains(&format!("{before}{name}{after}")))
+        })
+    })
+}
+
+#[test]
+fn names_of_files_are_said_once() {
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let inside = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+        let is_free = NO_NAMES_OF_FILES.iter().any(|it| inside.starts_with(it));
+        let is_test = ["/tests.rs", "/testing.rs"].iter().any(|end| inside.ends_with(end));
+        if is_free || is_test || inside.contains("/tests/") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for (home, names) in NAMES_SAID_ONCE {
+            let said = names.iter().filter(|name| says_the_name(&text, name));
+            match inside == *home {
+                true => assert_eq!(said.count(), names.len(), "{home} says all of them"),
+                false => wrong.extend(said.map(|name| format!("{inside} says {name:?}"))),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_reader_of_names_tells_a_path_from_another_word() {
+    for text in ["join(\"logs\")", "\"logs/x\"", "\"a/logs\"", "x/logs/y"] {
+        assert!(says_the_name(text, "logs"), "{text}");
+    }
+    for text in
+        ["// \"logs\"", "see its logs", "\"bootstrap-logs\"", "#[cfg(test)]\nmod a { \"logs\" }"]
+    {
+        assert!(!says_the_name(text, "logs"), "{text}");
+    }
+}
+
+/// What others have said is read as a type of `wire/`, or of the room's own.
+#[test]
+fn the_command_line_picks_nothing_out_of_json() {
+    let picks = ["\"].as_", ".as_array()", ".as_object()", ".as_bool()"];
+    let found: Vec<String> = source_files()
+        .into_iter()
+        .filter(|path| room_of(path).is_some_and(|room| room == "cli"))
+        .filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+            picks.iter().any(|pick| code.contains(pick))
+        })
+        .map(|path| path.display().to_string())
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -60,7 +60,7 @@ pub struct AuditParameters {
     format: Option<String>,
 }
 
-fn shown(mut record: AuditRecord) -> AuditEntry {
+fn audit_entry(mut record: AuditRecord) -> AuditEntry {
     // Earlier versions left secrets of settings in their records, which are never altered.
     if let Some((kind, _)) = record.subject.split_once('/') {
         redact(kind, &mut record.before, &mut record.after);
@@ -135,7 +135,7 @@ pub async fn list(
     let page = read_audit(&app, &filter, before, from, size).await?;
     let next = page.next.as_ref().map(ToString::to_string);
     let count = page.records.len();
-    let make = || AuditPage { records: page.records.into_iter().map(shown).collect(), next };
+    let make = || AuditPage { records: page.records.into_iter().map(audit_entry).collect(), next };
     Ok(listed(&app, &permit, count, make).await?.into_response())
 }
 
@@ -158,7 +158,7 @@ impl Reading {
         self.most -= page.records.len();
         let mut text = String::new();
         for record in page.records {
-            text.push_str(&serde_json::to_string(&shown(record)).unwrap_or_default());
+            text.push_str(&serde_json::to_string(&audit_entry(record)).unwrap_or_default());
             text.push('\n');
         }
         if self.before.is_none() {

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-async fn shown(app: &App, token: &TokenRecord) -> Result<LedgerToken, StoreError> {
+async fn ledger_token(app: &App, token: &TokenRecord) -> Result<LedgerToken, StoreError> {
     let mut uses = uses_of(app, token.id).await?;
     uses.sort_by_key(|used| used.at);
     let used = |used: crate::cluster::records::UseRecord| TokenUse {
@@ -69,7 +69,7 @@ pub async fn list(
     let all = app.registry.tokens();
     let mut tokens = Vec::new();
     for token in &all {
-        tokens.push(shown(&app, token).await?);
+        tokens.push(ledger_token(&app, token).await?);
     }
     listed(&app, &permit, tokens.len(), move || {
         tokens.sort_by(|one, other| other.created_at.cmp(&one.created_at));
@@ -101,7 +101,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<LedgerToken>, ApiError> {
     let token = find(&app, &id)?;
-    Ok(Json(shown(&app, &token).await?))
+    Ok(Json(ledger_token(&app, &token).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -35,7 +35,7 @@ const LEADER_PORT: i32 = 12898;
 const ELECTION_PORT: i32 = 13898;
 const CLIENT_PORT: i32 = 12191;
 
-fn shown(host: &HostRecord) -> CoordinatorSummary {
+fn coordinator_summary(host: &HostRecord) -> CoordinatorSummary {
     CoordinatorSummary {
         name: host.runner_id.to_string(),
         public_hostname: public_hostname(host),
@@ -61,7 +61,7 @@ fn coordinators(hosts: &[HostNow]) -> impl Iterator<Item = &HostNow> {
 }
 
 pub fn all_coordinators(hosts: &[HostNow]) -> CoordinatorsSummary {
-    let all = coordinators(hosts).map(|host| shown(&host.record));
+    let all = coordinators(hosts).map(|host| coordinator_summary(&host.record));
     CoordinatorsSummary { coordinators: all.collect() }
 }
 
@@ -109,7 +109,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<CoordinatorSummary>, ApiError> {
-    Ok(Json(shown(&*the_coordinator(&app, &id)?)))
+    Ok(Json(coordinator_summary(&*the_coordinator(&app, &id)?)))
 }
 
 /// Take the coordinator role from a host; not from the last one

@@ -35,7 +35,7 @@ const SETTINGS: &str = "settings";
 /// Values that are looked at to show a proxy.
 pub const LOOKS: usize = 10;
 
-pub fn shown(host: &HostNow) -> ProxyInfo {
+pub fn proxy_info(host: &HostNow) -> ProxyInfo {
     let HostNow { record: host, state, .. } = host;
     let tags = &host.facts.proxy_tags.0;
     ProxyInfo {
@@ -51,7 +51,7 @@ pub fn shown(host: &HostNow) -> ProxyInfo {
 }
 
 pub fn all_proxies(hosts: &[HostNow]) -> Vec<ProxyInfo> {
-    hosts.iter().filter(|host| host.record.has(Role::Proxy)).map(shown).collect()
+    hosts.iter().filter(|host| host.record.has(Role::Proxy)).map(proxy_info).collect()
 }
 
 async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {
@@ -127,7 +127,7 @@ pub async fn get(
     let host = app
         .member(&id, Some(Role::Proxy))
         .ok_or_else(|| Answer::NoSuchProxy.saying(format!("there is no proxy {id}")))?;
-    Ok(Json(shown(&app.now(host))))
+    Ok(Json(proxy_info(&app.now(host))))
 }
 
 /// Show the settings of all proxies

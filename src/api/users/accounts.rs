@@ -43,7 +43,7 @@ pub(super) fn no_such_user(name: &str) -> ApiError {
     Answer::NoSuchUser.saying(format!("there is no user {name}"))
 }
 
-pub(super) fn shown(user: &UserRecord) -> User {
+pub(super) fn user_response(user: &UserRecord) -> User {
     let full_name = match (user.is_built_in(), user.name.as_str()) {
         (true, ADMIN) => "Administrator",
         (true, _) => "Viewer",
@@ -88,7 +88,7 @@ pub(super) fn roles<'a>(
     responses((status = 200, description = "The user", body = User))
 )]
 pub async fn current(permit: Permit<OwnAccount>) -> Json<User> {
-    Json(shown(&permit.user))
+    Json(user_response(&permit.user))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -114,7 +114,7 @@ pub async fn list(
     let users = app.registry.users();
     let make = move || {
         let users = users.iter().filter(|user| all || user.enabled);
-        UserList { users: users.map(|user| shown(user)).collect() }
+        UserList { users: users.map(|user| user_response(user)).collect() }
     };
     listed(&app, &permit, MOST_USERS, make).await
 }
@@ -139,7 +139,7 @@ pub async fn get(
         return Err(Answer::Forbidden.into());
     }
     let user = app.registry.view().user(&name).ok_or_else(|| no_such_user(&name))?;
-    Ok(Json(shown(&user)))
+    Ok(Json(user_response(&user)))
 }
 
 /// Make a user
@@ -171,7 +171,7 @@ pub async fn create(
         enabled: security.enabled.unwrap_or(true),
         password: password.0,
     };
-    Ok(Json(shown(&create_user(&app, &permit.origin, new).await?)))
+    Ok(Json(user_response(&create_user(&app, &permit.origin, new).await?)))
 }
 
 /// Delete a user

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 
 use super::{
-    accounts::{no_such_user, roles, shown},
+    accounts::{no_such_user, roles, user_response},
     keys::too_many_changes,
 };
 use crate::{
@@ -97,14 +97,14 @@ async fn change_user(
         true => permit.origin.clone(),
         false => permit.origin_with::<ManageUsers>(),
     };
-    Ok(Json(shown(&update_user(app, &origin, &user.name, &edit).await?)))
+    Ok(Json(user_response(&update_user(app, &origin, &user.name, &edit).await?)))
 }
 
 /// What is to be another. What is given as it is shown is no change.
 fn edit(user: &UserRecord, change: UserChange) -> Result<UserEdit, ApiError> {
     let security = change.security.unwrap_or_default();
     let roles = security.roles.as_ref().map(roles).transpose()?;
-    let known = shown(user);
+    let known = user_response(user);
     let other = |given: Option<String>, shown: &str| given.filter(|given| given != shown);
     Ok(UserEdit {
         full_name: other(change.full_name, &known.full_name),

@@ -44,7 +44,7 @@ pub(super) fn too_many_changes(wait: Duration) -> ApiError {
     Answer::TooOften.saying(message).after(wait)
 }
 
-fn shown(record: &ApiKeyRecord) -> ApiKeyResponse {
+fn api_key_response(record: &ApiKeyRecord) -> ApiKeyResponse {
     ApiKeyResponse {
         id: record.id.clone(),
         user_id: record.user.clone(),
@@ -61,13 +61,14 @@ async fn keys<P: Permission>(
     keys: Vec<Arc<ApiKeyRecord>>,
 ) -> Result<Listed, ApiError> {
     let count = keys.len();
-    let make = move || ApiKeysResponse { keys: keys.iter().map(|key| shown(key)).collect() };
+    let make =
+        move || ApiKeysResponse { keys: keys.iter().map(|key| api_key_response(key)).collect() };
     listed(app, permit, count, make).await
 }
 
 fn key(app: &App, user: &str, id: &str) -> Result<Json<ApiKeyResponse>, ApiError> {
     let key = app.registry.view().api_key(id).filter(|key| key.user == user);
-    key.map(|key| Json(shown(&key))).ok_or(Answer::NoSuchApiKey.into())
+    key.map(|key| Json(api_key_response(&key))).ok_or(Answer::NoSuchApiKey.into())
 }
 
 /// `30m`, `1d`…
@@ -130,7 +131,7 @@ pub async fn create(
     let (user, description) = (&permit.user, request.description.trim());
     let made = create_key(&app, &permit.origin, user, description, expires_at).await?;
     let key = Some(made.text.expose().to_owned());
-    Ok((StatusCode::CREATED, Json(ApiKeyResponse { key, ..shown(&made.record) })))
+    Ok((StatusCode::CREATED, Json(ApiKeyResponse { key, ..api_key_response(&made.record) })))
 }
 
 /// Delete some of one's own API keys

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::Value;
+use serde::Serialize;
 
 use super::{
     CONFIG_FILE, StateDirArgument,
@@ -16,10 +16,13 @@ use super::{
     secrets_file::SecretsFile,
 };
 use crate::{
-    client::{ApiClient, ApiCredentials, ClientError, HttpVerb},
+    client::{ApiClient, ApiCredentials, ClientError, HttpVerb, Reply},
     cluster::records::ADMIN,
     config::{InstallArguments, StateDir, read_standard_input},
-    model::{Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, printable::cut},
+    model::{
+        Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, StorageLayout,
+        printable::cut,
+    },
     rt::{files, reexec},
     server::API_PORT,
     tls::{PinVerifier, fingerprint_of_pem},
@@ -88,9 +91,19 @@ pub struct Access {
 }
 
 impl Access {
-    /// One operation of the API.
-    pub fn call(&self, verb: HttpVerb, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        self.told(self.client.call(verb, path, body))
+    /// One operation of the API that takes no body.
+    pub fn call(&self, verb: HttpVerb, path: &str) -> Result<Reply, Failure> {
+        self.told(self.client.call(verb, path))
+    }
+
+    /// The same of one that takes a body.
+    pub fn send(
+        &self,
+        verb: HttpVerb,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Reply, Failure> {
+        self.told(self.client.send(verb, path, body))
     }
 
     /// What the API answers. Where it was not reached or lets nobody in, who was asked, and by
@@ -356,7 +369,7 @@ fn credentials(
         let fix = "Give a file that holds it with --password-file, or write a profile with 'ece-agent login HOST'.";
         return Err(invalid(message, fix));
     };
-    let file = host.storage_path.join("bootstrap-state/bootstrap-secrets.json");
+    let file = StorageLayout::of(&host.storage_path).secrets_file();
     let password = SecretsFile::open(&host.storage_path, other_owner(state))
         .map_err(|error| unreadable(&file, &error.to_string()))?
         .ok_or_else(|| unreadable(&file, "it is not there"))?

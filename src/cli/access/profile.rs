@@ -7,13 +7,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::MAX_FILE;
 use crate::{
     cli::{shell_word, state_dir_flag},
     config::{StateDir, read_toml, toml_text},
     model::{Code, Failure, Fingerprint},
     rt::files,
 };
+
+const MAX_FILE: u64 = 1 << 20;
 
 const KEYS: &str = "coordinator-host, user, password-file, api-key-file, ca-cert, ca-fingerprint";
 

@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::{
-    cli::{UserArguments, service_child::ServiceChild},
+    cli::{UserArguments, event::Event, service_child::ServiceChild},
     host::{service::service_user, tree::Owner},
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     preflight::{self, Denied, Severity},
 };
 
@@ -32,7 +30,7 @@ pub fn probe_as_child(user: &UserArguments, instances: &Path) -> Result<Exit, Fa
 /// What is in the way of the service that is installed here, or of one that has its directory
 /// already; all else `install` makes.
 pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) -> Option<Denied> {
-    let instances = storage.join("instances");
+    let instances = StorageLayout::of(storage).instances();
     if !instances.exists() {
         let missing = std::io::ErrorKind::NotFound.into();
         let failure = preflight::unusable(&instances, &missing).with_fix(repair(&instances));
@@ -58,10 +56,9 @@ pub fn denied_to_service(storage: &Path, installed: bool, severity: Severity) ->
 fn probe(user: Owner, arguments: &[&OsStr]) -> io::Result<Option<Failure>> {
     let child = ServiceChild::start(user, arguments, Default::default(), LONGEST)?;
     let mut failure = None;
-    while let Some(line) = child.next_line()? {
-        let event: Value = serde_json::from_str(&line).unwrap_or_default();
-        if let (Some(code), Some(message)) = (event["code"].as_str(), event["message"].as_str()) {
-            failure = Some(Failure::from_untrusted(code, message));
+    while let Some(event) = child.next_event()? {
+        if let Event::Failed(told) = event {
+            failure = Some(told.untrusted());
         }
     }
     child.end()?;

@@ -12,12 +12,12 @@ pub use as_service::{PROBE_VERB, ProbeArguments, denied_to_service, probe_as_chi
 use super::{
     CONFIG_FILE,
     answering::{LONGEST, Watched, state_answers, storage_answers},
-    install::runs_as_service,
     known_host::{Known, known_host},
     output::Output,
     own_state_dir,
     progress::Silent,
     run_to_end,
+    service_layout::runs_as_service,
     storage::may_have,
 };
 use crate::{
@@ -38,20 +38,13 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
     storage_answers(&options.settings.storage_path, LONGEST)?;
     let _watched = Watched::state_and_storage(&options.state_dir, &options.settings.storage_path);
     let identity = load_identity(&options.state_dir).ok().flatten();
-    let mut pins = options.pins.clone();
+    let mut route = options.route.clone();
     if let Some(host) = known_host(&options.state_dir).ok().and_then(Known::host) {
-        pins.extend(&host.pins);
+        route.pins.extend(&host.pins);
     }
-    let reach = match &options.coordinators[..] {
-        [] => None,
-        coordinators if pins.is_empty() => {
-            let message = format!("nothing says whether {} is the right one", coordinators[0]);
-            return Err(Failure::new(Code::TrustNoPin, message));
-        }
-        coordinators => {
-            let found = find_coordinator(coordinators, &pins, Default::default(), &Silent);
-            run_to_end(found)
-        }
+    let reach = match route.coordinators.is_empty() {
+        true => None,
+        false => run_to_end(find_coordinator(&route.checked()?, Default::default(), &Silent)),
     };
     let service = runs_as_service(&options.state_dir);
     let storage = &options.settings.storage_path;

@@ -1,10 +1,9 @@
-use serde_json::{Value, json};
-
 use super::{ALLOCATORS, OneArguments, part_of_a_path, percent_encoded};
 use crate::{
     cli::output::Output,
     client::HttpVerb,
     model::{Code, Failure, is_like_a_field},
+    wire::allocators::{MetadataItem, MetadataItemValue},
 };
 
 #[derive(clap::Args)]
@@ -30,19 +29,22 @@ pub fn label(arguments: LabelArguments, output: Output) -> Result<(), Failure> {
         match change {
             Change::Give(key, value) => {
                 let path = format!("{all}/{}", percent_encoded(key));
-                access.call(HttpVerb::Put, &path, Some(&json!({ "value": value })))?
+                let value = MetadataItemValue { value: value.to_owned() };
+                access.send(HttpVerb::Put, &path, &value)?
             }
             Change::Take(key) => {
-                access.call(HttpVerb::Delete, &format!("{all}/{}", percent_encoded(key)), None)?
+                access.call(HttpVerb::Delete, &format!("{all}/{}", percent_encoded(key)))?
             }
         };
     }
-    let labels = access.call(HttpVerb::Get, &all, None)?;
+    let reply = access.call(HttpVerb::Get, &all)?;
     if output.is_json() {
-        output.json(&labels);
+        output.json(&reply);
         return Ok(());
     }
-    let like_fields: Vec<&str> = keys(&labels).filter(|key| is_like_a_field(key)).collect();
+    let labels: Vec<MetadataItem> = reply.read()?;
+    let keys = labels.iter().map(|label| &*label.key);
+    let like_fields: Vec<&str> = keys.filter(|key| is_like_a_field(key)).collect();
     if !like_fields.is_empty() {
         output.note(&format!(
             "warning: named like a field that exporters make a label of: {}; choose another name \
@@ -51,16 +53,9 @@ pub fn label(arguments: LabelArguments, output: Output) -> Result<(), Failure> {
             Code::PreflightTags.name()
         ));
     }
-    let rows = labels.as_array().into_iter().flatten().map(|item| {
-        let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
-        [text("key"), text("value")]
-    });
+    let rows = labels.into_iter().map(|MetadataItem { key, value }| [key, value]);
     output.table(["LABEL", "VALUE"], rows);
     Ok(())
-}
-
-fn keys(labels: &Value) -> impl Iterator<Item = &str> {
-    labels.as_array().into_iter().flatten().filter_map(|item| item["key"].as_str())
 }
 
 fn change(text: &str) -> Result<Change<'_>, Failure> {

@@ -1,27 +1,28 @@
-use serde_json::Value;
-
 use super::role_names;
-use crate::cli::output::Output;
+use crate::{
+    cli::output::Output,
+    wire::runners::{RunnerInfo, RunnerOverview},
+};
 
 /// The hosts, a line each, with what is not as it should be.
-pub fn show(output: Output, reply: &Value) {
-    let rows = reply["runners"].as_array().into_iter().flatten().map(|runner| {
-        let text = |name: &str| runner[name].as_str().unwrap_or_default().to_owned();
-        let mark = |name: &str| if runner[name] == true { "yes" } else { "no" }.to_owned();
-        let connected = match (runner["connected"] == true, runner["lost_at"].as_str()) {
+pub fn show(output: Output, hosts: RunnerOverview) {
+    let mark = |good: bool| if good { "yes" } else { "no" }.to_owned();
+    let rows = hosts.runners.into_iter().map(|runner| {
+        let connected = match (runner.connected, &runner.lost_at) {
             (false, Some(at)) => format!("no, since {at}"),
-            _ => mark("connected"),
+            (connected, _) => mark(connected),
         };
-        let maintenance = if runner["maintenance_mode"] == true { "on" } else { "" };
+        let maintenance = if runner.maintenance_mode { "on" } else { "" };
+        let (roles, problems) = (role_names(&runner), wrong(&runner));
         [
-            text("runner_id"),
-            text("host_ip"),
-            text("zone"),
-            role_names(runner),
+            runner.runner_id,
+            runner.host_ip,
+            runner.zone,
+            roles,
             connected,
-            mark("healthy"),
+            mark(runner.healthy),
             maintenance.to_owned(),
-            wrong(runner),
+            problems,
         ]
     });
     let heads = [
@@ -38,8 +39,7 @@ pub fn show(output: Output, reply: &Value) {
 }
 
 /// The codes of what is wrong; 'host show' explains them.
-fn wrong(runner: &Value) -> String {
-    let problems = runner["problems"].as_array().into_iter().flatten();
-    let codes: Vec<&str> = problems.filter_map(|problem| problem["code"].as_str()).collect();
+fn wrong(runner: &RunnerInfo) -> String {
+    let codes: Vec<&str> = runner.problems.iter().map(|problem| &*problem.code).collect();
     codes.join(",")
 }

@@ -5,12 +5,12 @@ mod listed;
 
 use HttpVerb::{Delete, Get, Post, Put};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
 
 use super::{access::AccessArguments, output::Output};
 use crate::{
     client::HttpVerb,
-    model::{Exit, Failure, RoleSet, RunnerId, printable::cut},
+    model::{Exit, Failure, Role, RoleSet, RunnerId, printable::cut},
+    wire::runners::{RunnerInfo, RunnerRoleInfo, RunnerRolesInfo},
 };
 
 const RUNNERS: &str = "/api/v1/platform/infrastructure/runners";
@@ -124,84 +124,80 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         Some(query) => format!("{RUNNERS}?q={}", percent_encoded(query)),
         None => RUNNERS.to_owned(),
     };
-    let reply = access.call(Get, &path, None)?;
+    let reply = access.call(Get, &path)?;
     if output.is_json() {
         output.json(&reply);
         return Ok(());
     }
-    listed::show(output, &reply);
+    listed::show(output, reply.read()?);
     Ok(())
 }
 
-fn role_names(runner: &Value) -> String {
-    let roles = runner["roles"].as_array().into_iter().flatten();
-    let names: Vec<&str> = roles.filter_map(|role| role["role_name"].as_str()).collect();
+fn role_names(runner: &RunnerInfo) -> String {
+    let names: Vec<&str> = runner.roles.iter().map(|role| &*role.role_name).collect();
     if names.is_empty() { "none".into() } else { names.join(",") }
 }
 
 fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let runner = access.call(Get, &format!("{RUNNERS}/{}", arguments.runner), None)?;
-    if output.is_json() {
-        output.json(&runner);
-        return Ok(());
+    let reply = access.call(Get, &format!("{RUNNERS}/{}", arguments.runner))?;
+    match output.is_json() {
+        true => output.json(&reply),
+        false => output.lines(in_words(&reply.read()?)),
     }
-    let text = |value: &Value| match value {
-        Value::String(text) => cut(text, LONGEST_VALUE),
-        Value::Null => "-".into(),
-        other => cut(&other.to_string(), LONGEST_VALUE),
-    };
-    let mut lines = vec![format!("runner id   {}", text(&runner["runner_id"]))];
-    for name in ["host_ip", "zone", "connected", "healthy", "boot_id"] {
-        lines.push(format!("{:<11} {}", name.replace('_', " "), text(&runner[name])));
-    }
-    lines.push(format!("roles       {}", role_names(&runner)));
-    lines.push(format!("version     {}", text(&runner["build_info"]["version"])));
-    let joined = &runner["joined"];
-    lines.push(format!(
-        "joined      {} from {} with token {}",
-        text(&joined["at"]),
-        text(&joined["source_address"]),
-        text(&joined["token_id"])
-    ));
-    for code in joined["overridden_checks"].as_array().into_iter().flatten() {
-        lines.push(format!("overridden  {}", text(code)));
-    }
-    if runner["maintenance_mode"] == true {
+    Ok(())
+}
+
+fn in_words(runner: &RunnerInfo) -> Vec<String> {
+    let text = |value: &str| cut(value, LONGEST_VALUE);
+    let or_none = |value: &Option<String>| value.as_deref().map_or("-".into(), text);
+    let joined = &runner.joined;
+    let mut lines = vec![
+        format!("runner id   {}", text(&runner.runner_id)),
+        format!("host ip     {}", text(&runner.host_ip)),
+        format!("zone        {}", text(&runner.zone)),
+        format!("connected   {}", runner.connected),
+        format!("healthy     {}", runner.healthy),
+        format!("boot id     {}", or_none(&runner.boot_id)),
+        format!("roles       {}", role_names(runner)),
+        format!("version     {}", text(&runner.build_info.version)),
+        format!(
+            "joined      {} from {} with token {}",
+            text(&joined.at),
+            joined.source_address,
+            or_none(&joined.token_id)
+        ),
+    ];
+    lines.extend(joined.overridden_checks.iter().map(|it| format!("overridden  {}", text(it))));
+    if runner.maintenance_mode {
         lines.push("maintenance on: nothing new is placed here".into());
     }
-    for passage in runner["passages"].as_array().into_iter().flatten() {
-        let what = if passage["connected"] == true { "came" } else { "lost" };
-        lines.push(format!("{what:<11} {}", text(&passage["at"])));
+    for passage in &runner.passages {
+        let what = if passage.connected { "came" } else { "lost" };
+        lines.push(format!("{what:<11} {}", text(&passage.at)));
     }
-    for problem in runner["problems"].as_array().into_iter().flatten() {
-        lines.push(format!(
-            "problem     {} [{}]",
-            text(&problem["message"]),
-            text(&problem["code"])
-        ));
-        if problem["fix"].is_string() {
-            lines.push(format!("fix         {}", text(&problem["fix"])));
-        }
+    for problem in &runner.problems {
+        lines.push(format!("problem     {} [{}]", text(&problem.message), text(&problem.code)));
+        lines.extend(problem.fix.as_ref().map(|fix| format!("fix         {}", text(fix))));
     }
-    for copy in runner["clones"].as_array().into_iter().flatten() {
+    for copy in &runner.clones {
         lines.push(format!(
             "copy at     {} (boot id {}), last seen {}",
-            text(&copy["address"]),
-            text(&copy["boot_id"]),
-            text(&copy["seen_at"])
+            copy.address,
+            or_none(&copy.boot_id),
+            text(&copy.seen_at)
         ));
     }
-    output.lines(lines);
-    Ok(())
+    lines
 }
 
 fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.one.access.open()?;
     let roles = arguments.roles.unwrap_or_default();
-    let names: Vec<Value> = roles.iter().map(|role| json!({ "role_name": role.name() })).collect();
+    let named = |role: Role| RunnerRoleInfo { role_name: role.name().to_owned() };
+    let wanted = RunnerRolesInfo { roles: roles.iter().map(named).collect() };
     let path = format!("{RUNNERS}/{}/roles", arguments.one.runner);
-    let reply = access.call(Put, &path, Some(&json!({ "roles": names })))?;
+    let reply = access.send(Put, &path, &wanted)?;
     output.done(&reply, &format!("{} has {}", arguments.one.runner, roles.in_words()));
     Ok(())
 }
@@ -209,7 +205,7 @@ fn roles(arguments: RolesArguments, output: Output) -> Result<(), Failure> {
 fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
     let DeleteArguments { one: OneArguments { runner, access, .. }, evict } = arguments;
     let query = if evict { "?evict=true" } else { "" };
-    let reply = access.open()?.call(Delete, &format!("{RUNNERS}/{runner}{query}"), None);
+    let reply = access.open()?.call(Delete, &format!("{RUNNERS}/{runner}{query}"));
     let reply = reply.map_err(|failure| match failure.message.contains(" is connected; ") {
         true => failure.with_fix(format!(
             "Stop its daemon there ('ece-agent stop'), or remove it as it is: 'ece-agent host delete {runner} --evict'."
@@ -225,7 +221,7 @@ fn maintenance(arguments: MaintenanceArguments, output: Output) -> Result<(), Fa
     let runner = &arguments.one.runner;
     let verb = if arguments.mode == "on" { "_start" } else { "_stop" };
     let path = format!("{ALLOCATORS}/{runner}/maintenance-mode/{verb}");
-    let reply = access.call(Post, &path, None)?;
+    let reply = access.call(Post, &path)?;
     output.done(&reply, &format!("maintenance mode of {runner} is {}", arguments.mode));
     Ok(())
 }

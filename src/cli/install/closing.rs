@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::Path};
 
 use serde_json::json;
 
-use super::{Daemon, Installed, member::secrets_file_of};
+use super::installation::{Installed, RunMode};
 use crate::{
     agent::Status,
     cli::{
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Closing<'a> {
     pub options: &'a InstallOptions,
     pub output: Output,
-    pub daemon: Daemon,
+    pub run_mode: RunMode,
 }
 
 impl Closing<'_> {
@@ -42,7 +42,7 @@ impl Closing<'_> {
                 "already_installed": installed.already,
                 "secrets_file": installed.secrets_file,
             });
-            return self.output.event("done", event);
+            return self.output.outcome("done", event);
         }
         self.output.note(&format!("the host {runner} is a member, and its daemon is starting"));
         self.lines(installed);
@@ -62,14 +62,14 @@ impl Closing<'_> {
             status.cluster_id.as_deref().unwrap_or_default(),
             status.coordinator.as_ref().map_or("its coordinator".into(), ToString::to_string),
         ));
-        let file = secrets_file_of(self.options);
+        let file = self.options.settings.storage().secrets_file();
         if self.options.show_secrets && self.options.purpose.is_first_host() && file.exists() {
             self.secrets(&file);
         }
     }
 
     fn done(&self, status: &Status, already: bool, secrets_file: Option<&Path>) {
-        self.output.event(
+        self.output.outcome(
             "done",
             json!({
                 "runner_id": status.runner_id,
@@ -104,7 +104,7 @@ impl Closing<'_> {
             let allowed = token.claims().roles.join(",");
             note(&format!("it has no roles, as --roles was left out; the token allows {allowed}"));
         }
-        if self.daemon == Daemon::Service {
+        if self.run_mode == RunMode::Service {
             note("service: ece-agent; its log: journalctl -u ece-agent");
         }
         note(&format!("next: ece-agent status{}", state_dir_flag(&self.options.state_dir)));

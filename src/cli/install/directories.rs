@@ -2,19 +2,16 @@
 
 use std::io;
 
-use super::service::not_made;
+use super::made::not_made;
 use crate::{
-    cli::{
-        secrets_file,
-        storage::{Claim, Found, secrets_of_another},
-    },
+    cli::storage::{Claim, Found, secrets_of_another},
     config::InstallOptions,
     host::{
         open_dir::{OpenDir, is_no_plain_file},
         service::invoking_user,
         tree::{Owner, give_from_root, make_dir_if_missing},
     },
-    model::Failure,
+    model::{Failure, StorageLayout},
     rt::files,
 };
 
@@ -33,7 +30,7 @@ pub(super) fn place_directories(
     let shared = Owner { uid: caller.uid, gid: user.gid };
     make_dir_if_missing(storage, shared, 0o750).map_err(not_made(storage))?;
     found.claim.as_ref().map_or(Ok(()), Claim::write)?;
-    let had_instances = options.settings.instances_dir().exists();
+    let had_instances = options.settings.storage().instances().exists();
     place_below(options, user, caller, found.is_fresh)?;
     if !had_instances {
         // The one that the host had is gone, and its marker with it.
@@ -52,23 +49,24 @@ fn place_below(
     let path = &options.settings.storage_path;
     let made = || {
         let storage = OpenDir::open(path)?.ok_or(io::ErrorKind::NotFound)?;
-        storage.dir_or_make("instances", user, 0o700)?.give(user, 0o700)?;
+        storage.dir_or_make(StorageLayout::INSTANCES, user, 0o700)?.give(user, 0o700)?;
         if !options.purpose.is_first_host() {
             return Ok(None);
         }
-        storage.dir_or_make("logs", caller, 0o755)?.dir_or_make("bootstrap-logs", caller, 0o700)?;
+        let logs = storage.dir_or_make(StorageLayout::LOGS, caller, 0o755)?;
+        logs.dir_or_make(StorageLayout::BOOTSTRAP_LOGS, caller, 0o700)?;
         // Until the cluster is made its secrets file is written by the service user.
-        storage.dir_or_make(secrets_file::DIR, user, 0o700).map(Some)
+        storage.dir_or_make(StorageLayout::SECRETS, user, 0o700).map(Some)
     };
     let Some(secrets) = made().map_err(not_made(path))?.filter(|_| is_fresh) else {
         return Ok(());
     };
     // Secrets that are there are never given away, whoever's they are and whenever they came.
-    match secrets.file(secrets_file::NAME) {
+    match secrets.file(StorageLayout::SECRETS_FILE) {
         Ok(None) => secrets.give(user, 0o700).map_err(not_made(path)),
         Ok(Some(_)) => Err(secrets_of_another(path)),
         Err(error) if is_no_plain_file(&error) => Err(secrets_of_another(path)),
-        Err(error) => Err(not_made(path.join(secrets_file::DIR).join(secrets_file::NAME))(error)),
+        Err(error) => Err(not_made(StorageLayout::of(path).secrets_file())(error)),
     }
 }
 
@@ -80,18 +78,19 @@ mod tests {
     };
 
     use super::*;
-    use crate::config::{InstallArguments, Membership};
+    use crate::config::{InstallArguments, Membership, SettingArguments};
 
     #[test]
     fn a_directory_with_a_secrets_file_is_given_to_nobody() {
         let dir = tempfile::tempdir().expect("a directory");
         let own = Owner::of_this_process();
-        let arguments =
-            InstallArguments { host_storage_path: Some(dir.path().into()), ..Default::default() };
+        let host_storage_path = Some(dir.path().into());
+        let settings = SettingArguments { host_storage_path, ..Default::default() };
+        let arguments = InstallArguments { settings, ..Default::default() };
         let options =
             arguments.build(dir.path().join("state"), Membership::None).expect("valid options");
-        let secrets = dir.path().join(secrets_file::DIR);
-        let file = secrets.join(secrets_file::NAME);
+        let layout = StorageLayout::of(dir.path());
+        let (secrets, file) = (layout.secrets(), layout.secrets_file());
         let closed = |mode| {
             fs::set_permissions(&secrets, fs::Permissions::from_mode(mode)).expect("set");
         };

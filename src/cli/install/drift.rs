@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{Daemon, Installation, service::write_public};
+use super::{
+    installation::{Installation, RunMode},
+    made::write_public,
+};
 use crate::{
     agent::{Identity, Progress, Status, Step, load_identity},
     cli::{
@@ -61,7 +64,7 @@ impl Installation<'_> {
         let mut in_force = told.unwrap_or_else(|| self.settings_at_start(identity));
         in_force.storage_path.clone_from(&self.options.settings.storage_path);
         let host_ip = running.and_then(|status| status.host_ip).unwrap_or(identity.host_ip);
-        let can_be_changed = self.daemon == Daemon::Service || running.is_none();
+        let can_be_changed = self.run_mode == RunMode::Service || running.is_none();
         let (mut taken, differences) =
             (Vec::new(), self.options.given.differences(&in_force, host_ip));
         for difference in differences {
@@ -88,7 +91,7 @@ impl Installation<'_> {
     fn settings_at_start(&self, identity: &Identity) -> HostSettings {
         let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
         match file {
-            Ok(file) if self.daemon == Daemon::Service => {
+            Ok(file) if self.run_mode == RunMode::Service => {
                 identity.settings.overlaid_with(&file).unwrap_or(identity.settings.clone())
             }
             _ => identity.settings.clone(),

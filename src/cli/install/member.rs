@@ -1,20 +1,23 @@
 //! The part of an installation that makes the host a member: everything but the daemon, and
 //! nothing that needs privileges.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Daemon, Installation, drift::possible, renewal::set_damaged_aside};
+use super::{
+    drift::possible,
+    installation::{Installation, Installed, RunMode},
+    renewal::set_damaged_aside,
+};
 use crate::{
     agent::{
         HostStart, Identity, JoinStart, KeyWish, Place, Progress, load_identity, may_give_up,
         not_writable, prepare_state_dir, roles_today, save_identity,
     },
     cli::{
-        bootstrap_log::BootstrapLog, known_host::not_installed, output::Output,
-        progress::EventReporter, run::run_daemon, secrets_file,
+        bootstrap_log::BootstrapLog, event::Event, known_host::not_installed, output::Output,
+        progress::EventReporter, run::run_daemon,
     },
     config::{InstallOptions, Purpose},
     daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
@@ -26,13 +29,6 @@ use crate::{
 /// What the API takes from no first host, and gives to no other.
 const OF_THE_FIRST_HOST: [Role; 2] = [Role::Coordinator, Role::Director];
 
-/// A host whose identity is on disk.
-pub(super) struct Installed {
-    pub identity: Identity,
-    pub secrets_file: Option<PathBuf>,
-    pub already: bool,
-}
-
 /// What a process does that a privileged one has started as the service user: it reads the options
 /// from standard input, makes the host a member, and tells of it in events.
 pub fn become_member(output: Output) -> Result<Exit, Failure> {
@@ -43,8 +39,8 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         serde_json::from_str(&text).map_err(|error| internal(error.to_string()))?;
     drop(text);
     let log = BootstrapLog::none();
-    let (daemon, watched) = (Daemon::Service, None);
-    let installation = Installation { options, output, daemon, log: &log, watched };
+    let (run_mode, watched) = (RunMode::Service, None);
+    let installation = Installation { options, output, run_mode, log: &log, watched };
     run_daemon(async {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
@@ -53,18 +49,10 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         let waits = |held: &Failure, _| reporter.waiting(held);
         let _lock = StateLock::take(&options.state_dir, waits).await?;
         let installed = installation.make_member(&reporter, deadline).await?;
-        let event = json!({
-            "secrets_file": installed.secrets_file,
-            "already": installed.already,
-        });
-        output.event("member", event);
+        let Installed { secrets_file, already, .. } = installed;
+        output.tell(&Event::Member { secrets_file, already });
         Ok(Exit::Success)
     })
-}
-
-/// Where a first host has its secrets, if nobody has taken them away.
-pub(super) fn secrets_file_of(options: &InstallOptions) -> PathBuf {
-    options.settings.storage_path.join(secrets_file::DIR).join(secrets_file::NAME)
 }
 
 impl Installation<'_> {
@@ -99,7 +87,8 @@ impl Installation<'_> {
                     cluster_must_be_there(&options.state_dir)?;
                 }
                 let identity = self.take_on_settings(identity)?;
-                let secrets_file = identity.first_host.then(|| secrets_file_of(options));
+                let secrets_file =
+                    identity.first_host.then(|| options.settings.storage().secrets_file());
                 return Ok(Installed { identity, secrets_file, already: true });
             }
             // A first host's own datastore says whether its key is good.
@@ -122,7 +111,7 @@ impl Installation<'_> {
             machine: Arc::new(LinuxMachine),
             progress,
             relaxed: options.foreground || options.force,
-            as_service: self.daemon == Daemon::Service,
+            as_service: self.run_mode == RunMode::Service,
             skip: &options.skip,
         };
         let now = Clock::system().now();

@@ -1,17 +1,22 @@
 //! Installing: as a service where this is root and systemd is in charge, else with a daemon in
 //! the background or in this process.
 
-mod background;
 mod closing;
 mod directories;
 mod drift;
+mod ending;
 mod health;
+mod here;
+mod installation;
+mod made;
 mod member;
 mod noted;
 mod plan;
 mod renewal;
 mod repair;
 mod service;
+mod token;
+mod unit;
 
 use std::{
     env,
@@ -20,48 +25,33 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     CONFIG_FILE,
     answering::{LONGEST, Watched, state_answers, storage_answers},
     bootstrap_log::BootstrapLog,
-    known_host::{Known, known_host},
-    known_host::{installed_by_root, must_be_own},
+    known_host::{Known, installed_by_root, known_host},
     logging,
     output::Output,
     own_state_dir,
     progress::Reporter,
-    run::{self, run_daemon},
+    run::run_daemon,
+    service_layout::runs_as_service,
     stop::stop_daemon,
-    storage::{self, Claim},
-    wait::{not_in_time, running, until_connected},
+    wait::until_connected,
 };
 use crate::{
-    agent::{AgentState, Identity, Progress, Status, Step, load_identity, prepare_state_dir},
-    config::{InstallArguments, InstallOptions, Mistake, StateDir},
-    daemon::StateLock,
-    host::{LinuxMachine, Machine},
+    agent::{AgentState, Progress, Status, load_identity},
+    config::{InstallArguments, Mistake, SettingArguments, StateDir},
     model::{Code, Exit, Failure},
 };
-pub use background::{ended, start_daemon};
-use closing::Closing;
-use health::{must_be_of_this_cluster, unhealthy, until_healthy};
-use member::Installed;
+use health::until_healthy;
+use installation::{Installation, RunMode};
 
 pub use member::become_member;
-pub use service::{Layout, MEMBER_VERB, copy_binary, service_failed};
-
-/// How the daemon goes on when `install` is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Daemon {
-    /// In this process.
-    Foreground,
-    /// In a process of its own that nobody watches.
-    Background,
-    /// As a service, as a user of its own.
-    Service,
-}
+pub use service::MEMBER_VERB;
+pub use unit::copy_binary;
 
 pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
     let whole = arguments.clone().with_config_file(Path::new(CONFIG_FILE));
@@ -106,8 +96,9 @@ pub fn end_earlier_log(arguments: &[OsString]) {
     let with_value = text.iter().find_map(|it| it.strip_prefix(FLAG)?.strip_prefix('='));
     let storage = with_value.or(at.map(|it| &**it)).map(PathBuf::from);
     let variable = || env::var_os("ECE_AGENT_HOST_STORAGE_PATH").map(PathBuf::from);
+    let host_storage_path = storage.or_else(variable);
     let seen = InstallArguments {
-        host_storage_path: storage.or_else(variable),
+        settings: SettingArguments { host_storage_path, ..Default::default() },
         dry_run: text.iter().any(|it| it == "--dry-run"),
         ..Default::default()
     };
@@ -144,28 +135,14 @@ fn install_logged(
         output.note(&format!("no effect here, as there are no containers: {names}"));
     }
     logging::start(if options.foreground { "info" } else { "warn" });
-    let daemon = match () {
-        () if options.foreground => Daemon::Foreground,
-        () if runs_as_service(&options.state_dir) => Daemon::Service,
-        () => Daemon::Background,
+    let run_mode = match () {
+        () if options.foreground => RunMode::Foreground,
+        () if runs_as_service(&options.state_dir) => RunMode::Service,
+        () => RunMode::Background,
     };
     let storage = &options.settings.storage_path;
     let watched = Some(Watched::state_and_storage(&options.state_dir, storage));
-    run_daemon(Installation { options, output, daemon, log, watched }.carry_out())
-}
-
-/// Whether the host of this state directory is, or will be, a service of the system.
-pub fn runs_as_service(state: &StateDir) -> bool {
-    let is_own = state.path() == own_state_dir();
-    is_own && LinuxMachine.is_root() && LinuxMachine.has_systemd()
-}
-
-struct Installation<'a> {
-    options: InstallOptions,
-    output: Output,
-    daemon: Daemon,
-    log: &'a BootstrapLog,
-    watched: Option<Watched>,
+    run_daemon(Installation { options, output, run_mode, log, watched }.carry_out())
 }
 
 impl Installation<'_> {
@@ -191,26 +168,14 @@ impl Installation<'_> {
             };
         }
         let reporter = Reporter::new(self.output, deadline);
-        let ended = match self.daemon {
-            Daemon::Service => self.install_service(&reporter, deadline).await,
-            Daemon::Foreground | Daemon::Background => self.install_here(&reporter, deadline).await,
+        let ended = match self.run_mode {
+            RunMode::Service => self.install_service(&reporter, deadline).await,
+            RunMode::Foreground | RunMode::Background => {
+                self.install_here(&reporter, deadline).await
+            }
         };
         reporter.end();
         ended
-    }
-
-    /// What the daemon says. What answers where a service does need not be the service, which is
-    /// looked at as one.
-    async fn running(&self) -> Result<Option<Status>, Failure> {
-        let state = &self.options.state_dir;
-        let answered = match running(state).await {
-            Ok(Some(status)) => must_be_of_this_cluster(&status, state).map(|()| Some(status)),
-            other => other,
-        };
-        match answered {
-            Err(_) if self.daemon == Daemon::Service => Ok(None),
-            answered => answered,
-        }
     }
 
     /// The same command again, while the daemon runs.
@@ -224,7 +189,7 @@ impl Installation<'_> {
         if let Some(identity) = load_identity(state)?.filter(|_| !refused) {
             self.check_same(&identity)?;
             let differences = self.drift(&identity, Some(&status), &progress).await;
-            if self.daemon == Daemon::Service {
+            if self.run_mode == RunMode::Service {
                 self.note_cluster(&identity, false)?;
                 self.repair(&identity, &status, &differences, &progress)?;
             }
@@ -239,131 +204,5 @@ impl Installation<'_> {
         reporter.end();
         self.closing().already_running(&status);
         Ok(Exit::Success)
-    }
-
-    /// Installs with the rights of the caller.
-    async fn install_here(&self, reporter: &Reporter, deadline: Instant) -> Result<Exit, Failure> {
-        let state = &self.options.state_dir;
-        must_be_own(state)?;
-        let claim = storage::look(&self.options)?.claim;
-        prepare_state_dir(state)?;
-        let lock = StateLock::take(state, |held, left| reporter.waiting_for(held, left)).await?;
-        claim.as_ref().map_or(Ok(()), Claim::write)?;
-        self.log.begin()?;
-        let progress = self.log.beside(reporter);
-        if let Some(identity) = self.identity_that_stays()? {
-            let differences = self.drift(&identity, None, &progress).await;
-            if !differences.is_empty() {
-                progress.started(Step::Config);
-                progress.finished(Step::Config, &drift::in_words(&differences));
-            }
-        }
-        let installed = self.make_member(&progress, deadline).await?;
-        if self.daemon == Daemon::Foreground {
-            self.go_on_as_daemon(installed, lock, reporter, deadline).await
-        } else {
-            drop(lock);
-            self.leave_daemon_behind(installed, reporter, deadline).await
-        }
-    }
-
-    async fn go_on_as_daemon(
-        &self,
-        installed: Installed,
-        lock: StateLock,
-        reporter: &Reporter,
-        deadline: Instant,
-    ) -> Result<Exit, Failure> {
-        reporter.started(Step::Connected);
-        // A daemon goes on without them.
-        self.watched.iter().for_each(Watched::end);
-        let (daemon, shutdown) = run::start(self.options.state_dir.clone(), lock).await?;
-        let board = daemon.board().clone();
-        let mut followed = board.follow();
-        let told = async {
-            let settled =
-                followed.wait_for(|status| status.connected || status.state == AgentState::Refused);
-            let status = timeout_at(deadline, settled).await;
-            let status = status.ok().and_then(|status| status.ok().map(|status| status.clone()));
-            let failure = match status {
-                Some(status) if status.connected => match unhealthy(&status) {
-                    None => return self.finish(&status, &installed, reporter),
-                    Some(failure) => failure,
-                },
-                Some(Status { problem: Some(problem), .. }) => problem.into(),
-                // The daemon goes on trying; whoever watches should know.
-                _ => not_in_time(Some(board.read())),
-            };
-            reporter.end();
-            self.log.failure(&failure);
-            self.output.failure(&failure);
-        };
-        let mut running = std::pin::pin!(daemon.run(shutdown));
-        tokio::select! {
-            () = told => running.await?,
-            ended = &mut running => ended?,
-        }
-        Ok(Exit::Success)
-    }
-
-    async fn leave_daemon_behind(
-        &self,
-        installed: Installed,
-        reporter: &Reporter,
-        deadline: Instant,
-    ) -> Result<Exit, Failure> {
-        let state = &self.options.state_dir;
-        reporter.started(Step::Daemon);
-        let mut child = start_daemon(state)?;
-        reporter.finished(Step::Daemon, &format!("process {}", child.id()));
-        let gone = || ended(&mut child, state);
-        self.wait_and_finish(&installed, reporter, deadline, gone).await
-    }
-
-    /// Waits until the daemon is connected, unless that is not wanted, and says so.
-    async fn wait_and_finish(
-        &self,
-        installed: &Installed,
-        reporter: &Reporter,
-        deadline: Instant,
-        gone: impl FnMut() -> Option<Failure>,
-    ) -> Result<Exit, Failure> {
-        if self.options.no_wait {
-            self.log.success();
-            reporter.end();
-            self.closing().not_waited(installed);
-            return Ok(Exit::Success);
-        }
-        reporter.started(Step::Connected);
-        let status =
-            until_connected(&self.options.state_dir, deadline, gone, |it| reporter.waiting(it))
-                .await?;
-        let state = &self.options.state_dir;
-        must_be_of_this_cluster(&status, state)?;
-        let status = until_healthy(state, status, deadline, |it| reporter.waiting(it)).await?;
-        self.finish(&status, installed, reporter);
-        Ok(Exit::Success)
-    }
-
-    /// The last words of an installation that worked.
-    fn finish(&self, status: &Status, installed: &Installed, reporter: &Reporter) {
-        let coordinator = status.coordinator.as_ref();
-        let coordinator = coordinator.map_or("the coordinator".into(), ToString::to_string);
-        reporter.finished(Step::Connected, &format!("to {coordinator}"));
-        self.log.success();
-        reporter.end();
-        self.closing().connected(status, installed);
-    }
-
-    /// Who this host is already. What a new identity replaces may be damaged.
-    fn identity_that_stays(&self) -> Result<Option<Identity>, Failure> {
-        match self.options.new_identity {
-            true => Ok(None),
-            false => Ok(load_identity(&self.options.state_dir)?),
-        }
-    }
-
-    fn closing(&self) -> Closing<'_> {
-        Closing { options: &self.options, output: self.output, daemon: self.daemon }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Installation, service::write_public};
+use super::{installation::Installation, made::write_public};
 use crate::{
     agent::Identity,
     cli::known_host::{CLUSTER_FILE, KnownHost},

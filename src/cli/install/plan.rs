@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Daemon, Installation, service::Layout};
+use super::installation::{Installation, RunMode};
 use crate::{
     agent::{proxies_in_environment, roles_today},
     cli::{
@@ -10,6 +10,7 @@ use crate::{
         check::{denied_to_service, show},
         known_host::not_installed,
         progress::EventReporter,
+        service_layout::ServiceLayout,
         storage,
     },
     config::{Difference, Purpose, only_address},
@@ -37,14 +38,19 @@ impl Installation<'_> {
                 Err(LocalRefusal::Expired { .. }) if identity.is_some() => {}
                 checked => checked?,
             }
-            reach = self.reach_coordinator(join).await?;
+            reach = match join.route(token.claims()) {
+                Ok(route) => self.reach_coordinator(&route).await,
+                // Nor does it need to be told where to go.
+                Err(_) if identity.is_some() => None,
+                Err(failure) => return Err(failure),
+            };
         }
         let roles = match &identity {
             Some(identity) if !options.roles_given => roles_today(&options.state_dir, identity),
             _ => options.purpose.roles().clone(),
         };
         let bind = options.settings.host_ip.and_then(only_address);
-        let as_service = self.daemon == Daemon::Service;
+        let as_service = self.run_mode == RunMode::Service;
         let storage = &options.settings.storage_path;
         // What the service is denied now, 'install' makes right.
         let denied = as_service
@@ -74,7 +80,7 @@ impl Installation<'_> {
         }
         if self.output.is_json() {
             let event = json!({ "checks": show::as_json(&outcomes), "would": plan });
-            self.output.event("plan", event);
+            self.output.outcome("plan", event);
         } else {
             show::in_words(self.output, &outcomes);
             for line in &plan {
@@ -96,12 +102,12 @@ impl Installation<'_> {
         let options = &self.options;
         let (state, storage) = (options.state_dir.path(), &options.settings.storage_path);
         let mut plan = Vec::new();
-        let service = self.daemon == Daemon::Service;
+        let service = self.run_mode == RunMode::Service;
         if service {
             let there = |path: &str| std::path::Path::new(path).exists();
             let user = service_user().unwrap_or_default();
-            if !there(Layout::BINARY) {
-                plan.push(format!("copy this program to {}", Layout::BINARY));
+            if !there(ServiceLayout::BINARY) {
+                plan.push(format!("copy this program to {}", ServiceLayout::BINARY));
             }
             if user.is_none() {
                 plan.push("make the user ece-agent".to_owned());
@@ -109,8 +115,8 @@ impl Installation<'_> {
             if !there(CONFIG_FILE) {
                 plan.push(format!("write {CONFIG_FILE}"));
             }
-            if !Layout::has_packaged_unit() {
-                plan.push(format!("write {}", Layout::UNIT));
+            if !ServiceLayout::has_packaged_unit() {
+                plan.push(format!("write {}", ServiceLayout::UNIT));
             }
         }
         for dir in [state, storage] {
@@ -128,10 +134,10 @@ impl Installation<'_> {
                 Purpose::Stay(_) => return Err(not_installed(&options.state_dir)),
             });
         }
-        plan.push(match self.daemon {
-            Daemon::Service => "enable and start the service ece-agent".to_owned(),
-            Daemon::Background => "start the daemon in the background".to_owned(),
-            Daemon::Foreground => "go on as the daemon".to_owned(),
+        plan.push(match self.run_mode {
+            RunMode::Service => "enable and start the service ece-agent".to_owned(),
+            RunMode::Background => "start the daemon in the background".to_owned(),
+            RunMode::Foreground => "go on as the daemon".to_owned(),
         });
         if !options.no_wait {
             let seconds = options.timeout.as_secs();

@@ -2,20 +2,19 @@
 
 use std::{fs, path::Path};
 
-use super::{Installation, drift::is_address_of_this_machine};
+use super::{drift::is_address_of_this_machine, installation::Installation};
 use crate::{
     agent::{
-        IdentityError, Journal, Phase, find_coordinator, load_identity, load_key,
-        load_own_identity, not_writable, roles_today,
+        IdentityError, Journal, Phase, load_identity, load_key, load_own_identity, not_writable,
+        roles_today,
     },
-    cli::{own_state_dir, progress::Silent},
+    cli::own_state_dir,
     config::{
-        FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions, Membership,
-        Purpose, StateDir,
+        FirstHostOptions, HostSettings, InstallArguments, InstallOptions, Membership, Purpose,
+        StateDir,
     },
     daemon::cluster_must_be_there,
-    model::{Code, Failure, Fingerprint, RoleSet},
-    preflight::Reach,
+    model::{Failure, RoleSet},
     token::UnverifiedToken,
 };
 
@@ -109,31 +108,12 @@ impl Installation<'_> {
         self.check_replaceable()?;
         self.check_token()?;
         let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
-        let reach = self.reach_coordinator(join).await?;
+        let token = UnverifiedToken::parse(join.token.0.expose())?;
+        let reach = self.reach_coordinator(&join.route(token.claims())?).await;
         match reach.and_then(|reach| reach.failed) {
             Some((_, failure)) => Err(failure),
             None => Ok(()),
         }
-    }
-
-    /// Goes to a coordinator as a join does, and gives the token to nobody.
-    pub(super) async fn reach_coordinator(
-        &self,
-        join: &JoinOptions,
-    ) -> Result<Option<Reach>, Failure> {
-        let token = UnverifiedToken::parse(join.token.0.expose())?;
-        let claims = token.claims();
-        let coordinators = match &join.coordinators[..] {
-            [] => &claims.coordinators,
-            given => given,
-        };
-        let pins: &[Fingerprint] = if join.pins.is_empty() { &claims.pins } else { &join.pins };
-        if pins.is_empty() {
-            let message = "nothing says which coordinator is the right one";
-            return Err(Failure::new(Code::TrustNoPin, message));
-        }
-        let patience = self.options.wait_for_coordinator;
-        Ok(find_coordinator(coordinators, pins, patience, &Silent).await)
     }
 }
 

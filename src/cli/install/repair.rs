@@ -1,13 +1,17 @@
 //! The same command on a service that runs: what `install` has made is made right again.
 
 use super::{
-    Installation,
     directories::place_directories,
-    service::{place_unit, place_user, service_failed, step},
+    installation::Installation,
+    made::step,
+    unit::{place_unit, place_user},
 };
 use crate::{
     agent::{Identity, Progress, Status, Step},
-    cli::storage::{self, Found},
+    cli::{
+        service_layout::service_failed,
+        storage::{self, Found},
+    },
     config::Difference,
     host::service::systemctl,
     model::Failure,
@@ -25,7 +29,7 @@ impl Installation<'_> {
     ) -> Result<(), Failure> {
         let options = &self.options;
         let user = step(progress, Step::User, place_user)?;
-        let had_instances = options.settings.instances_dir().exists();
+        let had_instances = options.settings.storage().instances().exists();
         let found = Found { is_fresh: false, ..storage::look(options)? };
         let place = || place_directories(options, user, &found);
         step(progress, Step::Directories, place)?;

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     access::{
@@ -26,6 +26,7 @@ use crate::{
     model::{Code, CoordinatorAddress, Exit, Failure, Fingerprint, Secret},
     rt::terminal::ask_unseen,
     tls::PinVerifier,
+    wire::users::{ApiKeyResponse, CreateApiKeyRequest, User},
 };
 use session::{Session, key_file_of};
 
@@ -117,16 +118,17 @@ pub fn login(arguments: LoginArguments, output: Output) -> Result<Exit, Failure>
     let credentials = ApiCredentials::Password { user: user.clone(), password };
     let client = ApiClient::new(address.clone(), verifier, credentials)
         .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
-    let mut wanted = json!({ "description": format!("ece-agent login on {}", host_name()) });
-    if let Some(seconds) = arguments.expiration {
-        wanted["expiration"] = format!("{seconds}s").into();
-    }
-    let asked = client.call(HttpVerb::Post, session::KEYS, Some(&wanted));
-    let made = run_to_end(asked)
+    let wanted = CreateApiKeyRequest {
+        description: format!("ece-agent login on {}", host_name()),
+        expiration: arguments.expiration.map(|seconds| format!("{seconds}s")),
+    };
+    let asked = client.send(HttpVerb::Post, session::KEYS, &wanted);
+    let made: ApiKeyResponse = run_to_end(asked)
+        .and_then(|reply| reply.read())
         .map_err(api_failure)
         .map_err(|failure| failure.adding(&format!("asked {address} as {user}")))?;
-    let key = made["key"]
-        .as_str()
+    let key = made
+        .key
         .map(Secret::new)
         .ok_or_else(|| Failure::new(Code::CoordinatorProtocol, format!("{address} made no key")))?;
     let session = Session::new(address.clone(), pin, key, key_file_of(&file))?;
@@ -140,7 +142,7 @@ pub fn login(arguments: LoginArguments, output: Output) -> Result<Exit, Failure>
     if output.is_json() {
         output.json(&json!({
             "user": user, "coordinator": address, "ca_fingerprint": pin, "profile": file,
-            "key_id": session.id(), "expires_at": made["expiration_date"],
+            "key_id": session.id(), "expires_at": made.expiration_date,
         }));
     } else {
         output.note(&format!("logged in at {address} as {user}"));
@@ -223,14 +225,8 @@ fn nobody_at(file: &Path) -> Failure {
 
 pub fn whoami(arguments: WhoamiArguments, output: Output) -> Result<Exit, Failure> {
     let access = arguments.access.open()?;
-    let user = access.call(HttpVerb::Get, "/api/v1/user", None)?;
-    let roles: Vec<&str> = user["security"]["roles"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let name = user["user_name"].as_str().unwrap_or_default();
+    let user: User = access.call(HttpVerb::Get, "/api/v1/user")?.read()?;
+    let (name, roles) = (&user.user_name, &user.security.roles);
     if output.is_json() {
         output.json(&json!({
             "user": name, "roles": roles, "coordinator": access.address,

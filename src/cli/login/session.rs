@@ -105,7 +105,7 @@ impl Session {
         let client = ApiClient::new(self.address.clone(), verifier, credentials)
             .map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
         let path = format!("{KEYS}/{}", self.id);
-        match run_to_end(client.call(HttpVerb::Delete, &path, None)) {
+        match run_to_end(client.call(HttpVerb::Delete, &path)) {
             Ok(_) | Err(ClientError::Refused { status: 401 | 404, .. }) => Ok(()),
             Err(error) => Err(api_failure(error)),
         }

@@ -7,25 +7,32 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{exists, place::is_of_the_package};
+use super::place::is_of_the_package;
 use crate::{
-    agent::CLAIM,
     config::StateDir,
     host::{open_dir::OpenDir, tree::Owner},
-    model::{Code, Failure, printable::escaped},
+    model::{Code, Failure, StorageLayout, printable::escaped},
     preflight::unusable,
     rt::files,
 };
 
-/// Its name, in the host storage path.
-const NAME: &str = CLAIM;
+const NAME: &str = StorageLayout::CLAIM;
 const SCHEMA: u32 = 1;
 const MAX_FILE: u64 = 64 << 10;
 
-const INSTANCES: &str = "instances";
+const INSTANCES: &str = StorageLayout::INSTANCES;
 
-/// What an installation makes in the host storage path, which itself is the first.
-const PLACES: [&str; 5] = ["", INSTANCES, "logs", "logs/bootstrap-logs", "bootstrap-state"];
+/// Where an installation makes directories in the host storage path, which itself is the first.
+fn places() -> [String; 5] {
+    let names = [INSTANCES, StorageLayout::LOGS, StorageLayout::SECRETS];
+    let [instances, logs, secrets] = names.map(str::to_owned);
+    [String::new(), instances, logs, bootstrap_logs(), secrets]
+}
+
+/// Where the logs of setting up a first host are, below the host storage path.
+pub fn bootstrap_logs() -> String {
+    format!("{}/{}", StorageLayout::LOGS, StorageLayout::BOOTSTRAP_LOGS)
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct ClaimFile {
@@ -96,6 +103,10 @@ pub fn state(storage: &Path, state: &StateDir) -> Result<ClaimState, Failure> {
     }
 }
 
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// A directory so many steps above the host storage path.
 fn above(up: usize) -> String {
     vec![".."; up].join("/")
@@ -105,12 +116,12 @@ impl Claim {
     /// Notes what is not there yet.
     pub(super) fn prepare(storage: &Path, state: &StateDir) -> Self {
         let of_package = is_of_the_package(storage);
-        let missing = PLACES
-            .iter()
-            .filter(|place| !exists(&storage.join(place)) || (of_package && **place == INSTANCES));
+        let missing = places()
+            .into_iter()
+            .filter(|place| !exists(&storage.join(place)) || (of_package && place == INSTANCES));
         let parents = storage.ancestors().skip(1).take_while(|dir| !exists(dir));
         let parents = parents.zip(1..).map(|(_, up)| above(up));
-        let made = missing.map(|place| (*place).to_owned()).chain(parents).collect();
+        let made = missing.chain(parents).collect();
         let file = ClaimFile { schema: SCHEMA, state_dir: state.path().to_owned(), made };
         Self { storage: storage.to_owned(), file }
     }

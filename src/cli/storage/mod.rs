@@ -5,15 +5,15 @@ mod place;
 
 use std::{fs, io, path::Path};
 
-use super::{install::runs_as_service, secrets_file};
+use super::service_layout::runs_as_service;
 use crate::{
     agent::{StorageMarker, load_identity},
     config::{InstallOptions, Purpose, StateDir},
     host::{process::is_root, service::service_user},
-    model::{Code, Failure},
+    model::{Code, Failure, StorageLayout},
 };
 
-pub use claim::{Claim, ClaimState, state as claim_of};
+pub use claim::{Claim, ClaimState, bootstrap_logs, state as claim_of};
 
 /// What there was before anything was made. It is read once: what the service user changes after
 /// that does not change what root does.
@@ -88,7 +88,7 @@ impl Content {
 /// A new cluster is not made where another's secrets are.
 fn secrets_are_ours(options: &InstallOptions, has: Content) -> Result<(), Failure> {
     let storage = &options.settings.storage_path;
-    let file = storage.join(secrets_file::DIR).join(secrets_file::NAME);
+    let file = options.settings.storage().secrets_file();
     let is_first = matches!(options.purpose, Purpose::FirstHost(_));
     match is_first && has != Content::Coordinator && file.symlink_metadata().is_ok() {
         true => Err(secrets_of_another(storage)),
@@ -97,13 +97,9 @@ fn secrets_are_ours(options: &InstallOptions, has: Content) -> Result<(), Failur
 }
 
 pub fn secrets_of_another(storage: &Path) -> Failure {
-    let file = storage.join(secrets_file::DIR).join(secrets_file::NAME);
+    let file = StorageLayout::of(storage).secrets_file();
     let message = format!("{} has the secrets of another cluster", file.display());
     Failure::new(Code::StorageSecretsOfAnother, message)
-}
-
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 #[cfg(test)]

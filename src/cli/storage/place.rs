@@ -11,7 +11,7 @@ use crate::{
         LinuxMachine, Machine, process::is_root, service::service_user, shared::is_shared,
         tree::Owner,
     },
-    model::{Code, Failure},
+    model::{Code, Failure, StorageLayout},
 };
 
 /// The system's, with all that is below.
@@ -64,7 +64,7 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
 
 /// Instances that are there must be root's, the caller's or the service user's.
 pub(super) fn check_instances(storage: &Path, user: Option<Owner>) -> Result<(), Failure> {
-    let dir = storage.join("instances");
+    let dir = StorageLayout::of(storage).instances();
     let Ok(found) = dir.symlink_metadata() else { return Ok(()) };
     let own = Owner::of_this_process().uid;
     let uid = found.uid();
@@ -81,7 +81,7 @@ pub(super) fn check_instances(storage: &Path, user: Option<Owner>) -> Result<(),
 /// Whether root finds an empty directory for instances that is the service user's: the package has
 /// made it, for a service that there is not.
 pub(super) fn is_of_the_package(storage: &Path) -> bool {
-    let dir = storage.join("instances");
+    let dir = StorageLayout::of(storage).instances();
     let user = service_user().ok().flatten().filter(|_| is_root() && !LinuxMachine.has_systemd());
     let is_theirs = |found: fs::Metadata| user.is_some_and(|user| user.uid == found.uid());
     dir.symlink_metadata().is_ok_and(is_theirs)

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     client::HttpVerb,
     config::read_token,
-    model::{Code, Exit, Failure, Secret, printable::cut},
+    model::{Exit, Failure, Secret, printable::cut},
     rt::{Clock, Timestamp},
     token::{Claims, UnverifiedToken},
     wire::audit::TokenLedger,
@@ -104,9 +104,7 @@ impl TokenArgument {
 
 /// All tokens, good or not, the latest first.
 fn all_tokens(access: &Access) -> Result<TokenLedger, Failure> {
-    let reply = access.call(HttpVerb::Get, LEDGER, None)?;
-    serde_json::from_value(reply)
-        .map_err(|_| Failure::new(Code::CoordinatorProtocol, "the ledger cannot be read"))
+    Ok(access.call(HttpVerb::Get, LEDGER)?.read()?)
 }
 
 fn inspect(arguments: InspectArguments, output: Output) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use crate::{
     client::HttpVerb,
     model::{Code, Failure, TokenId},
     token::UnverifiedToken,
+    wire::audit::RevokedToken,
 };
 
 #[derive(clap::Args)]
@@ -44,9 +45,7 @@ pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure>
     let mut evicted = Vec::new();
     if arguments.evict {
         let path = format!("{LEDGER}/{id}?evict=true");
-        let reply = access.call(HttpVerb::Delete, &path, None)?;
-        let runners = reply["evicted"].as_array().into_iter().flatten();
-        evicted.extend(runners.filter_map(|it| it.as_str()).map(str::to_owned));
+        RevokedToken { evicted } = access.call(HttpVerb::Delete, &path)?.read()?;
     } else {
         access.told(access.client.revoke_token(id))?;
     }

@@ -83,7 +83,7 @@ impl Account {
                 "left": self.left,
                 "problems": problems,
             });
-            return output.event("done", event);
+            return output.outcome("done", event);
         }
         match cluster {
             Cluster::Told => output.note("left the cluster"),

@@ -10,11 +10,12 @@ use std::{fs, io, path::PathBuf};
 use super::{
     StateDirArgument,
     answering::{LONGEST, Watched, storage_answers},
-    install::{Layout, runs_as_service},
     known_host::{Known, installed_by_root, known_host, must_be_own_or_the_services, other_owner},
     leave::{leave, leave_as_service_user},
     output::Output,
-    run_to_end, shell_word,
+    run_to_end,
+    service_layout::{ServiceLayout, runs_as_service},
+    shell_word,
     stop::stop_daemon,
     storage::{ClaimState, claim_of},
     wait::running,
@@ -23,7 +24,7 @@ use crate::{
     agent::{AgentState, Identity, StorageMarker, instances_in, load_identity},
     config::{StateDir, default_state_dir},
     host::{process::is_root, tree::remove_tree},
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, StorageLayout},
     rt::{FileLock, LockHeld},
 };
 use account::{Account, Cluster, missing_is_fine, still_there};
@@ -55,7 +56,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
         (identity, known) => (identity?, known?),
     };
     let service = runs_as_service(&state).then(|| Service::of(&state));
-    let is_made = service.is_some() && PathBuf::from(Layout::MADE).exists();
+    let is_made = service.is_some() && PathBuf::from(ServiceLayout::MADE).exists();
     if still_there(files(&state)).is_empty() && !is_made {
         return Err(nothing_here(&state));
     }
@@ -158,7 +159,7 @@ fn check_losses(storage: &Storage<'_>, first_host: bool) -> Result<(), Failure> 
     if let Some(missing) = &storage.missing {
         return Err(missing.clone());
     }
-    let instances = storage.path.join("instances");
+    let instances = StorageLayout::of(storage.path).instances();
     let counted = match storage.claim {
         ClaimState::Anothers(_) => Ok(0),
         ClaimState::Ours(_) | ClaimState::None => instances_in(&instances),

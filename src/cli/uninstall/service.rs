@@ -10,8 +10,8 @@ use super::account::{Account, still_there};
 use crate::{
     cli::{
         CONFIG_FILE,
-        install::Layout,
         known_host::{CLUSTER_FILE, other_owner},
+        service_layout::ServiceLayout,
     },
     config::StateDir,
     host::{
@@ -65,14 +65,14 @@ impl Service {
     /// Removes what `install` has noted as made by it, and keeps the note of what is still there.
     /// What a package has made is the package's.
     pub(super) fn remove(&self, storage: Option<&Path>, account: &mut Account) {
-        let made = fs::read_to_string(Layout::MADE).unwrap_or_default();
+        let made = fs::read_to_string(ServiceLayout::MADE).unwrap_or_default();
         let mut kept = Vec::new();
-        let has_program = made.lines().any(|what| what == Layout::BINARY);
-        for what in made.lines().filter(|what| *what != Layout::BINARY) {
+        let has_program = made.lines().any(|what| what == ServiceLayout::BINARY);
+        for what in made.lines().filter(|what| *what != ServiceLayout::BINARY) {
             let before = account.problems();
             match what {
                 USER => self.remove_user(storage, account),
-                Layout::UNIT | Layout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
+                ServiceLayout::UNIT | ServiceLayout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
                     account.file(Path::new(what));
                 }
                 _ => account.problem(format!("{what} is not something that install makes")),
@@ -81,36 +81,39 @@ impl Service {
                 kept.push(what);
             }
         }
-        let _has_other_drop_ins = fs::remove_dir(Layout::DROP_IN_DIR);
+        let _has_other_drop_ins = fs::remove_dir(ServiceLayout::DROP_IN_DIR);
         let _ = systemctl(["daemon-reload"]);
         if !kept.is_empty() {
             if has_program {
-                kept.push(Layout::BINARY);
-                account
-                    .left(Layout::BINARY.as_ref(), "for 'ece-agent uninstall' to be repeated with");
+                kept.push(ServiceLayout::BINARY);
+                account.left(
+                    ServiceLayout::BINARY.as_ref(),
+                    "for 'ece-agent uninstall' to be repeated with",
+                );
             }
             return self.keep_note_of(&kept, account);
         }
-        account.file(Layout::MADE.as_ref());
-        let _has_other_files = fs::remove_dir(Layout::CONFIG_DIR);
+        account.file(ServiceLayout::MADE.as_ref());
+        let _has_other_files = fs::remove_dir(ServiceLayout::CONFIG_DIR);
         // Whatever was interrupted before can be repeated, as long as there is a program for it.
         if has_program {
             let before = account.problems();
-            account.file(Layout::BINARY.as_ref());
+            account.file(ServiceLayout::BINARY.as_ref());
             if account.problems() > before {
-                self.keep_note_of(&[Layout::BINARY], account);
+                self.keep_note_of(&[ServiceLayout::BINARY], account);
             }
         }
     }
 
     fn keep_note_of(&self, kept: &[&str], account: &mut Account) {
         let note: String = kept.iter().map(|what| format!("{what}\n")).collect();
-        let written = make_dir(Layout::CONFIG_DIR.as_ref(), Owner::ROOT, 0o755)
-            .and_then(|()| files::write_private(Layout::MADE.as_ref(), note.as_bytes()));
+        let written = make_dir(ServiceLayout::CONFIG_DIR.as_ref(), Owner::ROOT, 0o755)
+            .and_then(|()| files::write_private(ServiceLayout::MADE.as_ref(), note.as_bytes()));
         if let Err(error) = written {
-            account.problem(format!("{}: {error}", Layout::MADE));
+            account.problem(format!("{}: {error}", ServiceLayout::MADE));
         }
-        account.left(Layout::MADE.as_ref(), "for 'ece-agent uninstall', which can be repeated");
+        account
+            .left(ServiceLayout::MADE.as_ref(), "for 'ece-agent uninstall', which can be repeated");
     }
 
     /// The number of a user who is gone is given to the next one who is made: nothing may be left

@@ -4,13 +4,9 @@ use std::{fs, path::Path};
 
 use super::account::Account;
 use crate::{
-    agent::MARKER,
-    cli::{
-        secrets_file,
-        storage::{Claim, ClaimState},
-    },
+    cli::storage::{Claim, ClaimState, bootstrap_logs},
     host::{open_dir::OpenDir, shared::is_shared},
-    model::Failure,
+    model::{Failure, StorageLayout},
 };
 
 /// The host storage path of an installation that goes.
@@ -68,21 +64,24 @@ impl Storage<'_> {
     }
 
     fn remove_below(&self, storage: &OpenDir, account: &mut Account) {
-        if let Ok(Some(instances)) = storage.dir("instances")
-            && let Err(error) = instances.remove_file(MARKER)
+        const INSTANCES: &str = StorageLayout::INSTANCES;
+        const SECRETS: &str = StorageLayout::SECRETS;
+        const LOGS: &str = StorageLayout::LOGS;
+        if let Ok(Some(instances)) = storage.dir(INSTANCES)
+            && let Err(error) = instances.remove_file(StorageLayout::MARKER)
         {
-            account.note(self.shown(&format!("instances/{MARKER}")), Err(error));
+            account.note(told(&StorageLayout::of(self.path).marker()), Err(error));
         }
-        self.remove_dir(storage, "instances", "instances", account);
+        self.remove_dir(storage, INSTANCES, INSTANCES, account);
         if self.first_host {
-            self.remove_file(storage, secrets_file::DIR, secrets_file::NAME, account);
-            self.remove_dir(storage, secrets_file::DIR, secrets_file::DIR, account);
-            match storage.dir("logs") {
+            self.remove_file(storage, SECRETS, StorageLayout::SECRETS_FILE, account);
+            self.remove_dir(storage, SECRETS, SECRETS, account);
+            match storage.dir(LOGS) {
                 Ok(Some(logs)) => self.remove_logs(&logs, account),
                 Ok(None) => {}
-                Err(error) => account.note(self.shown("logs"), Err(error)),
+                Err(error) => account.note(self.below(LOGS), Err(error)),
             }
-            self.remove_dir(storage, "logs", "logs", account);
+            self.remove_dir(storage, LOGS, LOGS, account);
         }
         if let ClaimState::Ours(_) = &self.claim
             && let Err(error) = Claim::remove(storage)
@@ -92,38 +91,41 @@ impl Storage<'_> {
     }
 
     fn remove_logs(&self, logs: &OpenDir, account: &mut Account) {
-        const PLACE: &str = "bootstrap-logs";
-        match logs.dir(PLACE) {
+        let place = StorageLayout::of(self.path).bootstrap_logs();
+        match logs.dir(StorageLayout::BOOTSTRAP_LOGS) {
             Ok(Some(dir)) => {
-                for name in ["bootstrap.log", "bootstrap.log.1"] {
-                    let shown = self.shown(&format!("logs/bootstrap-logs/{name}"));
-                    account.note(shown, dir.remove_file(name));
+                for name in [StorageLayout::BOOTSTRAP_LOG, StorageLayout::EARLIER_BOOTSTRAP_LOG] {
+                    account.note(told(&place.join(name)), dir.remove_file(name));
                 }
             }
             Ok(None) => {}
-            Err(error) => account.note(self.shown("logs/bootstrap-logs"), Err(error)),
+            Err(error) => account.note(told(&place), Err(error)),
         }
-        self.remove_dir(logs, PLACE, "logs/bootstrap-logs", account);
+        self.remove_dir(logs, StorageLayout::BOOTSTRAP_LOGS, &bootstrap_logs(), account);
     }
 
     fn remove_file(&self, dir: &OpenDir, place: &str, name: &str, account: &mut Account) {
         match dir.dir(place) {
             Ok(Some(found)) => {
-                account.note(self.shown(&format!("{place}/{name}")), found.remove_file(name));
+                account.note(self.below(&format!("{place}/{name}")), found.remove_file(name));
             }
             Ok(None) => {}
-            Err(error) => account.note(self.shown(place), Err(error)),
+            Err(error) => account.note(self.below(place), Err(error)),
         }
     }
 
     fn remove_dir(&self, dir: &OpenDir, name: &str, place: &str, account: &mut Account) {
         // What is no directory was told of before.
         if self.has_made(place) && matches!(dir.dir(name), Ok(Some(_))) {
-            account.note(self.shown(place), dir.remove_empty_dir(name));
+            account.note(self.below(place), dir.remove_empty_dir(name));
         }
     }
 
-    fn shown(&self, place: &str) -> String {
-        self.path.join(place).display().to_string()
+    fn below(&self, place: &str) -> String {
+        told(&self.path.join(place))
     }
+}
+
+fn told(path: &Path) -> String {
+    path.display().to_string()
 }

@@ -1,12 +1,14 @@
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
-
 use super::{Described, OneArguments, new_password, path_of};
 use crate::{
     cli::output::Output,
     client::HttpVerb,
     model::{Code, Failure},
+    wire::{
+        hosts::SecretText,
+        users::{UserChange, UserSecurityChange},
+    },
 };
 
 #[derive(clap::Args)]
@@ -23,33 +25,30 @@ pub struct UpdateArguments {
 
 pub fn update(arguments: UpdateArguments, output: Output) -> Result<(), Failure> {
     let UpdateArguments { one, described, new_password_file } = arguments;
-    let (mut change, mut security) = (Map::new(), Map::new());
-    let texts = [("full_name", &described.full_name), ("email", &described.email)];
-    for (name, text) in texts {
-        change.extend(text.as_ref().map(|text| (name.to_owned(), json!(text))));
-    }
-    security.extend(described.roles().map(|roles| ("roles".to_owned(), json!(roles))));
-    if change.is_empty() && security.is_empty() && new_password_file.is_none() {
+    let mut security = UserSecurityChange { roles: described.roles(), ..Default::default() };
+    let Described { full_name, email, roles } = described;
+    if [&full_name, &email, &roles].iter().all(|it| it.is_none()) && new_password_file.is_none() {
         return Err(Failure::new(Code::ConfigInvalid, "nothing is to be changed")
             .with_fix("Add --roles, --full-name, --email or --new-password-file."));
     }
     let access = one.access.open()?;
     if let Some(file) = &new_password_file {
         let password = new_password::read(&one.name, Some(file))?;
-        security.insert("password".into(), json!(password.expose()));
+        security.password = Some(SecretText(password));
     }
-    change.insert("security".into(), Value::Object(security));
-    let change = Value::Object(change);
-    let user = access.call(HttpVerb::Patch, &path_of(&one.name), Some(&change))?;
-    output.done(&user, &format!("changed {}", one.name));
+    let security = Some(security);
+    let change = UserChange { full_name, email, security, ..Default::default() };
+    let reply = access.send(HttpVerb::Patch, &path_of(&one.name), &change)?;
+    output.done(&reply, &format!("changed {}", one.name));
     Ok(())
 }
 
 pub fn enable(arguments: OneArguments, enabled: bool, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let change = json!({ "security": { "enabled": enabled } });
-    let user = access.call(HttpVerb::Patch, &path_of(&arguments.name), Some(&change))?;
+    let security = UserSecurityChange { enabled: Some(enabled), ..Default::default() };
+    let change = UserChange { security: Some(security), ..Default::default() };
+    let reply = access.send(HttpVerb::Patch, &path_of(&arguments.name), &change)?;
     let what = if enabled { "enabled" } else { "disabled" };
-    output.done(&user, &format!("{what} {}", arguments.name));
+    output.done(&reply, &format!("{what} {}", arguments.name));
     Ok(())
 }

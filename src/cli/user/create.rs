@@ -1,9 +1,15 @@
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::{Described, OneArguments, USERS, new_password, roles_of};
-use crate::{cli::output::Output, client::HttpVerb, model::Failure};
+use crate::{
+    cli::output::Output,
+    client::HttpVerb,
+    model::Failure,
+    wire::{
+        hosts::SecretText,
+        users::{UserChange, UserSecurityChange},
+    },
+};
 
 #[derive(clap::Args)]
 pub struct CreateArguments {
@@ -23,17 +29,24 @@ pub fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure>
     let CreateArguments { one, described, new_password_file, disabled } = arguments;
     let access = one.access.open()?;
     let password = new_password::read(&one.name, new_password_file.as_deref())?;
-    let user = json!({
-        "user_name": one.name,
-        "full_name": described.full_name,
-        "email": described.email,
-        "security": {
-            "roles": described.roles(),
-            "enabled": !disabled,
-            "password": password.expose(),
-        },
-    });
-    let made = access.call(HttpVerb::Post, USERS, Some(&user))?;
-    output.done(&made, &format!("made {} with the roles {}", one.name, roles_of(&made)));
+    let security = UserSecurityChange {
+        roles: described.roles(),
+        enabled: Some(!disabled),
+        password: Some(SecretText(password)),
+    };
+    let user = UserChange {
+        user_name: Some(one.name.clone()),
+        full_name: described.full_name,
+        email: described.email,
+        security: Some(security),
+    };
+    let reply = access.send(HttpVerb::Post, USERS, &user)?;
+    match output.is_json() {
+        true => output.json(&reply),
+        false => {
+            let roles = roles_of(&reply.read()?);
+            output.line(&format!("made {} with the roles {roles}", one.name));
+        }
+    }
     Ok(())
 }

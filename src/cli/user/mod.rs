@@ -4,8 +4,6 @@ mod change;
 mod create;
 mod new_password;
 
-use serde_json::Value;
-
 use super::{
     access::AccessArguments,
     host::{part_of_a_path, percent_encoded},
@@ -14,6 +12,7 @@ use super::{
 use crate::{
     client::HttpVerb,
     model::{Exit, Failure, printable::cut},
+    wire::users::{User, UserList, UserMetadata},
 };
 
 const USERS: &str = "/api/v1/users";
@@ -92,9 +91,9 @@ struct Described {
 }
 
 impl Described {
-    fn roles(&self) -> Option<Vec<&str>> {
-        let roles = self.roles.as_deref()?;
-        Some(roles.split(',').map(str::trim).filter(|role| !role.is_empty()).collect())
+    fn roles(&self) -> Option<Vec<String>> {
+        let roles = self.roles.as_deref()?.split(',').map(str::trim);
+        Some(roles.filter(|role| !role.is_empty()).map(str::to_owned).collect())
     }
 }
 
@@ -115,37 +114,32 @@ fn path_of(name: &str) -> String {
     format!("{USERS}/{}", percent_encoded(name))
 }
 
-fn text(value: &Value) -> String {
-    match value.as_str() {
-        Some("") | None => "-".into(),
-        Some(text) => cut(text, LONGEST_VALUE),
+fn text(value: &str) -> String {
+    match value {
+        "" => "-".into(),
+        text => cut(text, LONGEST_VALUE),
     }
 }
 
-fn roles_of(user: &Value) -> String {
-    let roles = user["security"]["roles"].as_array().into_iter().flatten();
-    let names: Vec<String> = roles.map(text).collect();
+fn roles_of(user: &User) -> String {
+    let names: Vec<String> = user.security.roles.iter().map(|role| text(role)).collect();
     if names.is_empty() { "none".into() } else { names.join(",") }
 }
 
-fn state_of(user: &Value) -> &'static str {
-    if user["security"]["enabled"] == false { "disabled" } else { "enabled" }
+fn state_of(user: &User) -> &'static str {
+    if user.security.enabled { "enabled" } else { "disabled" }
 }
 
 fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let reply = access.call(HttpVerb::Get, &format!("{USERS}?include_disabled=true"), None)?;
+    let reply = access.call(HttpVerb::Get, &format!("{USERS}?include_disabled=true"))?;
     if output.is_json() {
         output.json(&reply);
         return Ok(());
     }
-    let rows = reply["users"].as_array().into_iter().flatten().map(|user| {
-        [
-            text(&user["user_name"]),
-            state_of(user).to_owned(),
-            roles_of(user),
-            text(&user["full_name"]),
-        ]
+    let UserList { users } = reply.read()?;
+    let rows = users.iter().map(|user| {
+        [text(&user.user_name), state_of(user).to_owned(), roles_of(user), text(&user.full_name)]
     });
     output.table(["NAME", "STATE", "ROLES", "FULL NAME"], rows);
     Ok(())
@@ -153,26 +147,27 @@ fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
 
 fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let user = access.call(HttpVerb::Get, &path_of(&arguments.name), None)?;
+    let reply = access.call(HttpVerb::Get, &path_of(&arguments.name))?;
     if output.is_json() {
-        output.json(&user);
+        output.json(&reply);
         return Ok(());
     }
-    let hand = |what: &str| {
-        let (by, at) =
-            (&user["metadata"][format!("{what}_by")], &user["metadata"][format!("{what}_at")]);
-        at.is_string().then(|| format!("{} by {}", text(at), text(by)))
+    let user: User = reply.read()?;
+    let hand = |by: &Option<String>, at: &Option<String>| {
+        let by = text(by.as_deref().unwrap_or_default());
+        at.as_ref().map(|at| format!("{} by {by}", text(at)))
     };
     let mut lines = vec![
-        format!("name       {}", text(&user["user_name"])),
+        format!("name       {}", text(&user.user_name)),
         format!("state      {}", state_of(&user)),
         format!("roles      {}", roles_of(&user)),
-        format!("full name  {}", text(&user["full_name"])),
-        format!("email      {}", text(&user["email"])),
+        format!("full name  {}", text(&user.full_name)),
+        format!("email      {}", text(&user.email)),
     ];
-    lines.extend(hand("created").map(|made| format!("made       {made}")));
-    lines.extend(hand("updated").map(|changed| format!("changed    {changed}")));
-    if user["builtin"] == true {
+    let UserMetadata { created_by, created_at, updated_by, updated_at } = &user.metadata;
+    lines.extend(hand(created_by, created_at).map(|made| format!("made       {made}")));
+    lines.extend(hand(updated_by, updated_at).map(|changed| format!("changed    {changed}")));
+    if user.builtin {
         lines.push("came with the cluster: only its password can be changed".into());
     }
     output.lines(lines);
@@ -181,7 +176,7 @@ fn show(arguments: OneArguments, output: Output) -> Result<(), Failure> {
 
 fn delete(arguments: OneArguments, output: Output) -> Result<(), Failure> {
     let access = arguments.access.open()?;
-    let reply = access.call(HttpVerb::Delete, &path_of(&arguments.name), None)?;
+    let reply = access.call(HttpVerb::Delete, &path_of(&arguments.name))?;
     output.done(&reply, &format!("deleted {}", arguments.name));
     Ok(())
 }

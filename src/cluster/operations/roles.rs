@@ -196,8 +196,8 @@ pub(super) fn role_change(
             false => Room::Ordinary,
         },
         subject: before.runner_id.to_string(),
-        before: shown(before),
-        after: shown(after),
+        before: roles_in_audit(before),
+        after: roles_in_audit(after),
     }
 }
 
@@ -232,7 +232,7 @@ pub(super) fn roles_of_the_first_host(roles: &RoleSet) -> RoleSet {
     roles.iter().filter(|role| matches!(role, Role::Coordinator | Role::Director)).collect()
 }
 
-fn shown(host: &HostRecord) -> Value {
+fn roles_in_audit(host: &HostRecord) -> Value {
     json!({ "roles": host.roles, "other_roles": host.other_roles })
 }
 

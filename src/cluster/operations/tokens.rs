@@ -171,7 +171,7 @@ pub async fn create_token(
                 room: Room::Ordinary,
                 subject: token.record.id.to_string(),
                 before: json!(null),
-                after: shown(&token.record),
+                after: token_in_audit(&token.record),
             };
             Ok(Attempt::Commit(change, token))
         })
@@ -218,8 +218,8 @@ pub async fn revoke_token(
                 action: "token.revoke",
                 room: Room::Reserve,
                 subject: id.to_string(),
-                before: shown(&before),
-                after: shown(&after),
+                before: token_in_audit(&before),
+                after: token_in_audit(&after),
             };
             Ok(Attempt::Commit(change, ()))
         })
@@ -240,7 +240,7 @@ pub fn list_tokens(app: &App) -> Vec<Arc<TokenRecord>> {
 }
 
 /// A token in the audit log: everything but what could identify its text.
-pub fn shown(record: &TokenRecord) -> serde_json::Value {
+fn token_in_audit(record: &TokenRecord) -> serde_json::Value {
     json!({
         "roles": record.roles,
         "expires_at": record.expires_at.map(Timestamp::rfc3339),

@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::hosts::SecretText;
 
-/// What is asked of the daemon on its socket: a line of JSON. Whoever can open the socket is its
+/// What is asked of the daemon: a line of JSON. Whoever can open the socket is its
 /// user, or root.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StatusRequest {
+pub enum DaemonRequest {
     /// The status, once.
     Status,
     /// The status now and at each change.

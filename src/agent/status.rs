@@ -1,9 +1,5 @@
 //! What the daemon knows about itself, for whoever asks on this host.
 
-mod client;
-mod request;
-mod server;
-
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,11 +12,6 @@ use crate::{
     rt::Timestamp,
     wire::hosts::{Notice, RoleHealth},
 };
-
-pub use client::{Peer, StatusClient, StatusError};
-pub use request::LocalAdministration;
-use request::{ChangeReply, StatusRequest};
-pub use server::serve_status;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,7 +98,7 @@ impl Status {
     }
 
     /// Without advice of a daemon that is trusted less than whoever reads it.
-    fn untrusted(mut self) -> Self {
+    pub(super) fn untrusted(mut self) -> Self {
         let own = |problem: Problem| {
             Problem::from(&Failure::from_untrusted(&problem.code, &problem.message))
         };

@@ -11,9 +11,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ChangeReply, Status, StatusRequest};
+use super::{ChangeReply, DaemonRequest};
 use crate::{
-    agent::state::not_permitted,
+    agent::{state::not_permitted, status::Status},
     config::StateDir,
     host::tree::Owner,
     model::{Code, Failure, Secret},
@@ -26,7 +26,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: u64 = 1 << 20;
 
 /// Asks the daemon of a state directory.
-pub struct StatusClient {
+pub struct DaemonClient {
     stream: UnixStream,
     socket: PathBuf,
 }
@@ -39,7 +39,7 @@ pub struct Peer {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum StatusError {
+pub enum DaemonError {
     #[error("no daemon answers for {0}")]
     NotRunning(PathBuf),
     #[error("no daemon can be asked: {0}")]
@@ -52,7 +52,7 @@ pub enum StatusError {
     NotTheService { process: u32, dir: PathBuf },
 }
 
-impl StatusError {
+impl DaemonError {
     /// Whether somebody else's daemon may well be running.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
@@ -68,16 +68,16 @@ impl StatusError {
     }
 }
 
-impl From<StatusError> for Failure {
-    fn from(error: StatusError) -> Self {
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
         let message = error.to_string();
         match &error {
             _ if error.is_refusal() => not_permitted("the daemon was not asked", &error),
-            StatusError::NotRunning(_) | StatusError::Io(_) => {
+            DaemonError::NotRunning(_) | DaemonError::Io(_) => {
                 Failure::new(Code::DaemonNotRunning, message)
             }
-            StatusError::NotTheDaemon { .. } => Failure::new(Code::DaemonAnswerUnreadable, message),
-            StatusError::NotTheService { process, dir } => {
+            DaemonError::NotTheDaemon { .. } => Failure::new(Code::DaemonAnswerUnreadable, message),
+            DaemonError::NotTheService { process, dir } => {
                 Failure::new(Code::DaemonNotTheService, message).with_fix(by_hand(*process, dir))
             }
         }
@@ -91,8 +91,8 @@ fn by_hand(process: u32, dir: &Path) -> String {
     )
 }
 
-impl StatusClient {
-    pub async fn connect(state: &StateDir) -> Result<Self, StatusError> {
+impl DaemonClient {
+    pub async fn connect(state: &StateDir) -> Result<Self, DaemonError> {
         match unix_socket::connect(state.path(), state.socket_name()).await {
             Ok(stream) => Ok(Self { stream, socket: state.path().join(state.socket_name()) }),
             Err(error)
@@ -103,7 +103,7 @@ impl StatusClient {
                         | io::ErrorKind::ConnectionRefused
                 ) =>
             {
-                Err(StatusError::NotRunning(state.path().to_owned()))
+                Err(DaemonError::NotRunning(state.path().to_owned()))
             }
             Err(error) => Err(error.into()),
         }
@@ -115,22 +115,22 @@ impl StatusClient {
         Ok(Peer { uid: said.uid(), process })
     }
 
-    pub fn is_not_the_daemon(self, reason: io::Error) -> StatusError {
-        StatusError::NotTheDaemon { socket: self.socket, reason }
+    pub fn is_not_the_daemon(self, reason: io::Error) -> DaemonError {
+        DaemonError::NotTheDaemon { socket: self.socket, reason }
     }
 
-    pub async fn status(self) -> Result<Status, StatusError> {
-        self.one_line(&StatusRequest::Status).await
+    pub async fn status(self) -> Result<Status, DaemonError> {
+        self.one_line(&DaemonRequest::Status).await
     }
 
     /// Tells the daemon to stop; its last status.
-    pub async fn stop(self) -> Result<Status, StatusError> {
-        self.one_line(&StatusRequest::Stop).await
+    pub async fn stop(self) -> Result<Status, DaemonError> {
+        self.one_line(&DaemonRequest::Stop).await
     }
 
     /// The status now and at each change.
-    pub async fn watch(mut self) -> Result<StatusWatch, StatusError> {
-        self.send(&StatusRequest::Watch).await?;
+    pub async fn watch(mut self) -> Result<StatusWatch, DaemonError> {
+        self.send(&DaemonRequest::Watch).await?;
         Ok(self.reads())
     }
 
@@ -139,22 +139,22 @@ impl StatusClient {
         mut self,
         user: &str,
         password: Secret,
-    ) -> Result<Option<String>, StatusError> {
+    ) -> Result<Option<String>, DaemonError> {
         let password = SecretText(password);
-        self.send(&StatusRequest::SetPassword { user: user.to_owned(), password }).await?;
+        self.send(&DaemonRequest::SetPassword { user: user.to_owned(), password }).await?;
         let reply: ChangeReply = self.reads().first().await?;
         Ok(reply.error)
     }
 
-    async fn one_line(mut self, request: &StatusRequest) -> Result<Status, StatusError> {
+    async fn one_line(mut self, request: &DaemonRequest) -> Result<Status, DaemonError> {
         self.send(request).await?;
         self.reads().first_status().await
     }
 
-    async fn send(&mut self, request: &StatusRequest) -> Result<(), StatusError> {
+    async fn send(&mut self, request: &DaemonRequest) -> Result<(), DaemonError> {
         let line = line(request);
         let sent = in_time(self.stream.write_all(&line)).await;
-        sent.map_err(StatusError::not_the_daemon(&self.socket))
+        sent.map_err(DaemonError::not_the_daemon(&self.socket))
     }
 
     fn reads(self) -> StatusWatch {
@@ -178,7 +178,7 @@ async fn next_line(reader: &mut BufReader<UnixStream>) -> io::Result<Option<Vec<
     }
 }
 
-fn line(request: &StatusRequest) -> zeroize::Zeroizing<Vec<u8>> {
+fn line(request: &DaemonRequest) -> zeroize::Zeroizing<Vec<u8>> {
     let mut line = serde_json::to_vec(request).expect("plain data");
     line.push(b'\n');
     zeroize::Zeroizing::new(line)
@@ -199,19 +199,19 @@ pub struct StatusWatch {
 
 impl StatusWatch {
     /// The next status, or `None` when the daemon is gone. The first comes at once.
-    pub async fn next(&mut self) -> Result<Option<Status>, StatusError> {
+    pub async fn next(&mut self) -> Result<Option<Status>, DaemonError> {
         match self.has_answered {
             false => self.first_status().await.map(Some),
             true => {
                 let line = next_line(&mut self.reader).await;
                 let status = line.and_then(|line| line.map(|line| parsed(&line)).transpose());
-                let status = status.map_err(StatusError::not_the_daemon(&self.socket))?;
+                let status = status.map_err(DaemonError::not_the_daemon(&self.socket))?;
                 Ok(status.map(|status| self.taken(status)))
             }
         }
     }
 
-    async fn first_status(&mut self) -> Result<Status, StatusError> {
+    async fn first_status(&mut self) -> Result<Status, DaemonError> {
         let status = self.first().await?;
         Ok(self.taken(status))
     }
@@ -220,12 +220,12 @@ impl StatusWatch {
         if self.is_own { status } else { status.untrusted() }
     }
 
-    async fn first<T: DeserializeOwned>(&mut self) -> Result<T, StatusError> {
+    async fn first<T: DeserializeOwned>(&mut self) -> Result<T, DaemonError> {
         let line = in_time(next_line(&mut self.reader)).await;
         let line = line.and_then(|line| line.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
         let answer = line.and_then(|line| parsed(&line));
         self.has_answered = true;
-        answer.map_err(StatusError::not_the_daemon(&self.socket))
+        answer.map_err(DaemonError::not_the_daemon(&self.socket))
     }
 }
 

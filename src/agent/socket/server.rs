@@ -5,13 +5,16 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use super::{ChangeReply, LocalAdministration, StatusBoard, StatusRequest};
-use crate::rt::{Shutdown, ShutdownTrigger};
+use super::{ChangeReply, DaemonRequest, LocalAdministration};
+use crate::{
+    agent::status::StatusBoard,
+    rt::{Shutdown, ShutdownTrigger},
+};
 
 const LONGEST_REQUEST: u64 = 8 * 1024;
 
-/// Answers on the status socket: a line with a [`StatusRequest`], lines of JSON back.
-pub async fn serve_status(
+/// Answers on the daemon's socket: a line with a [`DaemonRequest`], lines of JSON back.
+pub async fn serve_socket(
     listener: UnixListener,
     board: StatusBoard,
     stop: ShutdownTrigger,
@@ -28,7 +31,7 @@ pub async fn serve_status(
                 tokio::spawn(answer(stream, board.clone(), stop.clone(), local.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept on the status socket");
+                tracing::warn!(%error, "cannot accept on the daemon's socket");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }
@@ -49,8 +52,8 @@ async fn answer(
     }
     let mut followed = board.follow();
     // Whoever asked may be gone; then nobody misses the answer.
-    match serde_json::from_str(&request).unwrap_or(StatusRequest::Status) {
-        StatusRequest::SetPassword { user, password } => {
+    match serde_json::from_str(&request).unwrap_or(DaemonRequest::Status) {
+        DaemonRequest::SetPassword { user, password } => {
             let error = match local {
                 Some(local) => local.set_password(&user, password).await.err(),
                 None => Some("the users of the API are kept on the first host".into()),
@@ -58,17 +61,17 @@ async fn answer(
             let reply = serde_json::to_vec(&ChangeReply { error }).expect("plain data");
             let _ = writer.write_all(&[reply, b"\n".to_vec()].concat()).await;
         }
-        StatusRequest::Stop => {
+        DaemonRequest::Stop => {
             stop.fire();
             let _ = write(&mut writer, &board).await;
         }
-        StatusRequest::Watch => loop {
+        DaemonRequest::Watch => loop {
             followed.mark_unchanged();
             if write(&mut writer, &board).await.is_err() || followed.changed().await.is_err() {
                 return;
             }
         },
-        StatusRequest::Status => {
+        DaemonRequest::Status => {
             let _ = write(&mut writer, &board).await;
         }
     }

@@ -1,0 +1,10 @@
+//! The daemon's socket: what is asked of it on this host, and what it answers.
+
+mod client;
+mod request;
+mod server;
+
+pub use client::{DaemonClient, DaemonError, Peer};
+pub use request::LocalAdministration;
+use request::{ChangeReply, DaemonRequest};
+pub use server::serve_socket;

@@ -1,0 +1,75 @@
+//! A host that is a service of the system: whether it is one, and what it has where.
+
+use std::path::Path;
+
+use super::{own_state_dir, shell_word, state_dir_flag};
+use crate::{
+    config::{StateDir, default_state_dir},
+    daemon::StateLock,
+    host::{LinuxMachine, Machine, service::CommandError},
+    model::{Code, Failure},
+};
+
+/// Where a host that is a service has what.
+pub struct ServiceLayout;
+
+impl ServiceLayout {
+    pub const BINARY: &str = "/usr/bin/ece-agent";
+    pub const CONFIG_DIR: &str = "/etc/ece-agent";
+    pub const UNIT: &str = "/etc/systemd/system/ece-agent.service";
+    pub const DROP_IN_DIR: &str = "/etc/systemd/system/ece-agent.service.d";
+    pub const DROP_IN: &str = "/etc/systemd/system/ece-agent.service.d/50-storage.conf";
+    /// What `install` has made outside of the state directory, a line each.
+    pub const MADE: &str = "/etc/ece-agent/made-by-install";
+    const PACKAGED_UNITS: [&str; 2] =
+        ["/usr/lib/systemd/system/ece-agent.service", "/lib/systemd/system/ece-agent.service"];
+
+    pub fn has_packaged_unit() -> bool {
+        Self::PACKAGED_UNITS.iter().any(|unit| Path::new(unit).exists())
+    }
+}
+
+/// Whether the host of this state directory is, or will be, a service of the system.
+pub fn runs_as_service(state: &StateDir) -> bool {
+    let is_own = state.path() == own_state_dir();
+    is_own && LinuxMachine.is_root() && LinuxMachine.has_systemd()
+}
+
+pub fn service_failed(error: &CommandError) -> Failure {
+    Failure::in_lines(Code::ServiceFailed, &error.to_string())
+}
+
+pub fn is_unit_there() -> bool {
+    Path::new(ServiceLayout::UNIT).exists() || ServiceLayout::has_packaged_unit()
+}
+
+fn is_of_a_service(state: &StateDir) -> bool {
+    state.path() == default_state_dir(true) && is_unit_there()
+}
+
+/// What starts the daemon of an installed host.
+pub fn how_to_start(state: &StateDir) -> String {
+    match is_of_a_service(state) {
+        true => "Start it with 'systemctl start ece-agent', or with 'ece-agent start'.".into(),
+        false => format!("Start it with '{}'.", start_command(state)),
+    }
+}
+
+/// What makes a daemon answer where something else does.
+pub fn how_to_be_answered(state: &StateDir) -> String {
+    if is_of_a_service(state) {
+        return "Run 'systemctl restart ece-agent', which makes the socket anew, then repeat the command.".into();
+    }
+    let start = start_command(state);
+    match StateLock::must_be_free(state) {
+        Ok(()) => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
+        Err(_) => {
+            let lock = shell_word(&state.lock().to_string_lossy());
+            format!("End the daemon, whose process 'fuser {lock}' names, then run '{start}'.")
+        }
+    }
+}
+
+fn start_command(state: &StateDir) -> String {
+    format!("ece-agent start{}", state_dir_flag(state))
+}
