@@ -8,6 +8,7 @@ use super::{
     answering::{Watched, state_answers},
     known_host::not_installed,
     output::Output,
+    run::settings_at_start,
     run_to_end,
     service_layout::how_to_start,
     wait::{running, until_connected},
@@ -86,8 +87,15 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
         "the host {} is installed in {dir}, and its daemon does not run",
         identity.runner_id
     );
-    let fix = how_to_start(state);
-    Ok(Failure::new(Code::DaemonNotRunning, message).with_fix(fix))
+    let failure = Failure::new(Code::DaemonNotRunning, message);
+    let settings = settings_at_start(&identity.settings, state);
+    Ok(match settings {
+        Ok(_) => failure.with_fix(how_to_start(state)),
+        Err(why) => {
+            let fix = format!("Correct the file. {}", how_to_start(state));
+            failure.adding(&why.message).with_fix(fix)
+        }
+    })
 }
 
 fn in_words(status: &Status) -> Vec<String> {
