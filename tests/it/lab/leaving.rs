@@ -146,11 +146,17 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
         "{told}"
     );
     assert!(second.run("ece-agent logs").expect(0).stdout.contains("proxy-tags is text in quotes"));
-    second
-        .run("mv /root/config.toml /etc/ece-agent/ && systemctl reset-failed ece-agent")
-        .expect(0);
+    // A name in it changes nothing, and that is said.
+    let named = "cp /root/config.toml /etc/ece-agent/ && echo 'runner-id = \"other\"' >> /etc/ece-agent/config.toml";
+    second.run(&format!("{named} && systemctl reset-failed ece-agent")).expect(0);
     second.run("ece-agent start").expect(0);
     second.run("ece-agent status --wait").expect(0);
+    let logged = second.run("ece-agent logs").expect(0).stdout;
+    let told = "runner-id in /etc/ece-agent/config.toml says other, and a host keeps its name";
+    assert!(logged.contains(told), "{logged}");
+    let told = second.run(JOIN).refused(3, "install.runner_id_differs").stderr;
+    assert!(told.contains("Take runner-id out of /etc/ece-agent/config.toml"), "{told}");
+    second.run("mv /root/config.toml /etc/ece-agent/").expect(0);
     first.sees_connected("10.77.0.12");
     second.run("ece-agent reset-password").refused(14, "password.not_first_host");
     // Nothing of root's says what the host is, and its user says that it is the first.
