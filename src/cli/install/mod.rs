@@ -208,6 +208,8 @@ impl Installation<'_> {
             other => other,
         };
         match answered {
+            // Beside that one nothing can be done.
+            Err(failure) if failure.is(Code::DaemonNotTheService) => Err(failure),
             Err(_) if self.daemon == Daemon::Service => Ok(None),
             answered => answered,
         }
