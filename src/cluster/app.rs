@@ -1,9 +1,10 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::{
+    audit_growth::AuditGrowth,
+    host_allowances::HostAllowances,
     lists::Lists,
     liveness::{HostState, Liveness},
-    operations::{audit::AuditGrowth, members::HostAllowances},
     own_changes::OwnChanges,
     passwords::Passwords,
     queues::Queues,

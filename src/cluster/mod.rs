@@ -8,9 +8,11 @@
 //! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
 
 pub mod app;
+pub mod audit_growth;
 pub mod bootstrap;
 pub mod change;
 pub mod counters;
+pub mod host_allowances;
 pub mod lists;
 pub mod liveness;
 pub mod operations;
