@@ -17,11 +17,11 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
+        member::Member,
         operations::{
             documents::{self, DocumentError, Expect, Versioned},
             roles::WantedRoles,
         },
-        records::HostRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -64,7 +64,7 @@ fn definition_of(id: &str) -> RoleDefinition {
     RoleDefinition { id: id.to_owned(), auto_blessed: false, containers: Vec::new() }
 }
 
-pub(super) fn has(host: &HostRecord, id: &str) -> bool {
+pub(super) fn has(host: &Member, id: &str) -> bool {
     host.roles.iter().any(|role| role.name() == id) || host.other_roles.contains(id)
 }
 
@@ -105,10 +105,10 @@ impl Described {
         Self { id: id.to_owned(), definition: kept.unwrap_or_else(|| definition_of(id)), meta }
     }
 
-    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<HostRecord>>) -> RoleAggregate {
+    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<Member>>) -> RoleAggregate {
         let Self { id, definition, meta } = self;
         let blessing =
-            |host: &Arc<HostRecord>| (host.runner_id.to_string(), Blessing { value: true });
+            |host: &Arc<Member>| (host.runner_id.to_string(), Blessing { value: true });
         let blessings = (!definition.auto_blessed).then(|| BlessingsWithMeta {
             value: Blessings {
                 runner_ids_to_blessing: hosts.filter(|host| has(host, &id)).map(blessing).collect(),
@@ -164,7 +164,7 @@ pub async fn list(
     let (looks, created_at) = (all.len(), app.cluster.created_at);
     listed_hosts(&app, &permit, looks, move |hosts| {
         let one = |(id, stored): (String, _)| {
-            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.record))
+            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.member))
         };
         RoleAggregates { values: all.into_iter().map(one).collect() }
     })
@@ -188,7 +188,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Listed, ApiError> {
     let role = Described::new(&id, stored(&app, &id).await?, app.cluster.created_at);
-    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.record));
+    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.member));
     listed_hosts(&app, &permit, 1, make).await
 }
 

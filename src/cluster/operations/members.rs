@@ -1,11 +1,13 @@
 use serde_json::json;
 
-use super::{Attempt, Unfinished, carry_out, enrolment::Caller, stops_at_the_store};
+use super::{
+    Attempt, Unfinished, carry_out, enrolment::Caller, stops_at_the_store, stored::holder_of,
+};
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        records::{Actor, HostRecord, decode, put},
+        records::{Actor, FactsRecord, KeyRecord, MemberPart, decode, put},
     },
     model::{RunnerId, printable::is_plain_text},
     store::Room,
@@ -60,8 +62,7 @@ pub async fn update_facts(
     if app.host_allowances.facts(runner).is_err() {
         return Ok(FactsTaken::NotNow);
     }
-    let path = &HostRecord::path(runner);
-    let (facts, facts_hash) = (&facts, &facts_hash);
+    let (path, after) = (&MemberPart::Facts.path(runner), &FactsRecord { facts, facts_hash });
     let origin = Origin {
         actor: Actor::Host(runner.clone()),
         address: caller.address,
@@ -70,23 +71,20 @@ pub async fn update_facts(
     };
     carry_out(app, &origin, |_| {
         Box::pin(async move {
+            // A host of this name with another key is another host.
+            let still_its_own = match holder_of(&*app.store, caller.key).await? {
+                Some((KeyRecord::Host { runner_id }, held)) if runner_id == *runner => held,
+                Some(_) | None => return Ok(Attempt::Settled(FactsTaken::Yes)),
+            };
             let Some(record) = app.store.get(path).await? else {
                 return Ok(Attempt::Settled(FactsTaken::Yes));
             };
-            let before: HostRecord = decode(&record)?;
-            // A host of this name with another key is another host.
-            if before.key != caller.key
-                || (before.facts == *facts && before.facts_hash == *facts_hash)
-            {
+            let before: FactsRecord = decode(&record)?;
+            if before == *after {
                 return Ok(Attempt::Settled(FactsTaken::Yes));
             }
-            let after = HostRecord {
-                facts: facts.clone(),
-                facts_hash: facts_hash.clone(),
-                ..before.clone()
-            };
             let change = Change {
-                ops: vec![put(path.clone(), &after, record.version)],
+                ops: vec![still_its_own, put(path.clone(), after, record.version)],
                 action: "host.facts",
                 room: Room::Ordinary,
                 subject: runner.to_string(),
