@@ -41,7 +41,7 @@ pub struct ListParameters {
     q: Option<String>,
 }
 
-fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
+pub(super) fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
     id.parse().map_err(|_| no_such_runner(id))
 }
 

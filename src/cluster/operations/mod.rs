@@ -3,6 +3,7 @@
 pub mod allocators;
 pub mod api_keys;
 pub mod audit;
+pub mod blessings;
 pub mod comments;
 pub mod document_secrets;
 pub mod documents;
