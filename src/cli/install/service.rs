@@ -20,10 +20,7 @@ use crate::{
         storage::{self, Found},
     },
     config::{Difference, Purpose},
-    host::{
-        service::invoking_user,
-        tree::{Owner, hand_over},
-    },
+    host::{giving::hand_over, service::invoking_user, tree::Owner},
     model::{Code, Exit, Failure, StorageLayout},
 };
 
