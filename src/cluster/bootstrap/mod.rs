@@ -8,6 +8,7 @@ mod secrets;
 
 use std::{
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use self::first_host::{Asking, register_key};
 use self::first_host::{Recognised, recognise};
 use super::{
     change::{Change, ChangeError, Origin, Unfinished},
@@ -55,6 +57,17 @@ pub struct FirstHost {
     pub dir: PathBuf,
     /// Where the operator finds the secrets.
     pub secrets_file: PathBuf,
+}
+
+impl FirstHost {
+    fn asking(&self) -> Asking {
+        Asking {
+            runner_id: self.runner_id.clone(),
+            runner_id_given: self.runner_id_given,
+            key: self.key,
+            host_ip: self.facts.host_ip,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +136,7 @@ pub async fn bootstrap(
     let plan_file = host.dir.join("bootstrap.json");
     if let Some(cluster) = existing(store, master).await? {
         remove(&plan_file)?;
-        let Recognised { host: known, has_new_key } = recognise(store, host, now).await?;
+        let Recognised { host: known, has_new_key } = recognise(store, &host.asking(), now).await?;
         return Ok(bootstrapped(cluster, known.runner_id, known.roles, has_new_key));
     }
     let plan = match read_plan(&plan_file)? {
@@ -303,7 +316,7 @@ async fn commit(
             "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
         }),
     };
-    commit_here(store, change, Actor::Bootstrap, host, now).await?;
+    commit_here(store, change, Actor::Bootstrap, host.facts.host_ip, now).await?;
     Ok(())
 }
 
@@ -312,10 +325,9 @@ async fn commit_here(
     store: &dyn Store,
     change: Change,
     actor: Actor,
-    host: &FirstHost,
+    address: IpAddr,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let address = host.facts.host_ip;
     let origin = Origin { actor, address, request_id: Uuid::new_v4(), standing: None };
     match change.commit(store, &origin, now).await {
         Ok(_) => Ok(()),
