@@ -190,7 +190,7 @@ impl Installation<'_> {
             self.check_same(&identity)?;
             let differences = self.drift(&identity, Some(&status), &progress).await;
             if self.run_mode == RunMode::Service {
-                self.note_cluster(&identity, false)?;
+                self.note_cluster(&identity, false, &progress)?;
                 self.repair(&identity, &status, &differences, &progress)?;
             }
         }

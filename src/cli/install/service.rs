@@ -77,7 +77,7 @@ impl Installation<'_> {
         let installed = self.member_as(user, progress)?;
         self.place_config(&installed.identity, given, progress)?;
         let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
-        self.note_cluster(&installed.identity, found.is_fresh || joined_now)?;
+        self.note_cluster(&installed.identity, found.is_fresh || joined_now, progress)?;
         place_unit(&self.options.settings, progress)?;
         Ok(installed)
     }
