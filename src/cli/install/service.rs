@@ -114,7 +114,7 @@ impl Installation<'_> {
                     secrets_file = there.map(|_| self.options.settings.storage().secrets_file());
                     already = before;
                 }
-                Event::Left => {}
+                Event::Left | Event::Former { .. } => {}
             }
         }
         let status = child.end().map_err(internal)?;
