@@ -6,7 +6,10 @@ use super::{own_state_dir, shell_word, state_dir_flag};
 use crate::{
     config::{StateDir, default_state_dir},
     daemon::StateLock,
-    host::{LinuxMachine, Machine, service::CommandError},
+    host::{
+        LinuxMachine, Machine,
+        service::{CommandError, unit_log, unit_state},
+    },
     model::{Code, Failure},
 };
 
@@ -45,6 +48,28 @@ pub fn is_unit_there() -> bool {
 
 fn is_of_a_service(state: &StateDir) -> bool {
     state.path() == default_state_dir(true) && is_unit_there()
+}
+
+/// Where the service of this state directory has failed: that, and the end of its log for whom may
+/// read it.
+pub fn failed_service(state: &StateDir) -> Option<Failure> {
+    (is_of_a_service(state) && unit_state() == "failed").then(service_has_failed)
+}
+
+/// How much of the unit's log a failure quotes.
+const QUOTED_LINES: usize = 5;
+
+/// The end of the unit's log, below a line that says what it is about.
+pub fn with_unit_log(line: &str) -> String {
+    match unit_log(QUOTED_LINES) {
+        log if log.is_empty() => line.to_owned(),
+        log => format!("{line}\n  {}", log.replace('\n', "\n  ")),
+    }
+}
+
+pub fn service_has_failed() -> Failure {
+    let message = with_unit_log("the service ece-agent has failed; its log ends with");
+    Failure::in_lines(Code::ServiceFailed, &message)
 }
 
 /// What starts the daemon of an installed host.

@@ -9,7 +9,7 @@ use super::{
     known_host::not_installed,
     output::Output,
     run_to_end,
-    service_layout::how_to_start,
+    service_layout::{failed_service, how_to_start},
     wait::{running, until_connected},
 };
 use crate::{
@@ -73,7 +73,10 @@ fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), 
 /// What can be said of a host whose daemon does not run.
 fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
     let dir = state.path().display();
-    let Some(identity) = load_identity(state)? else { return Ok(not_installed(state)) };
+    let Some(identity) = load_identity(state)? else {
+        return Ok(failed_service(state)
+            .map_or_else(|| not_installed(state), |failed| not_a_member_yet(state, &failed)));
+    };
     if output.is_json() {
         output.json(&json!({
             "runner_id": identity.runner_id,
@@ -86,8 +89,25 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
         "the host {} is installed in {dir}, and its daemon does not run",
         identity.runner_id
     );
-    let fix = how_to_start(state);
-    Ok(Failure::new(Code::DaemonNotRunning, message).with_fix(fix))
+    Ok(match failed_service(state) {
+        Some(failed) => {
+            Failure::in_lines(Code::DaemonNotRunning, &format!("{message}: {}", failed.message))
+                .with_fix(format!("{REASON_IN_LOG} {}", how_to_start(state)))
+        }
+        None => Failure::new(Code::DaemonNotRunning, message).with_fix(how_to_start(state)),
+    })
+}
+
+const REASON_IN_LOG: &str = "The reason is in 'journalctl -u ece-agent'; put it right first.";
+
+/// The service was to join when it started, as an image does at its first boot.
+fn not_a_member_yet(state: &StateDir, failed: &Failure) -> Failure {
+    let dir = state.path().display();
+    let message = format!("no host is installed in {dir} yet: {}", failed.message);
+    Failure::in_lines(Code::DaemonNotRunning, &message).with_fix(format!(
+        "{REASON_IN_LOG} Then 'systemctl restart ece-agent' joins with the token of its first boot, \
+         if it still has one; else join with 'ece-agent install' and a token."
+    ))
 }
 
 fn in_words(status: &Status) -> Vec<String> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     CONFIG_FILE, StateDirArgument,
-    known_host::{Known, KnownHost, known_host, other_owner},
+    known_host::{HOW_TO_NOTE, Known, KnownHost, known_host, other_owner},
     run_to_end,
     secrets_file::SecretsFile,
 };
@@ -36,9 +36,10 @@ pub use refusals::api_failure;
 const MAX_FILE: u64 = 1 << 20;
 const LONGEST_TOLD: usize = 120;
 
-const NOT_NOTED: &str = "Root takes no address and no pin from the service user's files, and \
-/etc/ece-agent/cluster.json is missing: repeat 'ece-agent install', which writes it, or add \
---coordinator-host and --ca-fingerprint.";
+/// Root takes no address and no pin from the service user's files.
+fn how_to_do_without() -> String {
+    format!("{HOW_TO_NOTE} Or add --coordinator-host and --ca-fingerprint to this command.")
+}
 
 /// How a verb reaches the API. On the first host nothing needs to be given.
 #[derive(clap::Args)]
@@ -176,7 +177,7 @@ impl AccessArguments {
         let known = known.as_ref();
         let told = |failure: Failure| {
             let failure = failure.adding(&sources.to_string());
-            if not_noted { failure.with_fix(NOT_NOTED) } else { failure }
+            if not_noted { failure.with_fix(how_to_do_without()) } else { failure }
         };
         let address = api_address(this.coordinator_host.as_deref(), known).map_err(told)?;
         let pins = pins(this.ca_cert, this.ca_fingerprint, known).map_err(told)?;

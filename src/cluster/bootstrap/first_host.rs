@@ -1,18 +1,48 @@
 //! The first host of a cluster that is there already: restored from a backup, or with another key.
 
-use super::{BootstrapError, FirstHost, commit_here};
+use std::net::IpAddr;
+
+use super::{BootstrapError, commit_here};
 use crate::{
     cluster::{
         change::Change,
+        layout,
         records::{
-            Actor, DesiredRecord, IdentityRecord, KeyRecord, MemberPart, create, decode, put,
-            readable,
+            Actor, ClusterRecord, DesiredRecord, IdentityRecord, KeyRecord, MemberPart, create,
+            decode, put, readable,
         },
     },
-    model::{RoleSet, RunnerId},
+    model::{KeyId, RoleSet, RunnerId},
     rt::Timestamp,
     store::{Record, Room, Store, StoreError},
 };
+
+/// Who says that it is the first host.
+pub struct Asking {
+    pub runner_id: RunnerId,
+    /// Somebody has named it so; else it is what a host is called that nobody has named.
+    pub runner_id_given: bool,
+    pub key: KeyId,
+    pub host_ip: IpAddr,
+}
+
+/// Lets the cluster `cluster_id` know its first host by a key by which it knows nobody: the store may
+/// have come from a backup that is older than the key. Whether it has learnt it.
+pub async fn register_key(
+    store: &dyn Store,
+    asking: &Asking,
+    cluster_id: &str,
+    now: Timestamp,
+) -> Result<bool, BootstrapError> {
+    let Some(cluster) = store.get(&ClusterRecord::path()).await? else { return Ok(false) };
+    if decode::<ClusterRecord>(&cluster)?.cluster_id != cluster_id
+        || store.get(&KeyRecord::path(&asking.key)).await?.is_some()
+    {
+        return Ok(false);
+    }
+    layout::bring_over(store).await?;
+    recognise(store, asking, now).await.map(|known| known.has_new_key)
+}
 
 /// What the cluster knows of the host, and whether it has learnt another key of it just now.
 pub(super) struct Recognised {
@@ -25,7 +55,7 @@ pub(super) struct Recognised {
 /// the one that the cluster knows it by.
 pub(super) async fn recognise(
     store: &dyn Store,
-    asking: &FirstHost,
+    asking: &Asking,
     now: Timestamp,
 ) -> Result<Recognised, BootstrapError> {
     let (record, host) = first_host(store, asking).await?;
@@ -66,14 +96,14 @@ pub(super) async fn recognise(
         before: serde_json::json!({ "key": host.key }),
         after: serde_json::json!({ "key": after.key }),
     };
-    commit_here(store, change, Actor::Local, asking, now).await?;
+    commit_here(store, change, Actor::Local, asking.host_ip, now).await?;
     Ok(Recognised { runner_id, roles, has_new_key: true })
 }
 
 /// The host that came in without a token, by the name that is asked for or by another.
 async fn first_host(
     store: &dyn Store,
-    asking: &FirstHost,
+    asking: &Asking,
 ) -> Result<(Record, IdentityRecord), BootstrapError> {
     let is_first = |host: &IdentityRecord| host.joined.token.is_none();
     if let Some(record) = store.get(&MemberPart::Identity.path(&asking.runner_id)).await?

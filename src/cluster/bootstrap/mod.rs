@@ -8,6 +8,7 @@ mod secrets;
 
 use std::{
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use self::first_host::{Asking, register_key};
 use self::first_host::{Recognised, recognise};
 use super::{
     change::{Change, ChangeError, Origin, Unfinished},
@@ -57,6 +59,17 @@ pub struct FirstHost {
     pub dir: PathBuf,
     /// Where the operator finds the secrets.
     pub secrets_file: PathBuf,
+}
+
+impl FirstHost {
+    fn asking(&self) -> Asking {
+        Asking {
+            runner_id: self.runner_id.clone(),
+            runner_id_given: self.runner_id_given,
+            key: self.key,
+            host_ip: self.facts.host_ip,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +139,8 @@ pub async fn bootstrap(
     if let Some(cluster) = existing(store, master).await? {
         remove(&plan_file)?;
         layout::bring_over(store).await?;
-        let Recognised { runner_id, roles, has_new_key } = recognise(store, host, now).await?;
+        let Recognised { runner_id, roles, has_new_key } =
+            recognise(store, &host.asking(), now).await?;
         return Ok(bootstrapped(cluster, runner_id, roles, has_new_key));
     }
     let plan = match read_plan(&plan_file)? {
@@ -300,7 +314,7 @@ async fn commit(
             "tokens": plan.tokens.iter().map(|token| token.record.id).collect::<Vec<_>>(),
         }),
     };
-    commit_here(store, change, Actor::Bootstrap, host, now).await?;
+    commit_here(store, change, Actor::Bootstrap, host.facts.host_ip, now).await?;
     Ok(())
 }
 
@@ -309,10 +323,9 @@ async fn commit_here(
     store: &dyn Store,
     change: Change,
     actor: Actor,
-    host: &FirstHost,
+    address: IpAddr,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let address = host.facts.host_ip;
     let origin = Origin { actor, address, request_id: Uuid::new_v4(), standing: None };
     match change.commit(store, &origin, now).await {
         Ok(_) => Ok(()),

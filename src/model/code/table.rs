@@ -163,7 +163,7 @@ codes! {
         "Wait for it to end, stop it with 'ece-agent stop', or use another --state-dir."
     StateOfAnother "state.of_another_user" WrongUser
         "Root was asked to work with a state directory that belongs to another user, who could lead it elsewhere."
-        "Call ece-agent as that user ('runuser -u USER -- ece-agent …'), or leave --state-dir out; the service is started and stopped with systemctl."
+        "Call ece-agent as that user ('runuser -u USER -- ece-agent … --state-dir DIR'), or name another directory with --state-dir; the service is started and stopped with systemctl."
     StorageSecretsOfAnother "storage.secrets_of_another_cluster" Refused
         "A new cluster was to be made where the only copy of another cluster's passwords and tokens is."
         "Choose another directory with --host-storage-path; if that cluster is gone, move the file away and repeat the command."
@@ -214,7 +214,7 @@ codes! {
         "Uninstall the other hosts first; to give up the cluster add --force."
     PasswordNotFirstHost "password.not_first_host" Refused
         "Passwords of the API are kept by the cluster's first host, and nothing that root has written says that this is it."
-        "Run the command on the first host; if this is it, repeat 'ece-agent install' there, which writes down what is missing."
+        "Run the command on the first host; if this is it, repeat 'ece-agent install' there, which writes down what is missing as long as the secrets file is in its place."
     PrivilegesMissing "privileges.missing" WrongUser
         "This needs root, or the user that the host belongs to."
         "Repeat the command with sudo."
