@@ -24,7 +24,6 @@ pub(super) fn place_directories(
     let state = options.state_dir.path();
     make_dir_if_missing(state, user, 0o700)
         .and_then(|()| give_from_root(state, user))
-        .and_then(|()| give_restored(&options.state_dir.coordinator(), user))
         .and_then(|()| OpenDir::open(state)?.ok_or(io::ErrorKind::NotFound)?.give(user, 0o700))
         .map_err(not_made(state))?;
     let caller = invoking_user();
@@ -40,14 +39,6 @@ pub(super) fn place_directories(
         files::remove(&note).map_err(not_made(&note))?;
     }
     Ok(format!("{}, {}", state.display(), storage.display()))
-}
-
-/// What root has put back from a backup, in a directory that is the service user's already.
-fn give_restored(dir: &Path, user: Owner) -> io::Result<()> {
-    match give_from_root(dir, user) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        given => given,
-    }
 }
 
 fn place_below(
