@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::{
     StateDirArgument,
-    known_host::{Known, known_host},
+    known_host::{HOW_TO_NOTE, Known, known_host},
     output::Output,
 };
 use crate::model::{Code, Exit, Failure};
@@ -57,9 +57,7 @@ pub fn ca(CaVerb::Show(arguments): CaVerb, output: Output) -> Result<Exit, Failu
 
 fn nothing_noted() -> Failure {
     let message = "root has no file of its own that says which CA is the right one";
-    Failure::new(Code::TrustNoPin, message).with_fix(
-        "Repeat 'ece-agent install', which writes /etc/ece-agent/cluster.json, or call this verb \
-         as the user ece-agent ('runuser -u ece-agent -- ece-agent ca show --state-dir \
-         /var/lib/ece-agent').",
-    )
+    Failure::new(Code::TrustNoPin, message).with_fix(format!(
+        "{HOW_TO_NOTE} Or ask the service's user: 'runuser -u ece-agent -- ece-agent ca show'."
+    ))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     agent::Step,
-    model::{Failure, printable::cut},
+    model::{Failure, RoleSet, RunnerId, printable::cut},
 };
 
 /// Characters of a line that are quoted.
@@ -33,6 +33,11 @@ pub enum Event {
     },
     /// A child of root has ended the membership.
     Left,
+    /// What a host that is to become another would be again.
+    Former {
+        roles: RoleSet,
+        runner_id: Option<RunnerId>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +98,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::Code;
+    use crate::model::{Code, Role};
 
     #[test]
     fn an_event_is_read_as_it_was_told() {
@@ -125,6 +130,13 @@ mod tests {
                 json!({ "event": "member", "secrets_file": null, "already": true }),
             ),
             (Event::Left, json!({ "event": "left" })),
+            (
+                Event::Former {
+                    roles: [Role::Allocator].into_iter().collect(),
+                    runner_id: "rack-7".parse().ok(),
+                },
+                json!({ "event": "former", "roles": ["allocator"], "runner_id": "rack-7" }),
+            ),
         ] {
             assert_eq!(serde_json::to_value(&event).expect("plain data"), line);
             assert_eq!(
@@ -144,6 +156,7 @@ mod tests {
             r#"{"event":"step","state":"started","step":"dance"}"#,
             r#"{"event":"failed","message":"without a code"}"#,
             r#"{"event":"member","secrets_file":1,"already":"yes"}"#,
+            r#"{"event":"former","roles":[],"runner_id":"a/b"}"#,
         ] {
             let error = Event::read(line).expect_err(line).to_string();
             assert!(error.starts_with("it says what is no event: "), "{error}");

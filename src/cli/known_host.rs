@@ -20,6 +20,12 @@ use crate::{
     token::{Claims, UnverifiedToken},
 };
 
+/// What makes root write it anew.
+pub const HOW_TO_NOTE: &str = "Run 'ece-agent install' once as root, which writes \
+/etc/ece-agent/cluster.json: on a first host as it is; on one that has joined with \
+--coordinator-host HOST and --ca-fingerprint sha256:…, which 'ece-agent ca show' prints on a \
+coordinator, or with a token (--roles-token-file FILE).";
+
 /// Written by root alone.
 pub const CLUSTER_FILE: &str = "/etc/ece-agent/cluster.json";
 
@@ -64,6 +70,11 @@ impl KnownHost {
     pub fn of_installation(options: &InstallOptions, said: &Identity) -> Option<Self> {
         let storage = &options.settings.storage_path;
         match &options.purpose {
+            Purpose::Stay(_) if options.purpose.route_of_member().is_some() => {
+                let known =
+                    Self::by_route(options.purpose.route_of_member()?, false, storage, said);
+                known.ca_certificate.is_some().then_some(known)
+            }
             Purpose::FirstHost(_) | Purpose::Stay(_) => {
                 let never = service_user().ok()?.map(|user| user.uid);
                 Self::of_first_host(storage, never, said)
@@ -108,7 +119,7 @@ impl KnownHost {
     fn load() -> Result<Option<Self>, Failure> {
         let failed = |reason: String| {
             Failure::new(Code::IdentityUnreadable, format!("{CLUSTER_FILE}: {reason}"))
-                .with_fix("Remove the file and repeat 'ece-agent install', which writes it.")
+                .with_fix(format!("Remove the file. {HOW_TO_NOTE}"))
         };
         let content = files::read_kept(CLUSTER_FILE.as_ref(), MAX_FILE)
             .map_err(|error| failed(error.to_string()))?;
@@ -155,6 +166,9 @@ pub fn installed_by_root(state: &StateDir) -> Option<Failure> {
     })
 }
 
+const OF_SERVICE: &str = "It is the service's: 'systemctl start ece-agent' starts it and 'systemctl \
+stop ece-agent' stops it. To do something as its user: 'runuser -u ece-agent -- ece-agent …'.";
+
 /// Root does not work in a directory that somebody else can rearrange meanwhile.
 pub fn must_be_own(state: &StateDir) -> Result<(), Failure> {
     match other_owner(state) {
@@ -165,7 +179,11 @@ pub fn must_be_own(state: &StateDir) -> Result<(), Failure> {
             let which = if is_own { &identity } else { state.path() };
             let message = format!("{} belongs to the user {uid}", which.display());
             let failure = Failure::new(Code::StateOfAnother, message);
-            Err(if is_own { failure.with_fix(give_back(&identity)) } else { failure })
+            Err(match is_own {
+                true => failure.with_fix(give_back(&identity)),
+                false if state.path() == default_state_dir(true) => failure.with_fix(OF_SERVICE),
+                false => failure,
+            })
         }
     }
 }

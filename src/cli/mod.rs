@@ -51,6 +51,7 @@ use crate::{
     config::{InstallArguments, StateDir, default_state_dir},
     host::{
         process::{become_user, forbid_dumps, is_root},
+        service::is_service_user,
         tree::Owner,
         view::StorageView,
     },
@@ -109,6 +110,8 @@ enum Verb {
     ProbeStorage(check::ProbeArguments),
     #[command(name = leave::LEAVE_VERB, hide = true)]
     LeaveCluster(leave::LeaveArguments),
+    #[command(name = install::FORMER_VERB, hide = true)]
+    TellFormer(install::FormerArguments),
     /// Run the daemon of an installed host in this process
     #[command(after_help = "Example:
   ece-agent run --state-dir /var/lib/ece-agent")]
@@ -217,8 +220,8 @@ impl UserArguments {
 /// Which installation a verb is about.
 #[derive(clap::Args, Clone)]
 struct StateDirArgument {
-    /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
-    /// ~/.local/state/ece-agent for others]
+    /// Where the host keeps who it is [default: /var/lib/ece-agent for root and the service's
+    /// user, ~/.local/state/ece-agent for others]
     #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
 }
@@ -249,7 +252,7 @@ fn state_dir_flag(state: &StateDir) -> String {
 }
 
 fn own_state_dir() -> PathBuf {
-    default_state_dir(is_root())
+    default_state_dir(is_root() || is_service_user())
 }
 
 /// How every JSON Web Token begins, encoded: `{"`.
@@ -348,6 +351,7 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
             check::probe_as_child(&arguments.user, &arguments.instances)
         }
         Verb::LeaveCluster(arguments) => leave::leave_as_child(arguments, output),
+        Verb::TellFormer(arguments) => install::tell_former(arguments, output),
         Verb::Run(arguments) => run::run(arguments),
         Verb::Status(arguments) => status::status(arguments, output),
         Verb::Start(arguments) => start::start(arguments, output),

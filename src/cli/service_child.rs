@@ -2,6 +2,7 @@
 //! for only so long.
 
 use std::{
+    env,
     ffi::OsStr,
     io::{self, BufRead, BufReader, Read, Write},
     path::Path,
@@ -37,7 +38,22 @@ impl ServiceChild {
         input: Zeroizing<Vec<u8>>,
         longest: Duration,
     ) -> io::Result<Self> {
-        let mut child = spawn_as(user, Path::new(ServiceLayout::BINARY), arguments)?;
+        Self::of(Path::new(ServiceLayout::BINARY), user, arguments, input, longest)
+    }
+
+    /// The same with this program, where the one that is installed may be an older one.
+    pub fn start_this(user: Owner, arguments: &[&OsStr], longest: Duration) -> io::Result<Self> {
+        Self::of(&env::current_exe()?, user, arguments, Default::default(), longest)
+    }
+
+    fn of(
+        program: &Path,
+        user: Owner,
+        arguments: &[&OsStr],
+        input: Zeroizing<Vec<u8>>,
+        longest: Duration,
+    ) -> io::Result<Self> {
+        let mut child = spawn_as(user, program, arguments)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (tell, lines) = channel();
         // One that reads or says nothing holds up these two alone.

@@ -6,7 +6,10 @@ use super::{own_state_dir, shell_word, state_dir_flag};
 use crate::{
     config::{StateDir, default_state_dir},
     daemon::StateLock,
-    host::{LinuxMachine, Machine, service::CommandError},
+    host::{
+        LinuxMachine, Machine,
+        service::{CommandError, unit_log, unit_state},
+    },
     model::{Code, Failure},
 };
 
@@ -47,14 +50,35 @@ fn is_of_a_service(state: &StateDir) -> bool {
     state.path() == default_state_dir(true) && is_unit_there()
 }
 
+/// Where the service of this state directory has failed: that, and the end of its log for whom may
+/// read it.
+pub fn failed_service(state: &StateDir) -> Option<Failure> {
+    (is_of_a_service(state) && unit_state() == "failed").then(service_has_failed)
+}
+
+/// How much of the unit's log a failure quotes.
+const QUOTED_LINES: usize = 5;
+
+/// The end of the unit's log, below a line that says what it is about.
+pub fn with_unit_log(line: &str) -> String {
+    match unit_log(QUOTED_LINES) {
+        log if log.is_empty() => line.to_owned(),
+        log => format!("{line}\n  {}", log.replace('\n', "\n  ")),
+    }
+}
+
+pub fn service_has_failed() -> Failure {
+    let message = with_unit_log("the service ece-agent has failed; its log ends with");
+    Failure::in_lines(Code::ServiceFailed, &message)
+}
+
 /// What starts the daemon of an installed host.
 pub fn how_to_start(state: &StateDir) -> String {
     let start = match is_of_a_service(state) {
         true => "'systemctl start ece-agent', or with 'ece-agent start'".to_owned(),
         false => format!("'{}'", start_command(state)),
     };
-    let logs = format!("ece-agent logs{}", state_dir_flag(state));
-    format!("Start it with {start}; '{logs}' says why it ended.")
+    format!("Start it with {start}.")
 }
 
 /// What makes a daemon answer where something else does.

@@ -10,7 +10,8 @@ use super::{
     output::Output,
     run::settings_at_start,
     run_to_end,
-    service_layout::how_to_start,
+    service_layout::{failed_service, how_to_start},
+    state_dir_flag,
     wait::{running, until_connected},
 };
 use crate::{
@@ -74,7 +75,10 @@ fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), 
 /// What can be said of a host whose daemon does not run.
 fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
     let dir = state.path().display();
-    let Some(identity) = load_identity(state)? else { return Ok(not_installed(state)) };
+    let Some(identity) = load_identity(state)? else {
+        return Ok(failed_service(state)
+            .map_or_else(|| not_installed(state), |failed| not_a_member_yet(state, &failed)));
+    };
     if output.is_json() {
         output.json(&json!({
             "runner_id": identity.runner_id,
@@ -87,15 +91,35 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
         "the host {} is installed in {dir}, and its daemon does not run",
         identity.runner_id
     );
-    let failure = Failure::new(Code::DaemonNotRunning, message);
-    let settings = settings_at_start(&identity.settings, state);
-    Ok(match settings {
-        Ok(_) => failure.with_fix(how_to_start(state)),
-        Err(why) => {
-            let fix = format!("Correct the file. {}", how_to_start(state));
-            failure.adding(&why.message).with_fix(fix)
+    // What keeps it from starting is told in full, before what the log says of it.
+    if let Err(why) = settings_at_start(&identity.settings, state) {
+        let fix = format!("Correct the file. {}", how_to_start(state));
+        let message = format!("{message}: {}", why.message);
+        return Ok(Failure::in_lines(Code::DaemonNotRunning, &message).with_fix(fix));
+    }
+    Ok(match failed_service(state) {
+        Some(failed) => {
+            Failure::in_lines(Code::DaemonNotRunning, &format!("{message}: {}", failed.message))
+                .with_fix(format!("{REASON_IN_LOG} {}", how_to_start(state)))
+        }
+        None => {
+            let logs = format!("ece-agent logs{}", state_dir_flag(state));
+            let fix = format!("{} '{logs}' says why it ended.", how_to_start(state));
+            Failure::new(Code::DaemonNotRunning, message).with_fix(fix)
         }
     })
+}
+
+const REASON_IN_LOG: &str = "The reason is in 'journalctl -u ece-agent'; put it right first.";
+
+/// The service was to join when it started, as an image does at its first boot.
+fn not_a_member_yet(state: &StateDir, failed: &Failure) -> Failure {
+    let dir = state.path().display();
+    let message = format!("no host is installed in {dir} yet: {}", failed.message);
+    Failure::in_lines(Code::DaemonNotRunning, &message).with_fix(format!(
+        "{REASON_IN_LOG} Then 'systemctl restart ece-agent' joins with the token of its first boot, \
+         if it still has one; else join with 'ece-agent install' and a token."
+    ))
 }
 
 fn in_words(status: &Status) -> Vec<String> {

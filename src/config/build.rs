@@ -155,6 +155,7 @@ impl InstallArguments {
                 first_host: membership == Membership::FirstHost,
                 coordinators,
                 roles: roles.unwrap_or_default(),
+                pins,
             })),
             None if !self.coordinator_host.is_empty() => {
                 check.note_as(
@@ -308,6 +309,18 @@ mod tests {
         }
         let named = named().build("/state".into(), Membership::FirstHost).expect("a member");
         assert_eq!(named.purpose.coordinators()[0].host(), "10.0.0.1");
+        let pin = format!("sha256:{}", "a".repeat(64));
+        let pinned = |hosts: &[&str]| InstallArguments {
+            coordinator_host: hosts.iter().map(ToString::to_string).collect(),
+            ca_fingerprint: vec![pin.clone()],
+            ..Default::default()
+        };
+        let route = |given: InstallArguments, membership| {
+            given.build("/state".into(), membership).expect("a member").purpose.route_of_member()
+        };
+        assert_eq!(route(pinned(&["10.0.0.1"]), Membership::Joined).expect("both").pins.len(), 1);
+        assert_eq!(route(pinned(&[]), Membership::Joined), None);
+        assert_eq!(route(pinned(&["10.0.0.1"]), Membership::FirstHost), None);
         let mistakes = InstallArguments { roles: Some("alocator".into()), ..Default::default() }
             .build("/state".into(), Membership::Joined)
             .expect_err("no role");

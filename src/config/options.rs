@@ -78,6 +78,7 @@ pub struct StayOptions {
     /// Those that were named.
     pub coordinators: Vec<CoordinatorAddress>,
     pub roles: RoleSet,
+    pub pins: Vec<Fingerprint>,
 }
 
 /// What `check` is to look at.
@@ -99,6 +100,15 @@ impl Purpose {
             Purpose::Join(join) => &join.roles,
             Purpose::Stay(stay) => &stay.roles,
         }
+    }
+
+    /// The way to the coordinators, where both were given to a host that had joined.
+    pub fn route_of_member(&self) -> Option<JoinRoute> {
+        let Purpose::Stay(StayOptions { first_host: false, coordinators, pins, .. }) = self else {
+            return None;
+        };
+        let route = JoinRoute { coordinators: coordinators.clone(), pins: pins.clone() };
+        route.checked().ok()
     }
 
     /// The coordinators that were named.

@@ -69,8 +69,8 @@ flags! {
         #[serde(flatten)]
         pub settings: SettingArguments,
 
-        /// Where the host keeps who it is [default: /var/lib/ece-agent for root,
-        /// ~/.local/state/ece-agent for others]
+        /// Where the host keeps who it is [default: /var/lib/ece-agent for root and the service's
+        /// user, ~/.local/state/ece-agent for others]
         #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR", help_heading = "Running")]
         pub state_dir: Option<PathBuf>,
 

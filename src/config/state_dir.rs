@@ -12,14 +12,15 @@ use crate::model::SERVICE_STATE_DIR;
 #[serde(transparent)]
 pub struct StateDir(PathBuf);
 
-/// `/var/lib/ece-agent` for root, `~/.local/state/ece-agent` for others.
-pub fn default_state_dir(is_root: bool) -> PathBuf {
+/// `/var/lib/ece-agent` for root and for the user of the service, `~/.local/state/ece-agent` for
+/// others.
+pub fn default_state_dir(of_service: bool) -> PathBuf {
     let of_user = || {
         let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
         state.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/state")))
     };
     match of_user() {
-        Some(dir) if !is_root => dir.join("ece-agent"),
+        Some(dir) if !of_service => dir.join("ece-agent"),
         _ => PathBuf::from(SERVICE_STATE_DIR),
     }
 }

@@ -7,13 +7,14 @@ use crate::{
         not_writable, prepare_state_dir,
     },
     cluster::{
-        bootstrap::{self, BootstrapError, FirstHost},
+        bootstrap::{self, Asking, BootstrapError, FirstHost, register_key},
         seal::MasterKey,
         secrets::ClusterError,
     },
-    config::FirstHostOptions,
+    config::{FirstHostOptions, StateDir},
     model::{Code, Failure, RoleSet, RunnerId},
     rt::{Timestamp, files},
+    store::SqliteStore,
     tls::PrivateKey,
     wire::hosts::Facts,
 };
@@ -162,6 +163,26 @@ impl Named<'_> {
         host.progress.finished(Step::Bootstrap, &format!("cluster {}{known}", cluster.cluster_id));
         Ok(SetUp { identity, secrets_file, made_now: cluster.made_now })
     }
+}
+
+/// Lets the cluster know this host, its first, by its key, where it knows nobody by that: its data
+/// may have come from a backup that is older than the key. Whether it has learnt it; what else is
+/// amiss with the data is the daemon's to tell.
+pub async fn register_own_key(
+    state: &StateDir,
+    identity: &Identity,
+    key: &PrivateKey,
+    now: Timestamp,
+) -> bool {
+    let file = state.coordinator().join("store.db");
+    let Ok(store) = SqliteStore::open_to_look(&file) else { return false };
+    let asking = Asking {
+        runner_id: identity.runner_id.clone(),
+        runner_id_given: true,
+        key: key.fingerprint(),
+        host_ip: identity.host_ip,
+    };
+    register_key(&store, &asking, &identity.cluster_id, now).await.unwrap_or(false)
 }
 
 fn holds_anything(file: &Path) -> bool {

@@ -31,7 +31,7 @@ use crate::{
 
 use coordinator_role::{CoordinatorHandle, CoordinatorRole, CoordinatorStart};
 use datastore::{Datastore, Director};
-pub use first_host::{FirstHostStart, SetUp};
+pub use first_host::{FirstHostStart, SetUp, register_own_key};
 pub use join_at_start::JoinAtStart;
 pub use local_coordinator::cluster_must_be_there;
 

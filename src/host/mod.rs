@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod fake;
+pub mod giving;
 mod kernel;
 mod linux;
 pub mod open_dir;

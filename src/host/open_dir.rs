@@ -99,6 +99,14 @@ impl OpenDir {
         Ok(fchmod(self.0.as_fd(), mode_of(mode))?)
     }
 
+    /// Closes it to all but its owner, if everybody can look into it.
+    pub fn close_to_everybody(&self) -> io::Result<()> {
+        match fstat(&self.0)?.st_mode & 0o007 {
+            0 => Ok(()),
+            _ => Ok(fchmod(self.0.as_fd(), mode_of(0o700))?),
+        }
+    }
+
     pub fn owner(&self) -> io::Result<Owner> {
         let found = fstat(&self.0)?;
         Ok(Owner { uid: found.st_uid, gid: found.st_gid })

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::User;
+use nix::unistd::{User, geteuid};
 
 use super::tree::Owner;
 use crate::model::SERVICE_STATE_DIR;
@@ -34,6 +34,16 @@ pub enum CommandError {
 pub fn service_user() -> io::Result<Option<Owner>> {
     let found = User::from_name(SERVICE)?;
     Ok(found.map(|user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+}
+
+/// Whether this process is of the user that the daemon runs as: one of this name who is at home in
+/// the service's directory.
+pub fn is_service_user() -> bool {
+    User::from_uid(geteuid()).is_ok_and(|user| user.is_some_and(|it| is_the_services(&it)))
+}
+
+fn is_the_services(user: &User) -> bool {
+    user.name == SERVICE && user.dir == Path::new(SERVICE_STATE_DIR)
 }
 
 /// Makes the user that the daemon runs as.
@@ -111,11 +121,20 @@ pub fn unit_process() -> Option<u32> {
     shown.parse().ok().filter(|process| *process != 0)
 }
 
-/// The last lines that the unit has logged.
+/// The last lines that the unit's process has logged; where it has not come to that, what is said of
+/// the unit.
 pub fn unit_log(lines: usize) -> String {
     let lines = lines.to_string();
-    call("journalctl", ["--unit", SERVICE, "--no-pager", "--output=cat", "--lines", &lines])
-        .unwrap_or_default()
+    let log = |which: &[&str]| {
+        let how = ["--no-pager", "--quiet", "--output=cat", "--lines", &lines];
+        call("journalctl", how.into_iter().chain(which.iter().copied())).unwrap_or_default()
+    };
+    let start = systemctl(["show", "--property=InvocationID", "--value", SERVICE]);
+    let own = start.ok().filter(|id| !id.is_empty()).map(|id| {
+        let of_start = format!("_SYSTEMD_INVOCATION_ID={id}");
+        log(&[&of_start])
+    });
+    own.filter(|log| !log.is_empty()).unwrap_or_else(|| log(&["--unit", SERVICE]))
 }
 
 /// Whether the file belongs to a Debian package.
@@ -171,4 +190,19 @@ fn call_with<'a>(
         said => said,
     };
     Err(CommandError::Failed { command, output: said })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_user_is_known_by_name_and_home() {
+        let mut user = User::from_name("root").expect("read").expect("there");
+        assert!(!is_the_services(&user) && !is_service_user());
+        user.name = SERVICE.into();
+        assert!(!is_the_services(&user), "somebody's own user of this name");
+        user.dir = SERVICE_STATE_DIR.into();
+        assert!(is_the_services(&user));
+    }
 }

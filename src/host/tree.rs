@@ -3,7 +3,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
     io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -14,9 +13,10 @@ use std::{
 
 use nix::{
     dir::Dir,
+    errno::Errno,
     fcntl::{AtFlags, OFlag, open, openat},
     sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat},
-    unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, getegid, geteuid, unlinkat},
+    unistd::{Gid, Uid, UnlinkatFlags, fchown, getegid, geteuid, unlinkat},
 };
 
 /// Whom something belongs to.
@@ -62,7 +62,7 @@ fn make_or_open(path: &Path) -> io::Result<OwnedFd> {
     std::fs::create_dir_all(parent)?;
     let parent = open_dir_following(parent)?;
     match mkdirat(&parent, name, Mode::from_bits_truncate(0o700)) {
-        Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+        Ok(()) | Err(Errno::EEXIST) => {}
         Err(error) => return Err(error.into()),
     }
     open_below(parent.as_fd(), name, OFlag::O_DIRECTORY)
@@ -73,66 +73,25 @@ fn open_dir_following(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, flags, Mode::empty())?)
 }
 
-fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+pub(super) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     Ok(open(path, flags, Mode::empty())?)
 }
 
-fn open_below(dir: BorrowedFd<'_>, name: &OsStr, more: OFlag) -> io::Result<OwnedFd> {
+pub(super) fn open_below(dir: BorrowedFd<'_>, name: &OsStr, more: OFlag) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | more;
     Ok(openat(dir, name, flags, Mode::empty())?)
 }
 
-/// Gives a directory and all in it from root to `owner`, the directory itself last: until then
-/// nobody else can change what is in it. What is not root's is left alone.
-pub fn give_from_root(path: &Path, owner: Owner) -> io::Result<()> {
-    let dir = open_dir(path)?;
-    if fstat(&dir)?.st_uid != 0 {
-        return Ok(());
-    }
-    give_below(dir, None, owner)
-}
-
-/// Gives what belongs to the user `from` of a directory and all in it to root. None of that user's
-/// processes may be running.
-pub fn take_for_root(path: &Path, from: u32) -> io::Result<()> {
-    match open_dir(path) {
-        Ok(dir) => give_below(dir, Some(from), Owner::ROOT),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// What is given to whom: all, or what is of the user `from`.
-struct Giving {
-    from: Option<u32>,
-    owner: Owner,
-}
-
 /// A directory on the way down, and those in it that were not looked at yet.
-struct Level {
-    found: FileStat,
-    left: Vec<OsString>,
-}
-
-impl Giving {
-    fn is_of(&self, found: &FileStat) -> bool {
-        self.from.is_none_or(|from| found.st_uid == from)
-    }
-
-    /// Gives the files in a directory.
-    fn files_in(&self, dir: &OwnedFd) -> io::Result<Level> {
-        let (uid, gid) = self.owner.ids();
-        Level::of(dir, |name, found| match self.is_of(found) {
-            true => fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW),
-            false => Ok(()),
-        })
-    }
+pub(super) struct Level {
+    pub found: FileStat,
+    pub left: Vec<OsString>,
 }
 
 impl Level {
     /// The directories in one, of which all else goes to `on_file`.
-    fn of(
+    pub fn of(
         dir: &OwnedFd,
         on_file: impl Fn(&OsStr, &FileStat) -> nix::Result<()>,
     ) -> io::Result<Self> {
@@ -144,7 +103,12 @@ impl Level {
                 continue;
             }
             let name = OsStr::from_bytes(name.to_bytes());
-            let found = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            let found = match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(found) => found,
+                // Whoever works there has removed it.
+                Err(Errno::ENOENT) => continue,
+                Err(error) => return Err(error.into()),
+            };
             match is(&found, SFlag::S_IFDIR) {
                 true => left.push(name.to_owned()),
                 false => on_file(name, &found)?,
@@ -152,28 +116,6 @@ impl Level {
         }
         Ok(Self { found: fstat(dir)?, left })
     }
-}
-
-/// However deep it is, one directory is open at a time: the way back leads over `..`.
-fn give_below(mut dir: OwnedFd, from: Option<u32>, owner: Owner) -> io::Result<()> {
-    let giving = Giving { from, owner };
-    let (uid, gid) = owner.ids();
-    let mut levels = vec![giving.files_in(&dir)?];
-    while let Some(level) = levels.last_mut() {
-        if let Some(name) = level.left.pop() {
-            dir = open_below(dir.as_fd(), &name, OFlag::O_DIRECTORY)?;
-            levels.push(giving.files_in(&dir)?);
-            continue;
-        }
-        if giving.is_of(&level.found) {
-            fchown(dir.as_fd(), uid, gid)?;
-        }
-        levels.pop();
-        if let Some(above) = levels.last() {
-            dir = open_above(&dir, &above.found)?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes a directory and all in it, however deep it is; whether it was there. No link is followed.
@@ -197,7 +139,7 @@ fn remove_files_in(dir: &OwnedFd) -> io::Result<Level> {
     Level::of(dir, |name, _| unlinkat(dir, name, UnlinkatFlags::NoRemoveDir))
 }
 
-/// One directory is open at a time, as in [`give_below`].
+/// However deep it is, one directory is open at a time: the way back leads over `..`.
 fn remove_below(mut dir: OwnedFd) -> io::Result<()> {
     let mut levels = vec![remove_files_in(&dir)?];
     while let Some(level) = levels.last() {
@@ -218,7 +160,7 @@ fn remove_below(mut dir: OwnedFd) -> io::Result<()> {
 }
 
 /// The directory above `dir`, which must be the one that the way down led through.
-fn open_above(dir: &OwnedFd, above: &FileStat) -> io::Result<OwnedFd> {
+pub(super) fn open_above(dir: &OwnedFd, above: &FileStat) -> io::Result<OwnedFd> {
     let dir = open_below(dir.as_fd(), OsStr::new(".."), OFlag::O_DIRECTORY)?;
     let found = fstat(&dir)?;
     match (found.st_dev, found.st_ino) == (above.st_dev, above.st_ino) {
@@ -227,33 +169,8 @@ fn open_above(dir: &OwnedFd, above: &FileStat) -> io::Result<OwnedFd> {
     }
 }
 
-fn is(found: &FileStat, kind: SFlag) -> bool {
+pub(super) fn is(found: &FileStat, kind: SFlag) -> bool {
     SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == kind
-}
-
-/// Gives the directory `dir` and the file `name` in it, which `from` has made, to `to`. What is not
-/// `from`'s any more was handed over before.
-pub fn hand_over(dir: &Path, name: &str, from: Owner, to: Owner) -> io::Result<()> {
-    let dir = open_dir(dir)?;
-    if fstat(&dir)?.st_uid != from.uid {
-        return Ok(());
-    }
-    let (uid, gid) = to.ids();
-    match open_below(dir.as_fd(), OsStr::new(name), OFlag::empty()) {
-        Ok(file) => {
-            let found = fstat(&file)?;
-            let own = found.st_uid == from.uid || found.st_uid == to.uid;
-            // A second name for somebody else's file is not handed over.
-            if !is(&found, SFlag::S_IFREG) || found.st_nlink != 1 || !own {
-                return Err(io::Error::other(format!("{name} is not what was put there")));
-            }
-            fchown(file.as_fd(), uid, gid)?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    fchown(dir.as_fd(), uid, gid)?;
-    File::from(dir).sync_all()
 }
 
 #[cfg(test)]
@@ -267,20 +184,6 @@ mod tests {
 
     fn own() -> Owner {
         Owner::of_this_process()
-    }
-
-    #[test]
-    fn a_tree_however_deep_is_given_with_a_small_stack() {
-        let root = tempfile::tempdir().expect("a directory");
-        let mut dir = open_dir(root.path()).expect("opened");
-        for _ in 0..500 {
-            mkdirat(&dir, "d", Mode::from_bits_truncate(0o700)).expect("made");
-            dir = open_below(dir.as_fd(), OsStr::new("d"), OFlag::O_DIRECTORY).expect("opened");
-        }
-        let top = open_dir(root.path()).expect("opened");
-        let giving = move || give_below(top, Some(own().uid), own());
-        let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(giving);
-        thread.expect("a thread").join().expect("no panic").expect("given");
     }
 
     #[test]
@@ -318,21 +221,5 @@ mod tests {
         assert_eq!(fs::metadata(&target).expect("there").mode() & 0o777, 0o755);
         make_dir(&root.path().join("a/b"), own(), 0o710).expect("made");
         assert_eq!(fs::metadata(root.path().join("a/b")).expect("there").mode() & 0o777, 0o710);
-    }
-
-    #[test]
-    fn only_a_plain_file_with_one_name_is_handed_over() {
-        let root = tempfile::tempdir().expect("a directory");
-        let other = root.path().join("other");
-        fs::write(&other, "somebody else's").expect("written");
-        let dir = root.path().join("dir");
-        fs::create_dir(&dir).expect("made");
-        symlink(&other, dir.join("soft")).expect("linked");
-        fs::hard_link(&other, dir.join("hard")).expect("linked");
-        fs::write(dir.join("plain"), "").expect("written");
-        hand_over(&dir, "soft", own(), own()).expect_err("a link");
-        hand_over(&dir, "hard", own(), own()).expect_err("a second name");
-        hand_over(&dir, "plain", own(), own()).expect("handed over");
-        hand_over(&dir, "missing", own(), own()).expect("nothing to hand over");
     }
 }

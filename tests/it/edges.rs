@@ -46,7 +46,8 @@ fn a_daemon_that_was_stopped_is_started_as_status_says() {
     assert!(again.contains("no daemon is running for"), "{again}");
     let told = host.status(&[]).refused(1, "daemon.not_running").stderr;
     let start = format!("ece-agent start --state-dir {}", host.state.display());
-    assert!(told.contains(&start), "{told}");
+    let logs = format!("'ece-agent logs --state-dir {}' says why", host.state.display());
+    assert!(told.contains(&start) && told.contains(&logs), "{told}");
     call("start", &host.state).expect(0);
     host.wait_connected();
     host.stop_background();

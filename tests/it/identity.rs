@@ -154,6 +154,18 @@ fn a_first_host_is_rebuilt_from_its_backup() {
     assert!(told.contains("API: https://") && told.contains(&secrets), "{told}");
     assert!(within(Duration::from_secs(20), || cluster.is_connected(&host.address)));
     cluster.first.stop_background();
+
+    // All that the host is has stayed, and the backup is older than its key.
+    fs::remove_dir_all(cluster.first.state.join("coordinator")).unwrap();
+    copy_dir(&kept, &cluster.first.state.join("coordinator"));
+    let told = again(&cluster.first, &[]).expect(0).stderr;
+    assert!(told.contains("which knows this host by its new key"), "{told}");
+    assert!(told.contains("the host the-first is connected"), "{told}");
+    assert!(within(Duration::from_secs(20), || cluster.is_connected(&host.address)));
+    cluster.first.stop_background();
+    let told = again(&cluster.first, &[]).expect(0).stderr;
+    assert!(!told.contains("by its new key"), "{told}");
+    cluster.first.stop_background();
 }
 
 #[test]

@@ -48,6 +48,31 @@ fn a_removed_host_comes_back_with_the_settings_that_it_had() {
 }
 
 #[test]
+fn a_removed_host_that_somebody_has_named_keeps_its_name() {
+    let cluster = Cluster::start();
+    let mut host = cluster.host(2);
+    let token = cluster.token("allocator");
+    cluster.install(&mut host, &token, &["--roles", "allocator", "--runner-id", "rack-7"]);
+    host.wait_connected();
+    let remove = || {
+        let path = "/platform/infrastructure/runners/rack-7";
+        let removed = || cluster.api("DELETE", path, None).status == 200;
+        assert!(within(Duration::from_secs(20), removed));
+    };
+    host.stop();
+    remove();
+    install(&cluster, &host, &token, &["--new-identity"]).expect(0);
+    assert_eq!(identity(&host)["runner_id"], "rack-7");
+    assert!(cluster.is_connected("rack-7"));
+    // Unless another one is given.
+    host.stop_background();
+    remove();
+    install(&cluster, &host, &token, &["--new-identity", "--runner-id", "rack-8"]).expect(0);
+    assert_eq!(identity(&host)["runner_id"], "rack-8");
+    host.stop_background();
+}
+
+#[test]
 fn a_host_with_a_new_identity_begins_with_no_role_of_its_former_one() {
     let cluster = Cluster::start();
     let mut host = cluster.joined(2, "allocator");

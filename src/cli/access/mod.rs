@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     CONFIG_FILE, StateDirArgument,
-    known_host::{Known, KnownHost, known_host, other_owner},
+    known_host::{HOW_TO_NOTE, Known, KnownHost, known_host, other_owner},
     run_to_end,
     secrets_file::SecretsFile,
 };
@@ -37,9 +37,10 @@ use sources::{FromProfile, Sources};
 const MAX_FILE: u64 = 1 << 20;
 const LONGEST_TOLD: usize = 120;
 
-const NOT_NOTED: &str = "Root takes no address and no pin from the service user's files, and \
-/etc/ece-agent/cluster.json is missing: repeat 'ece-agent install', which writes it, or add \
---coordinator-host and --ca-fingerprint.";
+/// Root takes no address and no pin from the service user's files.
+fn how_to_do_without() -> String {
+    format!("{HOW_TO_NOTE} Or add --coordinator-host and --ca-fingerprint to this command.")
+}
 
 /// How a verb reaches the API. On the first host nothing needs to be given.
 #[derive(clap::Args)]
@@ -148,7 +149,7 @@ impl AccessArguments {
                 return failure;
             }
             let failure = failure.adding(&sources.searched(known.is_some() || not_noted));
-            if not_noted { failure.with_fix(NOT_NOTED) } else { failure }
+            if not_noted { failure.with_fix(how_to_do_without()) } else { failure }
         };
         let is_given = this.coordinator_host.is_some();
         let address = api_address(this.coordinator_host.as_deref(), known)

@@ -1,15 +1,16 @@
 //! The directories of a service, made by root.
 
-use std::io;
+use std::{io, path::Path};
 
 use super::made::not_made;
 use crate::{
     cli::storage::{Claim, Found, secrets_of_another},
     config::InstallOptions,
     host::{
+        giving::give_from_root,
         open_dir::{OpenDir, is_no_plain_file},
         service::invoking_user,
-        tree::{Owner, give_from_root, make_dir_if_missing},
+        tree::{Owner, make_dir_if_missing},
     },
     model::{Failure, StorageLayout},
     rt::files,
@@ -56,7 +57,10 @@ fn place_below(
         let logs = storage.dir_or_make(StorageLayout::LOGS, caller, 0o755)?;
         logs.dir_or_make(StorageLayout::BOOTSTRAP_LOGS, caller, 0o700)?;
         // Until the cluster is made its secrets file is written by the service user.
-        storage.dir_or_make(StorageLayout::SECRETS, user, 0o700).map(Some)
+        let secrets = storage.dir_or_make(StorageLayout::SECRETS, user, 0o700)?;
+        // Whoever puts a backup there may have made it.
+        secrets.close_to_everybody()?;
+        Ok(Some(secrets))
     };
     let Some(secrets) = made().map_err(not_made(path))?.filter(|_| is_fresh) else {
         return Ok(());
@@ -99,17 +103,21 @@ mod tests {
         closed(0o750);
         place_below(&options, own, own, true).expect("given");
         assert_eq!(mode(), 0o700);
-        closed(0o750);
         for plain in [true, false] {
+            closed(0o750);
             match plain {
                 true => fs::write(&file, "another cluster's").expect("written"),
                 false => symlink("/nonexistent", &file).expect("linked"),
             }
             let refused = place_below(&options, own, own, true).expect_err("it has secrets");
             assert_eq!(refused.code(), "storage.secrets_of_another_cluster");
+            assert_eq!(mode(), 0o750);
             // Who has begun before has its own there.
             place_below(&options, own, own, false).expect("as it was");
             assert_eq!(mode(), 0o750);
+            closed(0o755);
+            place_below(&options, own, own, false).expect("closed");
+            assert_eq!(mode(), 0o700);
             fs::remove_file(&file).expect("removed");
         }
     }

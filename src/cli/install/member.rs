@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     agent::{
-        HostStart, Identity, JoinStart, KeyWish, Place, Progress, load_identity, may_give_up,
+        HostStart, Identity, JoinStart, KeyWish, Place, Progress, Step, load_identity, may_give_up,
         not_writable, prepare_state_dir, roles_today, save_identity,
     },
     cli::{
@@ -20,10 +20,13 @@ use crate::{
         progress::EventReporter, run::run_daemon,
     },
     config::{InstallOptions, Purpose},
-    daemon::{FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there},
+    daemon::{
+        FirstHostStart, StateLock, cluster_must_be_there, key_must_be_there, register_own_key,
+    },
     host::LinuxMachine,
     model::{Code, Exit, Failure, Role, RoleSet},
     rt::{Clock, files},
+    tls::PrivateKey,
 };
 
 /// What the API takes from no first host, and gives to no other.
@@ -45,10 +48,8 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
         prepare_state_dir(&options.state_dir)?;
-        let reporter = EventReporter(output);
-        let waits = |held: &Failure, _| reporter.waiting(held);
-        let _lock = StateLock::take(&options.state_dir, waits).await?;
-        let installed = installation.make_member(&reporter, deadline).await?;
+        let _lock = StateLock::take(&options.state_dir, |_, _| {}).await?;
+        let installed = installation.make_member(&EventReporter(output), deadline).await?;
         let Installed { secrets_file, already, .. } = installed;
         output.tell(&Event::Member { secrets_file, already });
         Ok(Exit::Success)
@@ -82,9 +83,10 @@ impl Installation<'_> {
         if let Some(identity) = load_identity(&options.state_dir)? {
             if !options.new_identity {
                 self.check_same(&identity)?;
-                key_must_be_there(&options.state_dir)?;
+                let key = key_must_be_there(&options.state_dir)?;
                 if identity.first_host {
                     cluster_must_be_there(&options.state_dir)?;
+                    self.register_own_key(&identity, &key, progress).await;
                 }
                 let identity = self.take_on_settings(identity)?;
                 let secrets_file =
@@ -135,6 +137,22 @@ impl Installation<'_> {
                 Ok(Installed { identity: set_up.identity, secrets_file, already: false })
             }
             Purpose::Stay(_) => Err(not_installed(&options.state_dir)),
+        }
+    }
+
+    /// Says so if the cluster has learnt the key of this host, its first, just now.
+    async fn register_own_key(
+        &self,
+        identity: &Identity,
+        key: &PrivateKey,
+        progress: &dyn Progress,
+    ) {
+        let now = Clock::system().now();
+        if register_own_key(&self.options.state_dir, identity, key, now).await {
+            progress.started(Step::Bootstrap);
+            let cluster = &identity.cluster_id;
+            let told = format!("cluster {cluster}, which knows this host by its new key");
+            progress.finished(Step::Bootstrap, &told);
         }
     }
 

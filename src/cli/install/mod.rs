@@ -50,6 +50,7 @@ use health::until_healthy;
 use installation::{Installation, RunMode};
 
 pub use member::become_member;
+pub use renewal::{FORMER_VERB, FormerArguments, tell_former};
 pub use service::MEMBER_VERB;
 pub use unit::copy_binary;
 
@@ -190,7 +191,7 @@ impl Installation<'_> {
             self.check_same(&identity)?;
             let differences = self.drift(&identity, Some(&status), &progress).await;
             if self.run_mode == RunMode::Service {
-                self.note_cluster(&identity, false)?;
+                self.note_cluster(&identity, false, &progress)?;
                 self.repair(&identity, &status, &differences, &progress)?;
             }
         }

@@ -1,20 +1,29 @@
 //! `install --new-identity`: what stays of the host that there was.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use super::{drift::is_address_of_this_machine, installation::Installation};
 use crate::{
     agent::{
-        IdentityError, Journal, Phase, load_identity, load_key, load_own_identity, not_writable,
-        roles_today,
+        Identity, IdentityError, Journal, Phase, load_identity, load_key, load_own_identity,
+        not_writable, roles_today,
     },
-    cli::own_state_dir,
+    cli::{
+        StateDirArgument, UserArguments,
+        event::Event,
+        known_host::{not_installed, other_owner},
+        output::Output,
+        own_state_dir,
+        service_child::ServiceChild,
+        service_layout::runs_as_service,
+    },
     config::{
         FirstHostOptions, HostSettings, InstallArguments, InstallOptions, Membership, Purpose,
         StateDir,
     },
     daemon::cluster_must_be_there,
-    model::{Failure, RoleSet},
+    host::service::service_user,
+    model::{Exit, Failure, RoleSet, RunnerId},
     token::UnverifiedToken,
 };
 
@@ -65,22 +74,88 @@ pub(super) fn stays_with_its_cluster(options: &mut InstallOptions) -> bool {
     true
 }
 
-/// Fills what is not given from the settings that the host has had, if they are the caller's own.
+/// Fills what is not given from what the host has been. The settings of a service are in its config
+/// file; what else there is of it is in a file of its user.
 pub(super) fn with_settings_kept(arguments: InstallArguments) -> InstallArguments {
     if !arguments.new_identity {
         return arguments;
     }
     let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
+    if runs_as_service(&state) && other_owner(&state).is_some() {
+        return match said_by_service_user(&state) {
+            Some(former) => former.below(arguments),
+            None => arguments,
+        };
+    }
     let Ok(Some(identity)) = load_own_identity(&state) else { return arguments };
     let mut settings: HostSettings = identity.settings.clone();
     // A copy of another machine's disk has an address of its own.
     settings.host_ip = settings.host_ip.filter(|ip| is_address_of_this_machine(*ip));
-    let roles = roles_today(&state, &identity);
-    let mut kept = arguments.over_settings(&settings);
-    if kept.roles.is_none() && !roles.is_empty() {
-        kept.roles = Some(roles.to_string());
+    Former::of(&state, &identity).below(arguments.over_settings(&settings))
+}
+
+/// What a host would be again. Token and coordinator say whether it may.
+struct Former {
+    roles: RoleSet,
+    runner_id: Option<RunnerId>,
+}
+
+impl Former {
+    fn of(state: &StateDir, identity: &Identity) -> Self {
+        // The name of a copy is that of the machine it is a copy of.
+        let is_named = identity.runner_id.as_str() != identity.host_ip.to_string();
+        let is_here = is_address_of_this_machine(identity.host_ip);
+        Self {
+            roles: roles_today(state, identity),
+            runner_id: (is_named && is_here).then(|| identity.runner_id.clone()),
+        }
     }
-    kept
+
+    fn below(self, mut given: InstallArguments) -> InstallArguments {
+        if given.roles.is_none() && !self.roles.is_empty() {
+            given.roles = Some(self.roles.to_string());
+        }
+        given.runner_id = given.runner_id.or(self.runner_id.map(|id| id.to_string()));
+        given
+    }
+}
+
+/// What the child is called with.
+pub const FORMER_VERB: &str = "tell-former-host";
+
+/// How long the child may take.
+const LONGEST: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct FormerArguments {
+    #[command(flatten)]
+    user: UserArguments,
+    #[command(flatten)]
+    state: StateDirArgument,
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a process does that root has started as the service user.
+pub fn tell_former(arguments: FormerArguments, output: Output) -> Result<Exit, Failure> {
+    arguments.user.become_them()?;
+    let state = arguments.state.state_dir();
+    let identity = load_identity(&state)?.ok_or_else(|| not_installed(&state))?;
+    let Former { roles, runner_id } = Former::of(&state, &identity);
+    output.tell(&Event::Former { roles, runner_id });
+    Ok(Exit::Success)
+}
+
+/// A host of which this cannot be read is one that has nothing to keep.
+fn said_by_service_user(state: &StateDir) -> Option<Former> {
+    let user = service_user().ok().flatten()?;
+    let dir = state.path().as_os_str();
+    let arguments = [FORMER_VERB.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir];
+    let child = ServiceChild::start_this(user, &arguments, LONGEST).ok()?;
+    match child.next_event() {
+        Ok(Some(Event::Former { roles, runner_id })) => Some(Former { roles, runner_id }),
+        _ => None,
+    }
 }
 
 impl Installation<'_> {

@@ -20,10 +20,7 @@ use crate::{
         storage::{self, Found},
     },
     config::{Difference, Purpose},
-    host::{
-        service::invoking_user,
-        tree::{Owner, hand_over},
-    },
+    host::{giving::hand_over, service::invoking_user, tree::Owner},
     model::{Code, Exit, Failure, StorageLayout},
 };
 
@@ -80,7 +77,7 @@ impl Installation<'_> {
         let installed = self.member_as(user, progress)?;
         self.place_config(&installed.identity, given, progress)?;
         let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
-        self.note_cluster(&installed.identity, found.is_fresh || joined_now)?;
+        self.note_cluster(&installed.identity, found.is_fresh || joined_now, progress)?;
         place_unit(&self.options.settings, progress)?;
         Ok(installed)
     }
@@ -117,7 +114,7 @@ impl Installation<'_> {
                     secrets_file = there.map(|_| self.options.settings.storage().secrets_file());
                     already = before;
                 }
-                Event::Left => {}
+                Event::Left | Event::Former { .. } => {}
             }
         }
         let status = child.end().map_err(internal)?;

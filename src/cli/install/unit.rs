@@ -10,13 +10,13 @@ use std::{
 use super::made::{not_made, note_made, write_public};
 use crate::{
     agent::{Progress, Step},
-    cli::service_layout::{ServiceLayout, service_failed},
+    cli::service_layout::{ServiceLayout, service_failed, service_has_failed, with_unit_log},
     config::{HostSettings, StateDir},
     daemon::StateLock,
     host::{
         service::{
             CommandError, LONGEST_STOP, is_packaged, make_service_user, service_user, stop_service,
-            systemctl, unit_log, unit_state,
+            systemctl, unit_state,
         },
         tree::Owner,
         view::StorageView,
@@ -26,9 +26,6 @@ use crate::{
 };
 
 const UNIT_TEXT: &str = include_str!("../../../systemd/ece-agent.service");
-
-/// How much of the unit's log a failure quotes.
-const QUOTED_LINES: usize = 5;
 
 /// Puts this program where the unit looks for it, unless a package has done so.
 pub(super) fn place_binary() -> Result<String, Failure> {
@@ -109,8 +106,7 @@ pub(super) fn stop_silent_service(state: &StateDir) -> Result<bool, Failure> {
 
 pub(super) fn start_service() -> Result<String, Failure> {
     let with_log = |error: CommandError| {
-        let message = format!("{error}\n  {}", unit_log(QUOTED_LINES).replace('\n', "\n  "));
-        Failure::in_lines(Code::ServiceFailed, &message)
+        Failure::in_lines(Code::ServiceFailed, &with_unit_log(&error.to_string()))
     };
     systemctl(["--quiet", "enable", "ece-agent"]).map_err(with_log)?;
     // Whatever made it fail before does not count any more.
@@ -127,10 +123,6 @@ pub(super) fn failed_unit() -> impl FnMut() -> Option<Failure> {
             return None;
         }
         asked = Instant::now();
-        (unit_state() == "failed").then(|| {
-            let log = unit_log(QUOTED_LINES).replace('\n', "\n  ");
-            let message = format!("the service ece-agent has failed; its log ends with\n  {log}");
-            Failure::in_lines(Code::ServiceFailed, &message)
-        })
+        (unit_state() == "failed").then(service_has_failed)
     }
 }

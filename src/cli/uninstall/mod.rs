@@ -175,7 +175,11 @@ fn check_losses(storage: &Storage<'_>, first_host: bool) -> Result<(), Failure> 
         }
     };
     if count > 0 {
-        let message = format!("{count} instances keep their data in {}", instances.display());
+        let who = match count {
+            1 => "1 instance keeps its".into(),
+            more => format!("{more} instances keep their"),
+        };
+        let message = format!("{who} data in {}", instances.display());
         return Err(Failure::new(Code::UninstallInstances, message));
     }
     if first_host {

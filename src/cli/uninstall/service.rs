@@ -15,9 +15,10 @@ use crate::{
     },
     config::StateDir,
     host::{
+        giving::take_for_root,
         process::end_processes_of,
         service::{LONGEST_STOP, remove_service_user, service_user, stop_service, systemctl},
-        tree::{Owner, make_dir, take_for_root},
+        tree::{Owner, make_dir},
     },
     rt::files,
 };
@@ -29,13 +30,16 @@ const USER: &str = "user ece-agent";
 pub(super) struct Service {
     state: PathBuf,
     /// The service user, and whoever else the state directory was given to.
-    users: Vec<u32>,
+    users: Vec<Owner>,
 }
 
 impl Service {
     pub(super) fn of(state: &StateDir) -> Self {
-        let service = service_user().ok().flatten().map(|user| user.uid);
-        let mut users: Vec<u32> = service.into_iter().chain(other_owner(state)).collect();
+        let service = service_user().ok().flatten();
+        let mut users: Vec<Owner> = service.into_iter().collect();
+        // Only the service's group goes with its user.
+        let gid = service.unwrap_or(Owner::ROOT).gid;
+        users.extend(other_owner(state).map(|uid| Owner { uid, gid }));
         users.dedup();
         Self { state: state.path().to_owned(), users }
     }
@@ -56,7 +60,11 @@ impl Service {
         match end_processes_of(user.uid, LONGEST_END) {
             0 => true,
             count => {
-                account.problem(format!("{count} processes of the user ece-agent do not end"));
+                let which = match count {
+                    1 => "1 process of the user ece-agent does".into(),
+                    more => format!("{more} processes of the user ece-agent do"),
+                };
+                account.problem(format!("{which} not end"));
                 false
             }
         }

@@ -6,8 +6,11 @@ use super::account::Account;
 use crate::{
     cli::storage::{Claim, ClaimState, bootstrap_logs},
     host::{open_dir::OpenDir, shared::is_shared},
-    model::{Failure, StorageLayout},
+    model::{Failure, StorageLayout, printable::escaped},
 };
+
+/// How many entries of a directory are named.
+const MOST_NAMED: usize = 5;
 
 /// The host storage path of an installation that goes.
 pub(super) struct Storage<'a> {
@@ -36,9 +39,8 @@ impl Storage<'_> {
             account.note(self.path.display().to_string(), Ok(true));
             return self.remove_parents(account);
         }
-        let entries = fs::read_dir(self.path).map_or(0, Iterator::count);
-        if entries > 0 {
-            account.left(self.path, &format!("{entries} entries that are not install's to remove"));
+        if let Some(names) = names_in(self.path) {
+            account.left(self.path, &format!("{names}: not install's to remove"));
         }
     }
 
@@ -126,6 +128,46 @@ impl Storage<'_> {
     }
 }
 
+/// What is in a directory, in words; nothing if it is empty.
+fn names_in(dir: &Path) -> Option<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    let more = names.len().saturating_sub(MOST_NAMED);
+    names.truncate(MOST_NAMED);
+    let shown = escaped(&names.join(", ")).into_owned();
+    match more {
+        0 => (!shown.is_empty()).then_some(shown),
+        more => Some(format!("{shown} and {more} more")),
+    }
+}
+
 fn told(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_named_as_far_as_it_can_be_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(names_in(dir.path()), None);
+        assert_eq!(names_in(&dir.path().join("missing")), None);
+        let make = |name: &str| fs::write(dir.path().join(name), "").expect("written");
+        make("logs");
+        assert_eq!(names_in(dir.path()).as_deref(), Some("logs"));
+        for name in ["e", "d", "c\u{1b}", "b"] {
+            make(name);
+        }
+        let told = names_in(dir.path()).expect("names");
+        assert!(told.starts_with("b, c") && told.ends_with(", d, e, logs"), "{told}");
+        assert!(!told.contains('\u{1b}'), "{told}");
+        make("z");
+        let told = names_in(dir.path()).expect("names");
+        assert!(told.ends_with(", d, e, logs and 1 more"), "{told}");
+    }
 }

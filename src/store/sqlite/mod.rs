@@ -44,10 +44,16 @@ impl SqliteStore {
     /// Opens or makes the file. Only one process may have it open; that is for the caller to
     /// see to, who holds a lock on the state directory.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        Self::open_with(file, Reserve::beside(file))
+        Self::open_with(file, Reserve::beside(file), true)
     }
 
-    fn open_with(file: &Path, reserve: Reserve) -> Result<Self, StoreError> {
+    /// The same for whoever only looks whether something is to be done. What was lost is told to
+    /// who opens it after that, unless something is committed meanwhile.
+    pub fn open_to_look(file: &Path) -> Result<Self, StoreError> {
+        Self::open_with(file, Reserve::beside(file), false)
+    }
+
+    fn open_with(file: &Path, reserve: Reserve, tells_losses: bool) -> Result<Self, StoreError> {
         let connection = match schema::open(file) {
             // A datastore does not even open on a disk that is full.
             Err(StoreError::Full | StoreError::Failed(_)) if reserve.release_left_over() => {
@@ -62,7 +68,10 @@ impl SqliteStore {
         let full = Arc::<AtomicBool>::default();
         let noted = Noted::beside(file);
         let mut writer = Writer::new(connection, feed.clone(), reserve, noted, full.clone())?;
-        let lost = writer.noted.begin(writer.revision);
+        let lost = writer.noted.lost(writer.revision);
+        if tells_losses {
+            writer.noted.note(writer.revision);
+        }
         thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
@@ -300,6 +309,7 @@ mod tests {
         };
         assert_eq!(SqliteStore::open(&copied("whole", false)).expect("opened").lost(), 0);
         let damaged = copied("damaged", true);
+        assert_eq!(SqliteStore::open_to_look(&damaged).expect("opened").lost(), 1);
         let store = SqliteStore::open(&damaged).expect("opened");
         assert_eq!(store.lost(), 1);
         assert!(store.get(&StorePath::root("b")).await.expect("read").is_some());
@@ -336,7 +346,8 @@ mod tests {
         assert!(std::fs::metadata(&reserve).expect("held").len() > 0);
         drop(store);
         // No disk has so much room.
-        let store = SqliteStore::open_with(&file, Reserve::of(&file, 1 << 42)).expect("reopened");
+        let store =
+            SqliteStore::open_with(&file, Reserve::of(&file, 1 << 42), true).expect("reopened");
         let refused = store.commit(vec![create("ordinary")]).await;
         assert_eq!(refused, Err(CommitError::Store(StoreError::Full)));
         let delete = Op::Delete { path: StorePath::root("before"), version: 1 };

@@ -25,11 +25,9 @@ impl Noted {
         Self(opened.ok())
     }
 
-    /// How many acknowledged changes a datastore with this revision has no longer. What is there
-    /// counts from now on.
-    pub(super) fn begin(&self, revision: u64) -> u64 {
+    /// How many acknowledged changes a datastore with this revision has no longer.
+    pub(super) fn lost(&self, revision: u64) -> u64 {
         let noted = self.revision().unwrap_or(0);
-        self.note(revision);
         // One that was just made has lost nothing.
         if revision == 0 { 0 } else { noted.saturating_sub(revision) }
     }

@@ -60,6 +60,31 @@ fn a_copied_disk_is_noticed_kept_apart_and_one_command_makes_it_a_host_of_its_ow
 }
 
 #[test]
+fn a_removed_host_comes_back_as_a_service_with_its_name_and_its_roles() {
+    let Some(lab) =
+        lab("lab::copies::a_removed_host_comes_back_as_a_service_with_its_name_and_its_roles")
+    else {
+        return;
+    };
+    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
+    first.boot();
+    second.boot();
+    first.install_first_host();
+    let token = first.token("--persistent --roles allocator,proxy");
+    second.join(&first, &token, "--roles proxy --runner-id rack-7").expect(0);
+    first.run("ece-agent host delete rack-7 --evict").expect(0);
+    let refused = || second.status()["problem"]["code"] == "host.removed";
+    assert!(within(Duration::from_secs(30), refused), "{:#}", second.status());
+    let plan = second.join(&first, &token, "--new-identity --dry-run").expect(0).stdout;
+    assert!(plan.contains("would join the cluster with the role proxy"), "{plan}");
+    second.join(&first, &token, "--new-identity").expect(0);
+    first.sees_connected("rack-7");
+    let status = second.status();
+    assert_eq!(status["roles"]["proxy"]["healthy"], true, "{status:#}");
+    assert_eq!(status["roles"].as_object().unwrap().len(), 1, "{status:#}");
+}
+
+#[test]
 fn a_rebuilt_host_takes_the_place_of_the_one_that_is_gone_within_its_tokens_bounds() {
     let Some(lab) = lab(
         "lab::copies::a_rebuilt_host_takes_the_place_of_the_one_that_is_gone_within_its_tokens_bounds",

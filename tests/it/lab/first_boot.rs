@@ -72,6 +72,21 @@ fn an_image_with_unit_and_config_joins_at_its_first_boot_with_a_credential() {
     second.reboot();
     first.sees_connected("10.77.0.12");
     assert_eq!(second.run("sha256sum < /var/lib/ece-agent/host.key").stdout, key);
+
+    // Root believes no pin that the service user has, and says how it gets one of its own.
+    let told = second.run("ece-agent ca show").refused(13, "trust.no_pin").stderr;
+    assert!(told.contains("--ca-fingerprint") && told.contains("--roles-token-file"), "{told}");
+    let shown = second.run("runuser -u ece-agent -- ece-agent ca show --json").expect(0).json();
+    let pin = shown["fingerprints"][0].as_str().unwrap();
+    assert_eq!(pin, first.run("ece-agent ca show --json").json()["fingerprints"][0]);
+    second.run("runuser -u ece-agent -- ece-agent status").expect(0);
+    let wrong = format!("ece-agent install --ca-fingerprint sha256:{}", "a".repeat(64));
+    let told = second.run(&wrong).expect(0).stderr;
+    assert!(told.contains("trust.pin_mismatch"), "{told}");
+    second.run("test -e /etc/ece-agent/cluster.json").expect(1);
+    second.run(&format!("ece-agent install --ca-fingerprint {pin}")).expect(0);
+    assert_eq!(second.run("ece-agent ca show --json").expect(0).json()["fingerprints"][0], pin);
+
     // What the config file says counts at the next start.
     second.run("echo 'capacity = \"9000\"' >> /etc/ece-agent/config.toml && systemctl restart ece-agent").expect(0);
     let capacity = || {
@@ -118,6 +133,10 @@ fn without_token_an_image_has_nothing_to_run_and_a_refused_token_is_said_and_not
     let log = refused.run("journalctl -u ece-agent --no-pager -o cat").stdout;
     assert!(log.contains("token.roles_exceeded"), "{log}");
     assert!(!log.contains(&token));
+    let told = refused.run("ece-agent status").refused(1, "daemon.not_running").stderr;
+    for part in ["has failed", "token.roles_exceeded", "journalctl -u ece-agent"] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
 }
 
 /// cloud-init is through, and has nothing to complain about.

@@ -32,6 +32,7 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     };
     let (first, second) = pair(&lab);
     let uid = second.run("id -u ece-agent").stdout.trim().to_owned();
+    let gid = second.run("id -g ece-agent").stdout.trim().to_owned();
     // A daemon that takes its time, processes of its user beside it, and a socket that is none.
     second
         .run(
@@ -44,7 +45,8 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
         .expect(0);
     // It says of itself that it is what root knows it is not.
     super::hostile::rewrite_identity(&second, "it['first_host'] = True");
-    second.run("ece-agent uninstall").refused(14, "uninstall.instances");
+    let told = second.run("ece-agent uninstall").refused(14, "uninstall.instances").stderr;
+    assert!(told.contains("1 instance keeps its data in"), "{told}");
     // A step that fails.
     second.run("mount --bind /etc/ece-agent/config.toml /etc/ece-agent/config.toml").expect(0);
     let gone = second.run("ece-agent uninstall --force --json").expect(1).json();
@@ -53,13 +55,14 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
         gone[list].as_array().unwrap().iter().any(|it| it.as_str().unwrap().starts_with(what))
     };
     assert!(names("left", "/var/lib/ece-agent:"), "{gone}");
-    assert!(names("left", "/mnt/data/elastic:"), "{gone}");
+    assert!(names("left", "/mnt/data/elastic: instances: "), "{gone}");
+    assert_eq!(second.run("stat -c '%U:%G' /mnt/data/elastic").stdout, "root:root\n");
     assert!(names("left", "/etc/ece-agent/made-by-install:"), "{gone}");
     assert!(names("problems", "/etc/ece-agent/config.toml"), "{gone}");
     assert!(!names("removed", "/var/lib/ece-agent") || names("left", "/var/lib/ece-agent"));
     second.run("id ece-agent").expect(1);
     assert_eq!(second.run(&format!("ps -o pid= -u {uid}")).stdout, "", "{gone}");
-    let theirs = format!("find / -xdev -uid {uid} -not -path '/proc/*'");
+    let theirs = format!("find / -xdev \\( -uid {uid} -o -gid {gid} \\) -not -path '/proc/*'");
     assert_eq!(second.run(&theirs).stdout, "", "{gone}");
     assert_eq!(second.run("cat /mnt/data/elastic/instances/i-1/file").stdout, "data\n");
     second.run("stat -c '%U %a' /etc/shadow | grep -q '^root'").expect(0);
@@ -137,12 +140,14 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
     second.run("ece-agent stop").expect(0);
     let told = second.run("ece-agent status").refused(1, "daemon.not_running").stderr;
     assert!(told.contains("systemctl start ece-agent"), "{told}");
+    let told = second.run("timeout 30 ece-agent run").refused(4, "state.of_another_user").stderr;
+    assert!(told.contains("systemctl start ece-agent") && !told.contains("--state-dir"), "{told}");
     // A config file that keeps it from starting is told by whoever is asked, and by its log.
     second.run("cp /etc/ece-agent/config.toml /root/ && echo 'proxy-tags = 7' >> /etc/ece-agent/config.toml").expect(0);
     second.run("systemctl start ece-agent").expect(1);
     let told = second.run("ece-agent status").refused(1, "daemon.not_running").stderr;
     assert!(
-        told.contains("proxy-tags is text in quotes") && told.contains("ece-agent logs"),
+        told.contains("proxy-tags is text in quotes") && told.contains("Correct the file"),
         "{told}"
     );
     assert!(second.run("ece-agent logs").expect(0).stdout.contains("proxy-tags is text in quotes"));
@@ -150,6 +155,9 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
     let named = "cp /root/config.toml /etc/ece-agent/ && echo 'runner-id = \"other\"' >> /etc/ece-agent/config.toml";
     second.run(&format!("{named} && systemctl reset-failed ece-agent")).expect(0);
     second.run("ece-agent start").expect(0);
+    for verb in ["status", "ca show"] {
+        second.run(&format!("runuser -u ece-agent -- ece-agent {verb}")).expect(0);
+    }
     second.run("ece-agent status --wait").expect(0);
     let logged = second.run("ece-agent logs").expect(0).stdout;
     let told = "runner-id in /etc/ece-agent/config.toml says other, and a host keeps its name";

@@ -12,7 +12,8 @@ fn procedure() -> String {
     let (_, restoring) = page.split_once("To restore it").unwrap();
     let lines = restoring.lines().skip_while(|line| !line.starts_with("    "));
     let lines = lines.take_while(|line| line.starts_with("    ")).map(str::trim);
-    lines.map(|line| line.replace("BACKUP", "/root/backup")).collect::<Vec<_>>().join(" && ")
+    let lines = lines.map(|line| line.replace("BACKUP", "/root/backup")).collect::<Vec<_>>();
+    format!("umask 022 && {}", lines.join(" && "))
 }
 
 fn back_up(first: &Machine) {
@@ -60,6 +61,14 @@ fn a_first_host_comes_back_from_its_backup_in_its_place_and_on_another_machine()
     is_back(&first, cluster, &admin);
     let renewed = "ece-agent audit list --action host.renew_key --json";
     assert!(!first.run(renewed).expect(0).stdout.contains("10.77.0.11"));
+
+    // The host has another key since the backup.
+    first.run("ece-agent stop && rm /var/lib/ece-agent/host.key").expect(0);
+    first.run("ece-agent install --new-identity").expect(0);
+    first.run("ece-agent stop").expect(0);
+    first.run(&procedure()).expect(0);
+    is_back(&first, cluster, &admin);
+    assert!(first.run(renewed).expect(0).stdout.contains("10.77.0.11"));
 
     // Another machine with the same address, which has nothing but the backup.
     let backup = first.run("tar -C /root -cz backup | base64 -w0").stdout;
