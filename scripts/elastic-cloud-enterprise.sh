@@ -315,12 +315,12 @@ pinned_ca() {
 }
 
 upgrade() {
-  local arguments=() without_effect=()
+  local arguments=() without_effect=() named=''
   must_find_binary
   while (($#)); do
     case $1 in
       -h | --help) become "$binary" upgrade --help ;;
-      --binary | --binary=*) take_value "$@"; binary=$value; shift "$taken" ;;
+      --binary | --binary=*) take_value "$@"; binary=$value named=yes; shift "$taken" ;;
       --timeout | --timeout=*) take_value "$@"; arguments+=(--timeout "$value"); shift "$taken" ;;
       --state-dir | --state-dir=*) take_value "$@"; arguments+=(--state-dir "$value"); shift "$taken" ;;
       --user | --user=* | --pass | --pass=* | --docker-registry | --docker-registry=* | \
@@ -339,6 +339,10 @@ upgrade() {
   done
   ((${#without_effect[@]} == 0)) ||
     say "no effect here: ${without_effect[*]}"
+  # What is found in PATH is installed already, and is no new one.
+  [[ $named || $binary == "$beside" || $binary == "${ECE_AGENT_BINARY:-}" ]] || failed 1 \
+    "there is no ece-agent beside this script that could take the place of $binary [program.missing]" \
+    "put the new one beside this script, or name it with --binary FILE"
   # What is installed judges what comes; where nothing is, what comes says so.
   local installed=/usr/bin/ece-agent
   [[ -x $installed ]] || installed=$(command -v ece-agent || printf '%s' "$binary")

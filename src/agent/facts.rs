@@ -103,7 +103,7 @@ impl FactsReader {
         if let Err(error) = &kept
             && std::mem::replace(&mut self.kept, false)
         {
-            tracing::warn!(%error, "what was read of the machine was not kept");
+            tracing::warn!(%error, "what was read of the machine was not kept: {error}");
         }
         self.kept = kept.is_ok();
     }

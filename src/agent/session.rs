@@ -249,7 +249,7 @@ impl Session {
         // One that takes its time is asked again.
         memory.unsaved = saved.is_none();
         if let Some(Err(error)) = saved {
-            tracing::warn!(%error, "the list of coordinators was not kept");
+            tracing::warn!(%error, "the list of coordinators was not kept: {error}");
         }
     }
 
@@ -259,7 +259,7 @@ impl Session {
         if let Err(error) = &kept
             && memory.kept
         {
-            tracing::warn!(%error, "the desired state was not kept");
+            tracing::warn!(%error, "the desired state was not kept: {error}");
         }
         memory.kept = kept.is_ok();
     }

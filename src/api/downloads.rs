@@ -45,7 +45,7 @@ async fn read_binary() -> Result<Bytes, ApiError> {
 fn unreadable(error: io::Error) -> ApiError {
     static SAID: Quiet = Quiet::new();
     if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
-        tracing::error!(%error, left_out, "this program's own file cannot be read");
+        tracing::error!(%error, left_out, "this program's own file cannot be read: {error}");
     }
     Answer::Internal.into()
 }

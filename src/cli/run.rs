@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     agent::load_identity,
-    config::{InstallArguments, Membership, Mistake, Purpose, StateDir, default_state_dir},
+    config::{
+        HostSettings, InstallArguments, Membership, Mistake, Purpose, StateDir, default_state_dir,
+    },
     daemon::{Daemon, DaemonConfig, JoinAtStart, StateLock},
     host::{
         LinuxMachine,
@@ -79,6 +81,17 @@ fn host_file(state: &StateDir) -> Result<Option<InstallArguments>, Failure> {
     }
     let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
     file.map(Some).map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))
+}
+
+/// What counts at the next start of a daemon that has been told `settings`.
+pub fn settings_at_start(
+    settings: &HostSettings,
+    state: &StateDir,
+) -> Result<HostSettings, Failure> {
+    match host_file(state)? {
+        Some(file) => settings.overlaid_with(&file).map_err(|it| Mistake::failure(&it)),
+        None => Ok(settings.clone()),
+    }
 }
 
 /// The file with the token that the service was given, if it was given one.

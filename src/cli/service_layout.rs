@@ -74,10 +74,12 @@ pub fn service_has_failed() -> Failure {
 
 /// What starts the daemon of an installed host.
 pub fn how_to_start(state: &StateDir) -> String {
-    match is_of_a_service(state) {
-        true => "Start it with 'systemctl start ece-agent', or with 'ece-agent start'.".into(),
-        false => format!("Start it with '{}'.", start_command(state)),
-    }
+    let start = match is_of_a_service(state) {
+        true => "'systemctl start ece-agent', or with 'ece-agent start'".to_owned(),
+        false => format!("'{}'", start_command(state)),
+    };
+    let logs = format!("ece-agent logs{}", state_dir_flag(state));
+    format!("Start it with {start}; '{logs}' says why it ended.")
 }
 
 /// What makes a daemon answer where something else does.

@@ -8,6 +8,7 @@ use super::{
     answering::{Watched, state_answers},
     known_host::not_installed,
     output::Output,
+    run::settings_at_start,
     run_to_end,
     service_layout::{failed_service, how_to_start},
     wait::{running, until_connected},
@@ -89,12 +90,17 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
         "the host {} is installed in {dir}, and its daemon does not run",
         identity.runner_id
     );
+    let failure = Failure::new(Code::DaemonNotRunning, message.clone());
+    if let Err(why) = settings_at_start(&identity.settings, state) {
+        let fix = format!("Correct the file. {}", how_to_start(state));
+        return Ok(failure.adding(&why.message).with_fix(fix));
+    }
     Ok(match failed_service(state) {
         Some(failed) => {
             Failure::in_lines(Code::DaemonNotRunning, &format!("{message}: {}", failed.message))
                 .with_fix(format!("{REASON_IN_LOG} {}", how_to_start(state)))
         }
-        None => Failure::new(Code::DaemonNotRunning, message).with_fix(how_to_start(state)),
+        None => failure.with_fix(how_to_start(state)),
     })
 }
 

@@ -54,6 +54,7 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
     if !is_service {
         must_be_own(&state)?;
     }
+    let is_named = arguments.binary.is_some();
     let new = match arguments.binary {
         Some(file) => file,
         None => std::env::current_exe().map_err(|error| failed(error.to_string()))?,
@@ -84,6 +85,11 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
         let same_file = fs::canonicalize(&new).ok() == fs::canonicalize(&target).ok();
         if same_file || fs::read(&new).ok() == fs::read(&target).ok() {
             output.note(&format!("{new_version} is installed already"));
+            if same_file && !is_named {
+                output.note(
+                    "it was the installed program that was called: call 'upgrade' of the new one, or name that with --binary FILE",
+                );
+            }
             return Ok(Exit::Success);
         }
         let timeout = Duration::from_secs(arguments.timeout.into());

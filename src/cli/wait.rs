@@ -85,7 +85,7 @@ pub fn not_in_time(last: Option<Status>) -> Failure {
     match last.and_then(|status| status.problem) {
         Some(problem) => {
             let message = format!(
-                "the coordinator has not seen this host connected yet: {} [{}]",
+                "the coordinator has not seen this host connected yet: {} ({})",
                 problem.message, problem.code
             );
             Failure::new(Code::JoinNotConnected, message)

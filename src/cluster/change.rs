@@ -187,7 +187,11 @@ impl Change {
             actor = %record.actor,
             from = %record.source_address,
             request_id = %record.request_id,
-            "changed"
+            "{} {}, by {} from {}",
+            self.action,
+            record.subject,
+            record.actor,
+            record.source_address
         );
         Ok(CommittedChange { revision, audited })
     }

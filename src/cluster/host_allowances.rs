@@ -40,7 +40,7 @@ impl HostAllowances {
     pub fn facts(&self, runner: &RunnerId) -> Result<(), Duration> {
         let taken = self.facts.take(runner.clone());
         if taken.is_ok() && self.facts_wait(runner) {
-            tracing::warn!(%runner, "the host changes what it says of itself too often; it has to wait");
+            tracing::warn!(%runner, "the host {runner} changes what it says of itself too often; it has to wait");
         }
         taken
     }

@@ -52,8 +52,9 @@ impl InstallArguments {
                 new_identity: self.new_identity,
                 show_secrets: self.show_secrets,
                 without_effect: self.without_effect.flags_given(""),
+                from_file: self.from_file,
             }),
-            _ => Err(check.0),
+            _ => Err(self.from_file.place(check.0)),
         }
     }
 
@@ -87,7 +88,7 @@ impl InstallArguments {
                 relaxed: self.foreground || self.force,
                 skip,
             }),
-            false => Err(check.0),
+            false => Err(self.from_file.place(check.0)),
         }
     }
 

@@ -14,6 +14,12 @@ pub struct Difference {
     pub given: String,
 }
 
+impl Difference {
+    pub fn flag(&self) -> String {
+        format!("--{}", self.key)
+    }
+}
+
 impl HostSettings {
     /// A config file that says the same; what is a default stands in a comment.
     pub fn as_config_file(&self) -> String {
@@ -39,7 +45,7 @@ impl HostSettings {
         let settings = file.settings(&mut check);
         match check.0.is_empty() {
             true => Ok(self.with(&file.given(&settings))),
-            false => Err(check.0),
+            false => Err(file.from_file.place(check.0)),
         }
     }
 }

@@ -6,6 +6,8 @@ use crate::model::{Code, Failure};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     pub flag: &'static str,
+    /// The flag, or where in the config file it is said.
+    pub source: String,
     pub message: String,
     pub code: Code,
 }
@@ -24,7 +26,7 @@ impl Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.flag, self.message)
+        write!(f, "{}: {}", self.source, self.message)
     }
 }
 
@@ -38,7 +40,7 @@ impl Checker {
     }
 
     pub(super) fn note_as(&mut self, code: Code, flag: &'static str, message: impl Into<String>) {
-        self.0.push(Mistake { flag, message: message.into(), code });
+        self.0.push(Mistake { flag, source: flag.to_owned(), message: message.into(), code });
     }
 
     pub(super) fn parse<T: std::str::FromStr<Err: fmt::Display>>(

@@ -3,6 +3,7 @@
 
 mod build;
 mod flags;
+mod from_file;
 mod host_file;
 mod kept;
 mod mistake;
@@ -12,7 +13,9 @@ mod route;
 mod settings;
 mod state_dir;
 mod token_file;
+mod toml_file;
 
+pub use from_file::FromFile;
 pub use host_file::{Difference, edited};
 pub use mistake::Mistake;
 pub use options::{
@@ -24,13 +27,4 @@ pub use route::JoinRoute;
 pub use settings::{GivenSettings, HostSettings, SettingArguments};
 pub use state_dir::{StateDir, default_state_dir};
 pub use token_file::{TokenError, read_standard_input, read_token};
-
-/// Reads a TOML text; what is wrong with it, in words.
-pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    toml::from_str(text).map_err(|error| error.message().to_owned())
-}
-
-/// A value as TOML.
-pub fn toml_text(value: &impl serde::Serialize) -> String {
-    toml::to_string(value).expect("plain data")
-}
+pub use toml_file::{read_toml, toml_text};

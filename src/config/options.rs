@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GivenSettings, HostSettings, JoinRoute, StateDir};
+use super::{FromFile, GivenSettings, HostSettings, JoinRoute, StateDir};
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
     wire::hosts::SecretText,
@@ -36,6 +36,7 @@ pub struct InstallOptions {
     pub show_secrets: bool,
     /// Flags that were given and do nothing here.
     pub without_effect: Vec<String>,
+    pub from_file: FromFile,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

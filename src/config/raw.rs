@@ -4,8 +4,9 @@ use clap::{Args, builder::BoolishValueParser as Boolish};
 use serde::Deserialize;
 
 use super::{
-    SettingArguments,
+    FromFile, SettingArguments,
     flags::{FlagValue, flags},
+    read_toml,
 };
 use crate::rt::files;
 
@@ -145,6 +146,11 @@ flags! {
         #[command(flatten)]
         #[serde(flatten)]
         pub without_effect: WithoutEffect,
+
+        /// What of all this the config file says.
+        #[serde(skip)]
+        #[arg(skip)]
+        pub from_file: FromFile,
     }
 }
 
@@ -200,9 +206,12 @@ impl InstallArguments {
         };
         let text = std::str::from_utf8(&content)
             .map_err(|error| ConfigFileError::Invalid(file.clone(), error.to_string()))?;
-        let from_file: Self = toml::from_str(text)
-            .map_err(|error| ConfigFileError::Invalid(file.clone(), error.message().to_owned()))?;
-        Ok(self.over(from_file))
+        let below: Self =
+            read_toml(text).map_err(|reason| ConfigFileError::Invalid(file.clone(), reason))?;
+        let given = self.flags_given("");
+        let mut flags = below.flags_given("");
+        flags.retain(|flag| !given.contains(flag));
+        Ok(Self { from_file: FromFile { file, flags }, ..self.over(below) })
     }
 
     /// Whether they are about joining a cluster, and not about the first host of one.
@@ -246,8 +255,21 @@ mod tests {
     fn an_unknown_key_and_a_token_in_the_file_are_errors() {
         for file in ["role = 'allocator'", "roles-token = 'x'"] {
             let error = with_file(file, InstallArguments::default()).err().expect(file);
-            assert!(error.contains("unknown field"), "{error}");
+            assert!(error.contains("config.toml is not valid: line 1: there is no key"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_file_says_is_told_as_the_files() {
+        let flags = InstallArguments { roles: Some("proxy".into()), ..Default::default() };
+        let merged = with_file("roles = 'allocator'\ncapacity = '1'\n", flags).expect("valid");
+        let of = |flag| merged.from_file.source(flag);
+        let (roles, capacity) = (of("--roles"), of("--capacity"));
+        assert!(roles == "--roles" && capacity.starts_with("capacity in /"), "{roles}, {capacity}");
+        let mistakes = merged.build("/state".into(), crate::config::Membership::None);
+        let mistakes = mistakes.expect_err("too little");
+        let capacity = format!("{capacity}: it is in MB");
+        assert!(mistakes.iter().any(|it| it.to_string().starts_with(&capacity)), "{capacity}");
     }
 
     #[test]

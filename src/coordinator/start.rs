@@ -311,7 +311,9 @@ async fn renew(
         match identity.renew_if_due(clock.now()) {
             Ok(true) => tracing::info!("renewed the coordinator's certificate"),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the coordinator's certificate was not renewed"),
+            Err(error) => {
+                tracing::error!(%error, "the coordinator's certificate was not renewed: {error}")
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ impl Progress for Told {
     }
 
     fn finished(&self, step: Step, result: &str) {
-        tracing::info!(step = step.name(), result, "done");
+        tracing::info!(step = step.name(), result, "{}: {result}", step.name());
     }
 
     fn warning(&self, failure: &Failure) {

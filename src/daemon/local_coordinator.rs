@@ -110,7 +110,11 @@ async fn metrics_listener(identity: &Identity) -> Option<TcpListener> {
     let address = identity.settings.metrics_listen;
     let address = address.unwrap_or_else(|| SocketAddr::new(own, METRICS_PORT));
     let bound = TcpListener::bind(address).await;
-    bound.inspect_err(|error| tracing::warn!(%address, %error, "no metrics are served")).ok()
+    bound
+        .inspect_err(
+            |error| tracing::warn!(%address, %error, "no metrics are served on {address}: {error}"),
+        )
+        .ok()
 }
 
 pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {

@@ -131,6 +131,16 @@ impl DaemonConfig {
         if let Some(file) = &self.host_file {
             let mistakes = |mistakes: Vec<Mistake>| Mistake::failure(&mistakes);
             identity.settings = identity.settings.overlaid_with(file).map_err(mistakes)?;
+            if let Some(name) = &file.runner_id
+                && name.trim() != identity.runner_id.as_str()
+            {
+                let (source, own) = (file.from_file.source("--runner-id"), &identity.runner_id);
+                let code = Code::InstallRunnerIdDiffers.name();
+                tracing::warn!(
+                    code,
+                    "{source} says {name}, and a host keeps its name: this is {own}"
+                );
+            }
         }
         let key = key_must_be_there(&self.state)?;
         let desired = load_desired(&self.state, &identity.joined_roles).await;

@@ -47,7 +47,7 @@ pub fn leave_session() {
 /// From now on nobody of the same user can look into this process, and it leaves no core dump.
 pub fn forbid_dumps() {
     if let Err(error) = set_dumpable(false) {
-        tracing::warn!(%error, "this process can be dumped");
+        tracing::warn!(%error, "this process can be dumped: {error}");
     }
 }
 
@@ -138,7 +138,7 @@ pub fn raise_open_files() {
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {
-        tracing::warn!(%error, soft, hard, "the limit of open files stays as it was");
+        tracing::warn!(%error, soft, hard, "the limit of open files stays {soft}, and is not raised to {hard}: {error}");
     }
 }
 

@@ -80,7 +80,7 @@ pub async fn enrol_host(
 fn refused(runner: &RunnerId, caller: &Caller, error: &EnrolError) {
     static SAID: Quiet = Quiet::new();
     if let Some(left_out) = SAID.may_tell(caller.address) {
-        tracing::warn!(%runner, from = %caller.address, request_id = %caller.request_id, %error, left_out, "host was not let in");
+        tracing::warn!(%runner, from = %caller.address, request_id = %caller.request_id, %error, left_out, "the host {runner} was not let in from {}: {error}", caller.address);
     }
 }
 
@@ -208,7 +208,7 @@ async fn stand_against_rivals(
     let own = Holder { address: source.address, boot_id: source.boot_id };
     static SAID: Quiet = Quiet::new();
     if let Some(left_out) = SAID.may_tell(source.address) {
-        tracing::warn!(%runner, holder = machine(&holder), newcomer = machine(&own), left_out, "two machines have this host's key");
+        tracing::warn!(%runner, holder = machine(&holder), newcomer = machine(&own), left_out, "two machines have the key of {runner}: {} and {}", machine(&holder), machine(&own));
     }
     let message = format!(
         "another machine with the key of {runner} is connected: {}; this one is {}",

@@ -132,11 +132,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Full => Answer::DiskFull.into(),
             StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "a request met an error");
+                tracing::warn!(%error, "a request met an error: {error}");
                 Answer::StoreUnavailable.into()
             }
             StoreError::Failed(_) | StoreError::TooNew { .. } => {
-                tracing::error!(%error, "a request met an error");
+                tracing::error!(%error, "a request met an error: {error}");
                 Answer::Internal.into()
             }
         }

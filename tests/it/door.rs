@@ -217,7 +217,7 @@ fn refusals_that_a_stranger_causes_at_will_are_all_counted_and_few_are_logged() 
     }
     let metrics = Reply::to(&[&format!("http://{}:12346/metrics", cluster.first.address)]).body;
     assert!(metrics.contains("ece_agent_joins_total{outcome=\"token.invalid\"} 300"), "{metrics}");
-    let lines = cluster.first.log().matches("host was not let in").count();
+    let lines = cluster.first.log().matches("was not let in from").count();
     assert!((5..20).contains(&lines), "{lines} lines");
 }
 

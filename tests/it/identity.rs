@@ -143,6 +143,12 @@ fn a_first_host_is_rebuilt_from_its_backup() {
     let told = again(&cluster.first, &["--show-secrets"]).expect(0).stderr;
     let password = cluster.secret("adminconsole_root_password");
     assert!(told.contains(&secrets) && told.contains(&password), "{told}");
+    let told = |flags: &[&str]| again(&cluster.first, flags).expect(0).events().pop().unwrap();
+    let done = told(&["--json", "--show-secrets"]);
+    assert_eq!(done["secrets_file"], secrets);
+    assert_eq!(done["secrets"]["adminconsole_root_password"], password);
+    let done = told(&["--json"]);
+    assert!(done["secrets_file"] == secrets && done["secrets"].is_null(), "{done}");
     cluster.first.stop_background();
     let told = again(&cluster.first, &[]).expect(0).stderr;
     assert!(told.contains("API: https://") && told.contains(&secrets), "{told}");
@@ -248,6 +254,10 @@ fn a_copy_that_is_uninstalled_leaves_the_host_that_it_is_a_copy_of_alone() {
     copy.run();
     let refused = || copy.status(&["--json"]).stdout.contains("host.cloned");
     assert!(within(Duration::from_secs(20), refused), "{:?}", copy.status(&[]));
+    let mut list = agent(["host", "list", "--state-dir"]);
+    let listed = Finished::of(list.arg(&cluster.first.state)).expect(0).stdout;
+    let line = listed.lines().find(|line| line.starts_with(&host.address)).unwrap();
+    assert!(line.ends_with(" host.cloned"), "{listed}");
     let told = uninstall(&copy).expect(0).stderr;
     assert!(told.contains("was not told: another machine uses this host's key"), "{told}");
     copy.wait();

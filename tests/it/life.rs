@@ -81,7 +81,15 @@ fn status_waits_and_says_when_there_is_nothing_to_ask() {
     assert!(words.contains("allocator: healthy"), "{words}");
     cluster.first.stop();
     assert!(within(A_MOMENT, || host.status_json()["connected"] == false));
-    host.status(&["--wait", "--timeout", "1"]).refused(15, "join.not_connected");
+    let told = host.status(&["--wait", "--timeout", "1"]).refused(15, "join.not_connected").stderr;
+    let error = told.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert!(error.contains("(coordinator.") && error.matches('[').count() == 1, "{told}");
+    let mut list = agent(["host", "list", "--state-dir"]);
+    list.arg(&host.state).env("HOME", "/nonexistent");
+    let told = Finished::of(&mut list).refused(3, "config.invalid").stderr;
+    assert!(told.contains("the password of admin is kept on the first host alone"), "{told}");
+    assert!(told.contains("; there is no profile /nonexistent/.config/"), "{told}");
+    assert!(told.contains(&format!("'ece-agent login {}:12443'", cluster.first.address)), "{told}");
     host.kill();
     host.status(&["--json"]).refused(1, "daemon.not_running");
     cluster.host(9).status(&[]).refused(1, "install.not_done");

@@ -1,4 +1,4 @@
-//! The log of a daemon in the background.
+//! What a daemon logs, and the log of one in the background.
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,6 +9,59 @@ use std::{
 };
 
 use crate::support::{Cluster, Finished, agent, within};
+
+/// What the calls that log something are given.
+fn events_of(source: &str) -> Vec<&str> {
+    let calls = ["error", "warn", "info"].map(|level| format!("tracing::{level}!("));
+    let starts = calls
+        .iter()
+        .flat_map(|call| source.match_indices(call.as_str()).map(|(at, call)| at + call.len()));
+    starts.map(|at| in_parentheses(&source[at..])).collect()
+}
+
+fn in_parentheses(text: &str) -> &str {
+    let (mut depth, mut in_quotes) = (1, false);
+    let end = text.find(|c| {
+        match c {
+            '"' => in_quotes = !in_quotes,
+            '(' if !in_quotes => depth += 1,
+            ')' if !in_quotes => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    &text[..end.unwrap()]
+}
+
+#[test]
+fn a_line_of_the_journal_says_in_words_what_its_fields_say() {
+    let mut seen = 0;
+    for file in crate::structure::source_files() {
+        let source = fs::read_to_string(&file).unwrap();
+        for event in events_of(&source) {
+            seen += 1;
+            let has_fields = !event.trim_start().starts_with('"');
+            let message = event.split_once('"').map_or("", |(_, message)| message);
+            assert!(!has_fields || message.contains('{'), "{}: {event}", file.display());
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn a_change_is_logged_with_what_was_done_to_what_and_by_whom() {
+    let cluster = Cluster::start();
+    let host = cluster.joined(2, "allocator");
+    let token = cluster.create_token(serde_json::json!({ "persistent": true }));
+    let id = token["token_id"].as_str().unwrap();
+    let told = cluster.first.log();
+    for message in [
+        format!("token.create {id}, by user admin from 127."),
+        format!("host.join {0}, by host {0} from ", host.address),
+    ] {
+        assert!(told.contains(&message), "{message} is not in {told}");
+    }
+}
 
 /// More than a log may hold.
 fn grow(log: &std::path::Path, what: &str) {

@@ -190,6 +190,15 @@ fn a_first_host_is_not_told_to_give_up_what_only_it_can_be() {
 }
 
 #[test]
+fn a_member_that_asks_for_what_only_the_first_host_can_be_is_not_told_to_give_up_its_roles() {
+    let cluster = Cluster::start();
+    let (host, token) = member(&cluster, "allocator");
+    let told = cluster.try_install(&host, &token, &["--force", "--roles", "director"]);
+    let told = told.refused(14, "join.roles_differ").stderr;
+    assert!(told.contains("Leave --roles out: ") && !told.contains("--none"), "{told}");
+}
+
+#[test]
 fn a_role_that_is_not_healthy_is_shown_with_its_code_and_is_no_success() {
     let cluster = Cluster::start();
     let (host, token) = member(&cluster, "allocator");

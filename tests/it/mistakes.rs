@@ -1,8 +1,8 @@
 //! What operators mistype, and what they are told then.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
-use crate::support::{Finished, agent, agent_path};
+use crate::support::{Cluster, Finished, agent, agent_path};
 
 #[test]
 fn a_mistake_on_the_command_line_has_a_code_and_is_json_where_that_was_asked_for() {
@@ -102,4 +102,65 @@ fn a_dry_run_refuses_a_token_that_leads_nowhere_as_the_installation_does() {
         assert_eq!(planned["code"], code, "{planned}");
         assert_eq!(planned, refused(&[]));
     }
+}
+
+#[test]
+fn a_mistake_in_a_config_file_is_told_with_file_line_key_and_what_is_expected() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    let told = |content: &str, code: &str| {
+        fs::write(&file, content).unwrap();
+        let mut install = agent(["install", "--dry-run", "--state-dir"]);
+        install.arg(dir.path().join("state")).arg("--config-file").arg(&file);
+        Finished::of(&mut install).refused(3, code).stderr
+    };
+    let name = file.display();
+    let form = told("# ours\ncapacity = 10000\n", "config.file");
+    let expected = "line 2: capacity is text in quotes; write 'capacity = \"10000\"'";
+    assert!(form.contains(&format!("the config file {name} is not valid: {expected}")), "{form}");
+    let value = told("capacity = '1'\n", "config.invalid");
+    assert!(value.contains(&format!("capacity in {name}: it is in MB")), "{value}");
+    let profile = dir.path().join("profile.toml");
+    fs::write(&profile, "coordinator-host = 7\n").unwrap();
+    let mut list = agent(["host", "list", "--profile"]);
+    let told = Finished::of(list.arg(&profile)).refused(3, "profile.invalid").stderr;
+    assert!(told.contains("line 1: coordinator-host is text in quotes"), "{told}");
+}
+
+#[test]
+fn what_a_config_file_asks_of_a_member_is_told_as_the_files() {
+    let cluster = Cluster::start();
+    let file = cluster.first.state.join("../config.toml");
+    let told = |content: &str, code: i32, name: &str| {
+        fs::write(&file, content).unwrap();
+        let mut install = cluster.first.install_command(&["--force", "--config-file"]);
+        Finished::of(install.arg(&file)).refused(code, name).stderr
+    };
+    for (key, code, name) in
+        [("runner-id", 3, "install.runner_id_differs"), ("roles", 14, "join.roles_differ")]
+    {
+        let value = if key == "roles" { "allocator" } else { "other" };
+        let told = told(&format!("{key} = '{value}'\n"), code, name);
+        let (says, fix) = (
+            format!("{key} in {}", file.display()),
+            format!("Take {key} out of {}", file.display()),
+        );
+        assert!(
+            told.contains(&says) && told.contains(&fix) && !told.contains(&format!("--{key}")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_installer_script_takes_no_installed_program_for_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("elastic-cloud-enterprise.sh");
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/elastic-cloud-enterprise.sh"), &script)
+        .unwrap();
+    let mut upgrade = Command::new("bash");
+    upgrade.arg(&script).arg("upgrade").env_remove("ECE_AGENT_BINARY");
+    let path = format!("{}:/usr/bin:/bin", agent_path().parent().unwrap().display());
+    let told = Finished::of(upgrade.env("PATH", path)).refused(1, "program.missing").stderr;
+    assert!(told.contains("--binary FILE"), "{told}");
 }

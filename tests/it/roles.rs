@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Host, within};
+use crate::support::{Cluster, Finished, Host, agent, within};
 
 pub fn put_roles(cluster: &Cluster, runner: &str, roles: &[&str]) -> crate::support::Reply {
     let roles: Value = roles.iter().map(|role| json!({ "role_name": role })).collect();
@@ -74,6 +74,9 @@ fn the_last_coordinator_role_cannot_be_taken_away_nor_a_second_one_given() {
     let error =
         put_roles(&cluster, &host.address, &["allocator", "coordinator"]).failed(400, failed);
     assert_eq!(error["cause_code"], "join.role_not_available");
+    let mut give = agent(["host", "roles", &host.address, "director", "--state-dir"]);
+    let told = Finished::of(give.arg(&cluster.first.state)).refused(14, "api.refused").stderr;
+    assert!(told.contains("stay with the first host") && !told.contains("Join"), "{told}");
     let error = put_roles(&cluster, &host.address, &["no role"]).failed(400, failed);
     assert_eq!(error["cause_code"], "roles.unknown");
     put_roles(&cluster, "nobody", &["proxy"]).failed(404, "runners.runner_not_found");

@@ -165,8 +165,10 @@ fn instances_of_another_user_are_not_taken_over() {
     let instances = cluster.first.storage.join("instances");
     fs::create_dir_all(&instances).unwrap();
     chown(&instances, Some(65_534), None).unwrap();
-    Finished::of(&mut cluster.first.install_command(&["--force"]))
+    let told = Finished::of(&mut cluster.first.install_command(&["--force"]))
         .refused(4, "storage.of_another_user");
+    let fix = format!("'chown 0 {}'", instances.display());
+    assert!(told.stderr.contains(&fix), "{told:?}");
     assert!(!cluster.first.state.exists());
 }
 

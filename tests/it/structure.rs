@@ -72,7 +72,7 @@ const NO_NAMES_OF_FILES: &[&str] = &["src/api/", "src/wire/"];
 
 const LONGEST_FILE: usize = 400;
 
-fn source_files() -> Vec<PathBuf> {
+pub fn source_files() -> Vec<PathBuf> {
     fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

@@ -214,3 +214,23 @@ fn the_join_command_that_create_prints_works_as_it_stands() {
     assert!(cluster.allocator(&host.address).unwrap()["status"]["connected"] == true);
     host.stop_background();
 }
+
+#[test]
+fn a_token_for_roles_that_only_the_first_host_can_have_is_made_with_a_warning() {
+    let cluster = Cluster::start();
+    let create = |roles: &str| {
+        let mut command = agent(["token", "create", "--roles", roles, "--state-dir"]);
+        Finished::of(command.arg(&cluster.first.state)).expect(0)
+    };
+    for (roles, named) in [
+        ("director", "the role director"),
+        ("allocator,coordinator,director", "the roles coordinator,director"),
+    ] {
+        let made = create(roles);
+        assert!(made.stdout.starts_with("eyJ"), "{made:?}");
+        let warned = made.stderr.contains("[join.role_not_available]");
+        assert!(warned && made.stderr.contains(named), "{made:?}");
+        assert!(made.stderr.contains("'ece-agent token revoke "), "{made:?}");
+    }
+    assert_eq!(create("allocator,proxy").stderr, "");
+}

@@ -31,7 +31,7 @@ pub async fn serve_socket(
                 tokio::spawn(answer(stream, board.clone(), stop.clone(), local.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept on the daemon's socket");
+                tracing::warn!(%error, "cannot accept on the daemon's socket: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }

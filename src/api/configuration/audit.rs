@@ -190,7 +190,7 @@ fn as_lines(mut reading: Reading) -> Response {
             let next = reading.next().await;
             let failed = next.is_err();
             if let Err(error) = &next {
-                tracing::error!(%error, "an export of the audit broke off");
+                tracing::error!(%error, "an export of the audit broke off: {error}");
             }
             let Some(next) = next.transpose() else { break };
             if sender.send(next).await.is_err() || failed {

@@ -1,8 +1,8 @@
 mod profile;
 mod refusals;
+mod sources;
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,6 +32,7 @@ pub use profile::{
     Profile, default_profile, failed as profile_failed, not_written, state_dir_flag_beside_profile,
 };
 pub use refusals::api_failure;
+use sources::{FromProfile, Sources};
 
 const MAX_FILE: u64 = 1 << 20;
 const LONGEST_TOLD: usize = 120;
@@ -132,39 +133,6 @@ impl Access {
     }
 }
 
-/// What has a say in how the API is reached, beside flags and variables.
-struct Sources {
-    state: PathBuf,
-    profile: FromProfile,
-}
-
-enum FromProfile {
-    Used(PathBuf),
-    /// There is none at the usual place.
-    Missing(PathBuf),
-    /// This flag says that another cluster is meant.
-    LeftOut(PathBuf, &'static str),
-    NoHome,
-}
-
-impl fmt::Display for Sources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.display();
-        match &self.profile {
-            FromProfile::Used(file) => write!(f, "by the profile {}", file.display()),
-            FromProfile::Missing(file) => {
-                write!(f, "by the state directory {state}; there is no profile {}", file.display())
-            }
-            FromProfile::LeftOut(file, flag) => write!(
-                f,
-                "by the state directory {state}; the profile {} is left out because of {flag}",
-                file.display()
-            ),
-            FromProfile::NoHome => write!(f, "by the state directory {state}"),
-        }
-    }
-}
-
 impl AccessArguments {
     pub fn open(self) -> Result<Access, Failure> {
         let state = self.state.clone().answering()?;
@@ -175,12 +143,20 @@ impl AccessArguments {
         let this = if not_noted { this.with_host_file()? } else { this };
         let known = known.host();
         let known = known.as_ref();
-        let told = |failure: Failure| {
-            let failure = failure.adding(&sources.to_string());
+        // Of what was given nobody asks where else it was looked for.
+        let told = |failure: Failure, is_given: bool| {
+            if is_given {
+                return failure;
+            }
+            let failure = failure.adding(&sources.searched(known.is_some() || not_noted));
             if not_noted { failure.with_fix(how_to_do_without()) } else { failure }
         };
-        let address = api_address(this.coordinator_host.as_deref(), known).map_err(told)?;
-        let pins = pins(this.ca_cert, this.ca_fingerprint, known).map_err(told)?;
+        let is_given = this.coordinator_host.is_some();
+        let address = api_address(this.coordinator_host.as_deref(), known)
+            .map_err(|failure| told(failure, is_given))?;
+        let is_given = this.ca_cert.is_some() || this.ca_fingerprint.is_some();
+        let pins = pins(this.ca_cert, this.ca_fingerprint, known)
+            .map_err(|failure| told(failure, is_given))?;
         // The password of this cluster is for no other one.
         let own = known.filter(|host| pins.iter().all(|pin| host.pins.contains(pin)));
         let (credentials, who) = match this.api_key_file {
@@ -188,7 +164,17 @@ impl AccessArguments {
                 let who = format!("with the API key in {}", file.display());
                 (ApiCredentials::ApiKey(read_key(&file)?), who)
             }
-            None => credentials(this.user, this.password_file, own, &state).map_err(told)?,
+            None => {
+                let user = this.user.unwrap_or_else(|| ADMIN.to_owned());
+                let keeps = own.filter(|host| host.first_host && user == ADMIN);
+                let (file, password) = match (this.password_file, keeps) {
+                    (Some(file), _) => (file.clone(), read_password(&file)?),
+                    (None, Some(host)) => own_password(host, &state)?,
+                    (None, None) => return Err(told(no_password(&user, own, &address), false)),
+                };
+                let who = format!("as {user} with the password in {}", file.display());
+                (ApiCredentials::Password { user, password }, who)
+            }
         };
         let with_key = matches!(credentials, ApiCredentials::ApiKey(_));
         let verifier = Arc::new(PinVerifier::new(pins.iter().copied(), []));
@@ -263,7 +249,7 @@ impl AccessArguments {
     }
 }
 
-fn invalid(message: impl Into<String>, fix: &'static str) -> Failure {
+fn invalid(message: impl Into<String>, fix: impl Into<String>) -> Failure {
     Failure::new(Code::ConfigInvalid, message).with_fix(fix)
 }
 
@@ -352,30 +338,33 @@ fn secret_line(content: Option<zeroize::Zeroizing<Vec<u8>>>) -> Result<Secret, &
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 
-/// The credentials of a user, and who that is and by which file.
-fn credentials(
-    user: Option<String>,
-    password_file: Option<PathBuf>,
-    own: Option<&KnownHost>,
-    state: &StateDir,
-) -> Result<(ApiCredentials, String), Failure> {
-    let user = user.unwrap_or_else(|| ADMIN.to_owned());
-    let who = |file: &Path| format!("as {user} with the password in {}", file.display());
-    if let Some(file) = password_file {
-        let (password, who) = (read_password(&file)?, who(&file));
-        return Ok((ApiCredentials::Password { user, password }, who));
-    }
-    let Some(host) = own.filter(|host| host.first_host && user == ADMIN) else {
-        let message = format!("there is no password for {user} here");
-        let fix = "Give a file that holds it with --password-file, or write a profile with 'ece-agent login HOST'.";
-        return Err(invalid(message, fix));
-    };
+/// The password of the admin that a first host keeps, and the file.
+fn own_password(host: &KnownHost, state: &StateDir) -> Result<(PathBuf, Secret), Failure> {
     let file = StorageLayout::of(&host.storage_path).secrets_file();
     let password = SecretsFile::open(&host.storage_path, other_owner(state))
         .map_err(|error| unreadable(&file, &error.to_string()))?
         .ok_or_else(|| unreadable(&file, "it is not there"))?
         .get("adminconsole_root_password")
         .ok_or_else(|| unreadable(&file, "it is damaged"))?;
-    let who = who(&file);
-    Ok((ApiCredentials::Password { user, password }, who))
+    Ok((file, password))
+}
+
+fn no_password(user: &str, own: Option<&KnownHost>, at: &CoordinatorAddress) -> Failure {
+    let login = format!("ece-agent login {at}");
+    match own.filter(|host| !host.first_host && user == ADMIN) {
+        Some(_) => invalid(
+            format!(
+                "this host has joined its cluster, and the password of {user} is kept on the first host alone"
+            ),
+            format!(
+                "Repeat the command on the first host, or here after '{login}', which asks for the password once."
+            ),
+        ),
+        None => invalid(
+            format!("there is no password for {user} here"),
+            format!(
+                "Give a file that holds it with --password-file, or write a profile with '{login}'."
+            ),
+        ),
+    }
 }

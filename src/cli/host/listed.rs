@@ -1,6 +1,7 @@
 use super::role_names;
 use crate::{
     cli::output::Output,
+    model::Code,
     wire::runners::{RunnerInfo, RunnerOverview},
 };
 
@@ -40,6 +41,8 @@ pub fn show(output: Output, hosts: RunnerOverview) {
 
 /// The codes of what is wrong; 'host show' explains them.
 fn wrong(runner: &RunnerInfo) -> String {
-    let codes: Vec<&str> = runner.problems.iter().map(|problem| &*problem.code).collect();
-    codes.join(",")
+    let is_copied = !runner.clones.is_empty();
+    let copied = is_copied.then(|| Code::HostCloned.name());
+    let codes = runner.problems.iter().map(|problem| &*problem.code);
+    codes.chain(copied).collect::<Vec<_>>().join(",")
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::Path};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::installation::{Installed, RunMode};
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         secrets_file::SecretsFile, state_dir_flag,
     },
     config::{InstallOptions, Purpose},
+    model::Secret,
     server::API_PORT,
     token::UnverifiedToken,
 };
@@ -41,6 +42,7 @@ impl Closing<'_> {
                 "host_ip": installed.identity.host_ip,
                 "already_installed": installed.already,
                 "secrets_file": installed.secrets_file,
+                "secrets": self.secrets_in_json(installed.secrets_file.as_deref()),
             });
             return self.output.outcome("done", event);
         }
@@ -49,8 +51,11 @@ impl Closing<'_> {
     }
 
     pub(super) fn already_running(&self, status: &Status) {
+        let file = self.options.settings.storage().secrets_file();
+        let is_there = self.options.purpose.is_first_host() && file.exists();
+        let secrets_file = is_there.then_some(&*file);
         if self.output.is_json() {
-            return self.done(status, true, None);
+            return self.done(status, true, secrets_file);
         }
         if !status.connected {
             let name = status.name();
@@ -62,9 +67,8 @@ impl Closing<'_> {
             status.cluster_id.as_deref().unwrap_or_default(),
             status.coordinator.as_ref().map_or("its coordinator".into(), ToString::to_string),
         ));
-        let file = self.options.settings.storage().secrets_file();
-        if self.options.show_secrets && self.options.purpose.is_first_host() && file.exists() {
-            self.secrets(&file);
+        if let Some(file) = secrets_file.filter(|_| self.options.show_secrets) {
+            self.secrets(file);
         }
     }
 
@@ -80,6 +84,7 @@ impl Closing<'_> {
                 "connected": status.connected,
                 "already_installed": already,
                 "secrets_file": secrets_file,
+                "secrets": self.secrets_in_json(secrets_file),
             }),
         );
     }
@@ -126,8 +131,22 @@ impl Closing<'_> {
         }
     }
 
-    /// What the secrets file holds, for the person who has just set up the first host.
     fn secrets_in_words(&self) -> Vec<String> {
+        let shown =
+            |(_, name, secret): (&str, &str, Secret)| format!("  {name}: {}", secret.expose());
+        self.secrets_kept().into_iter().map(shown).collect()
+    }
+
+    /// The same by their names in the file, for who has asked for them.
+    fn secrets_in_json(&self, file: Option<&Path>) -> Option<Value> {
+        file.filter(|_| self.options.show_secrets)?;
+        let shown =
+            |(key, _, secret): (&str, &str, Secret)| (key.to_owned(), secret.expose().into());
+        Some(Value::Object(self.secrets_kept().into_iter().map(shown).collect()))
+    }
+
+    /// What the secrets file holds, for the person who has just set up the first host.
+    fn secrets_kept(&self) -> Vec<(&'static str, &'static str, Secret)> {
         const NAMES: [(&str, &str); 5] = [
             ("adminconsole_root_password", "password of admin"),
             ("adminconsole_readonly_password", "password of readonly"),
@@ -140,7 +159,7 @@ impl Closing<'_> {
         else {
             return Vec::new();
         };
-        let shown = |(key, name)| Some(format!("  {name}: {}", secrets.get(key)?.expose()));
-        NAMES.into_iter().filter_map(shown).collect()
+        let kept = |(key, name)| Some((key, name, secrets.get(key)?));
+        NAMES.into_iter().filter_map(kept).collect()
     }
 }

@@ -69,7 +69,7 @@ impl Installation<'_> {
             (Vec::new(), self.options.given.differences(&in_force, host_ip));
         for difference in differences {
             match self.why_kept(&difference, identity.first_host, can_be_changed) {
-                Some(fix) => progress.warning(&kept(&difference, fix)),
+                Some(fix) => progress.warning(&self.kept(&difference, fix)),
                 None => taken.push(difference),
             }
         }
@@ -106,15 +106,15 @@ impl Installation<'_> {
         can_be_changed: bool,
     ) -> Option<String> {
         let here = state_dir_flag(&self.options.state_dir);
+        let leave_out = self.options.from_file.leave_out(&difference.flag());
         match difference.key {
             "host-storage-path" => Some(format!(
-                "Leave --host-storage-path out, or mount the other disk at {}. To begin anew elsewhere, run 'ece-agent uninstall{here}' first.",
+                "{leave_out}, or mount the other disk at {}. To begin anew elsewhere, run 'ece-agent uninstall{here}' first.",
                 difference.in_force
             )),
-            "host-ip" if first_host => Some(
-                "Leave --host-ip out: a cluster keeps the address that it was set up with; --external-hostname gives it further names."
-                    .into(),
-            ),
+            "host-ip" if first_host => Some(format!(
+                "{leave_out}: a cluster keeps the address that it was set up with; --external-hostname gives it further names."
+            )),
             "host-ip" if !difference.given.parse().is_ok_and(is_address_of_this_machine) => {
                 Some("Give an address of this machine; 'ip address' shows them.".into())
             }
@@ -122,9 +122,7 @@ impl Installation<'_> {
                 .filter(|most| difference.given.parse::<u64>().is_ok_and(|given| given > *most))
                 .map(|most| format!("Give at most the {most} MB that this host may use."))
                 .or_else(|| (!can_be_changed).then(|| stop(&here))),
-            _ if !can_be_changed => {
-                Some(stop(&here))
-            }
+            _ if !can_be_changed => Some(stop(&here)),
             _ => None,
         }
     }
@@ -151,10 +149,11 @@ impl Installation<'_> {
             given: first_in_words(given),
         };
         let fix = format!(
-            "Leave --coordinator-host out. To move this host to another cluster run 'ece-agent uninstall{}' first.",
+            "{}. To move this host to another cluster run 'ece-agent uninstall{}' first.",
+            self.options.from_file.leave_out(&difference.flag()),
             state_dir_flag(&self.options.state_dir)
         );
-        Some(kept(&difference, fix))
+        Some(self.kept(&difference, fix))
     }
 
     /// The config file of a service: made, or changed where it says otherwise. Whether it was.
@@ -180,7 +179,7 @@ impl Installation<'_> {
         }
         let Some(text) = edited(&String::from_utf8_lossy(&found), differences) else {
             let fix = format!("Change {CONFIG_FILE} by hand, then 'systemctl restart ece-agent'.");
-            differences.iter().for_each(|it| progress.warning(&kept(it, fix.clone())));
+            differences.iter().for_each(|it| progress.warning(&self.kept(it, fix.clone())));
             return Ok(false);
         };
         files::write_public(Path::new(CONFIG_FILE), text.as_bytes()).map_err(failed)?;
@@ -190,6 +189,14 @@ impl Installation<'_> {
 }
 
 impl Installation<'_> {
+    fn kept(&self, difference: &Difference, fix: String) -> Failure {
+        let Difference { in_force, given, .. } = difference;
+        let in_force = if in_force.is_empty() { "not set" } else { in_force };
+        let source = self.options.from_file.source(&difference.flag());
+        let message = format!("{source} says {given}, and in force is {in_force}");
+        Failure::new(Code::InstallSettingKept, message).with_fix(fix)
+    }
+
     /// What a config file says at first. Paths and addresses in it are those that root was given.
     fn for_config_file(&self, identity: &Identity) -> HostSettings {
         let (given, settings) = (&self.options.given, &self.options.settings);
@@ -223,12 +230,6 @@ fn first_in_words(coordinators: &[CoordinatorAddress]) -> String {
         0 => first,
         more => format!("{first} and {more} more"),
     }
-}
-
-fn kept(Difference { key, in_force, given }: &Difference, fix: String) -> Failure {
-    let in_force = if in_force.is_empty() { "not set" } else { in_force };
-    let message = format!("--{key} says {given}, and in force is {in_force}");
-    Failure::new(Code::InstallSettingKept, message).with_fix(fix)
 }
 
 /// What is changed to what.

@@ -161,21 +161,29 @@ impl Installation<'_> {
         if let Some(given) = &self.options.runner_id
             && *given != identity.runner_id
         {
+            let said_by = &self.options.from_file;
             let message = format!(
-                "the host {} is installed here, and --runner-id says {given}",
-                identity.runner_id
+                "the host {} is installed here, and {} says {given}",
+                identity.runner_id,
+                said_by.source("--runner-id")
             );
-            return Err(Failure::new(Code::InstallRunnerIdDiffers, message));
+            let fix = format!(
+                "{}: a host keeps its name; or use another --state-dir for another host.",
+                said_by.leave_out("--runner-id")
+            );
+            return Err(Failure::new(Code::InstallRunnerIdDiffers, message).with_fix(fix));
         }
         let requested = self.options.purpose.roles();
         let today = roles_today(&self.options.state_dir, identity);
         if self.options.roles_given && *requested != today {
             let message = format!(
-                "this host has {}, and now asks for {}",
+                "this host has {}, and {} asks for {}",
                 today.in_words(),
+                self.options.from_file.source("--roles"),
                 requested.in_words()
             );
-            let fix = how_to_change(identity, requested, &today);
+            let leave_out = self.options.from_file.leave_out("--roles");
+            let fix = how_to_change(&leave_out, identity, requested, &today);
             return Err(Failure::new(Code::JoinRolesDiffer, message).with_fix(fix));
         }
         Ok(())
@@ -196,7 +204,12 @@ impl Installation<'_> {
 }
 
 /// How a host that has `today` gets the roles that were asked for, as far as it can.
-fn how_to_change(identity: &Identity, requested: &RoleSet, today: &RoleSet) -> String {
+fn how_to_change(
+    leave_out: &str,
+    identity: &Identity,
+    requested: &RoleSet,
+    today: &RoleSet,
+) -> String {
     let mut roles = requested.clone();
     for role in OF_THE_FIRST_HOST {
         match identity.first_host {
@@ -204,13 +217,13 @@ fn how_to_change(identity: &Identity, requested: &RoleSet, today: &RoleSet) -> S
             false => roles.remove(role),
         }
     }
-    if roles == *today {
-        return "Leave --roles out: the first host is coordinator and director, and no other is."
-            .into();
+    // Nobody who asks for roles means to lose those that there are.
+    if roles == *today || (roles.is_empty() && !requested.is_empty()) {
+        return format!(
+            "{leave_out}: the first host is coordinator and director, and no other is."
+        );
     }
     let roles = if roles.is_empty() { "--none".into() } else { roles.to_string() };
     let id = &identity.runner_id;
-    format!(
-        "Leave --roles out, or change them on the first host: 'ece-agent host roles {id} {roles}'."
-    )
+    format!("{leave_out}, or change them on the first host: 'ece-agent host roles {id} {roles}'.")
 }

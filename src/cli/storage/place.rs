@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    cli::shell_word,
     host::{
         LinuxMachine, Machine, process::is_root, service::service_user, shared::is_shared,
         tree::Owner,
@@ -75,7 +76,11 @@ pub(super) fn check_instances(storage: &Path, user: Option<Owner>) -> Result<(),
         return Ok(());
     }
     let message = format!("{} belongs to the user {uid}", dir.display());
-    Err(Failure::new(Code::StorageOfAnother, message))
+    let sudo = if is_root() { "" } else { "sudo " };
+    let shown = shell_word(&dir.to_string_lossy());
+    Err(Failure::new(Code::StorageOfAnother, message).with_fix(format!(
+        "Choose another directory with --host-storage-path; if what is there is of no use: '{sudo}chown {own} {shown}'."
+    )))
 }
 
 /// Whether root finds an empty directory for instances that is the service user's: the package has

@@ -8,7 +8,7 @@ use crate::{
         output::Output,
         shell_word,
     },
-    model::{CoordinatorAddress, Failure, HOSTS_PORT, RoleSet, Secret},
+    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, RoleSet, Secret},
     rt::Timestamp,
     server::API_PORT,
     token::{Claims, UnverifiedToken},
@@ -87,10 +87,28 @@ pub fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure>
         }),
     };
     show(output, &token, &claims, &commands, file.as_ref());
+    if let Some(warning) = not_for_others(&roles).filter(|_| !output.is_json()) {
+        output.warning(&warning.with_fix(format!(
+            "Make one with the roles allocator and proxy instead; 'ece-agent token revoke {}' takes this one back.",
+            claims.id
+        )));
+    }
     if roles.is_empty() {
         output.note("hosts join with no roles by this token, as --roles was not given");
     }
     Ok(())
+}
+
+/// What is wrong with a token for roles that a host which joins cannot have.
+fn not_for_others(roles: &RoleSet) -> Option<Failure> {
+    let refused = roles.that_keep_the_cluster();
+    (!refused.is_empty()).then(|| {
+        let message = format!(
+            "in this version only the first host can have {}: a host that joins and asks for that, as the command shown does, is refused",
+            refused.in_words()
+        );
+        Failure::new(Code::JoinRoleNotAvailable, message)
+    })
 }
 
 fn show(

@@ -233,7 +233,7 @@ impl Liveness {
         }
         drop(hosts);
         for (runner, _) in lost {
-            tracing::warn!(%runner, "host is silent; it counts as disconnected");
+            tracing::warn!(%runner, "the host {runner} is silent; it counts as disconnected");
         }
     }
 

@@ -168,7 +168,9 @@ pub async fn evict_hosts_of(
                 evicted.push(runner);
             }
             Err(RemoveError::Unfinished(error)) => return Err(error),
-            Err(error) => tracing::warn!(%runner, %error, "not evicted"),
+            Err(error) => {
+                tracing::warn!(%runner, %error, "the host {runner} was not evicted: {error}")
+            }
         }
     }
     Ok(evicted)

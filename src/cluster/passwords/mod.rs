@@ -223,7 +223,7 @@ impl Inner {
             Ok(true) => Ok(()),
             Ok(false) => Err(PasswordError::Wrong),
             Err(error) => {
-                tracing::error!(%error, "a password was not checked");
+                tracing::error!(%error, "a password was not checked: {error}");
                 Err(PasswordError::Busy)
             }
         }

@@ -92,7 +92,7 @@ pub fn say_unreadable(record: &Record, reason: &str) {
         said.clear();
     }
     if said.insert((record.path.clone(), record.revision)) {
-        tracing::error!(path = %record.path, reason, "a record cannot be read; it is left out");
+        tracing::error!(path = %record.path, reason, "the record {} cannot be read, and is left out: {reason}", record.path);
     }
 }
 

@@ -112,7 +112,7 @@ codes! {
         "Leave --roles out, or change them on the first host: 'ece-agent host roles ID ROLES'. A first host keeps coordinator and director."
     JoinRoleNotAvailable "join.role_not_available" Refused
         "A role was asked for that only the first host can hold in this version: a second coordinator or director needs the replicated datastore."
-        "Join with the roles allocator and proxy."
+        "Ask for the roles allocator and proxy alone; coordinator and director stay with the first host."
     JoinNotConnected "join.not_connected" NotConnectedInTime
         "The host is enrolled, but the coordinator did not see it connected in time. Nothing is lost."
         "'ece-agent status' says what the daemon is waiting for; the same command goes on from here."
@@ -181,7 +181,7 @@ codes! {
         "'findmnt -T PATH' says which file system that is; 'umount -f -l TARGET' and 'mount TARGET' mount it anew. Then repeat the command."
     StorageOfAnother "storage.of_another_user" WrongUser
         "Below the host storage path is a directory for instances that belongs to another user."
-        "Choose another directory with --host-storage-path; if what is there is of no use, give it to root: 'chown root:root DIR'."
+        "Choose another directory with --host-storage-path; if what is there is of no use, give it to whoever installs: 'chown USER DIR' as root."
 
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
@@ -211,7 +211,7 @@ codes! {
         "Move the instances to other hosts first, or add --force."
     UninstallFirstHost "uninstall.first_host" Refused
         "This host holds the cluster's only coordinator and its data: without it the cluster is gone."
-        "Uninstall the other hosts first; to give up the cluster add --force."
+        "If it has other hosts ('ece-agent host list' shows them), uninstall those first; then add --force, which gives up the cluster."
     PasswordNotFirstHost "password.not_first_host" Refused
         "Passwords of the API are kept by the cluster's first host, and nothing that root has written says that this is it."
         "Run the command on the first host; if this is it, repeat 'ece-agent install' there, which writes down what is missing as long as the secrets file is in its place."

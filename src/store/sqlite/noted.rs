@@ -20,7 +20,7 @@ impl Noted {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let opened = options.open(&file);
         if let Err(error) = &opened {
-            tracing::warn!(file = %file.display(), %error, "the last revision cannot be noted");
+            tracing::warn!(file = %file.display(), %error, "the last revision cannot be noted in {}: {error}", file.display());
         }
         Self(opened.ok())
     }

@@ -54,7 +54,7 @@ impl Reserve {
                 Err(error) if is_full(&error) => Room::Missing,
                 Err(error) => {
                     let file = self.file.display();
-                    tracing::error!(%file, %error, "no room can be kept back for a full disk");
+                    tracing::error!(%file, %error, "no room can be kept back for a full disk in {file}: {error}");
                     Room::Impossible
                 }
             };

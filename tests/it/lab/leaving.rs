@@ -142,6 +142,18 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
     assert!(told.contains("systemctl start ece-agent"), "{told}");
     let told = second.run("timeout 30 ece-agent run").refused(4, "state.of_another_user").stderr;
     assert!(told.contains("systemctl start ece-agent") && !told.contains("--state-dir"), "{told}");
+    // A config file that keeps it from starting is told by whoever is asked, and by its log.
+    second.run("cp /etc/ece-agent/config.toml /root/ && echo 'proxy-tags = 7' >> /etc/ece-agent/config.toml").expect(0);
+    second.run("systemctl start ece-agent").expect(1);
+    let told = second.run("ece-agent status").refused(1, "daemon.not_running").stderr;
+    assert!(
+        told.contains("proxy-tags is text in quotes") && told.contains("ece-agent logs"),
+        "{told}"
+    );
+    assert!(second.run("ece-agent logs").expect(0).stdout.contains("proxy-tags is text in quotes"));
+    second
+        .run("mv /root/config.toml /etc/ece-agent/ && systemctl reset-failed ece-agent")
+        .expect(0);
     second.run("ece-agent start").expect(0);
     for verb in ["status", "ca show"] {
         second.run(&format!("runuser -u ece-agent -- ece-agent {verb}")).expect(0);

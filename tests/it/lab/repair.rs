@@ -27,9 +27,12 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     let pid = || second.status()["pid"].clone();
 
     // With nothing to repair the daemon runs on.
-    let before = pid();
+    let made = "/etc/systemd/system/ece-agent.service /etc/ece-agent/*";
+    let files = || second.run(&format!("stat -c '%n %i %Y' {made}")).expect(0).stdout;
+    let before = (pid(), files());
     again("--roles allocator").expect(0);
-    assert_eq!(pid(), before);
+    assert_eq!((pid(), files()), before);
+    let before = before.0;
 
     // A role that fails is shown, and comes back by itself when its directory does.
     let instances = "/mnt/data/elastic/instances";
