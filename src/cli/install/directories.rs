@@ -1,6 +1,6 @@
 //! The directories of a service, made by root.
 
-use std::{io, path::Path};
+use std::io;
 
 use super::made::not_made;
 use crate::{
