@@ -30,7 +30,7 @@ impl ReturnWindow {
         let left = match self.ends {
             Some(ends) if ends > now => ends.duration_since(now),
             Some(_) if is_there => {
-                let doubled = self.length / Self::LEAST * (1 << self.turned_away.min(3));
+                let doubled = self.length / Self::LEAST * (1 << self.turned_away.min(2));
                 self.turned_away += 1;
                 doubled
             }
@@ -57,8 +57,8 @@ mod tests {
         let late = start + MINUTE - Duration::from_secs(1);
         assert_eq!(window.pause(late, false, 1.0), MINUTE / 4, "never all at one moment");
         let after = start + MINUTE;
-        let pauses: [Duration; 5] = std::array::from_fn(|_| window.pause(after, true, 1.0));
-        assert_eq!(pauses, [1, 2, 4, 8, 8].map(|quarters| MINUTE / 4 * quarters), "it is there");
+        let pauses: [Duration; 4] = std::array::from_fn(|_| window.pause(after, true, 1.0));
+        assert_eq!(pauses, [1, 2, 4, 4].map(|quarters| MINUTE / 4 * quarters), "it is there");
         assert_eq!(window.pause(start + MINUTE, false, 1.0), MINUTE, "another one");
     }
 }

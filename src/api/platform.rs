@@ -30,8 +30,8 @@ const LOOKS: usize = 10;
 
 fn allocators(hosts: &[HostNow]) -> AllocatorsSummary {
     let mut zones: BTreeMap<String, AllocatorsZoneSummary> = BTreeMap::new();
-    let all = hosts.iter().filter(|host| host.record.has(Role::Allocator));
-    for HostNow { record: host, state, .. } in all {
+    let all = hosts.iter().filter(|host| host.member.has(Role::Allocator));
+    for HostNow { member: host, state, .. } in all {
         let zone_id = host.facts.zone.to_string();
         let zone = zones
             .entry(zone_id.clone())
@@ -64,7 +64,7 @@ fn runners(hosts: &[HostNow]) -> RunnersSummary {
         max_available_capacity: 0,
         containers_count: 0,
     };
-    for HostNow { record: host, state, .. } in hosts {
+    for HostNow { member: host, state, .. } in hosts {
         let healthy = state.is_healthy(None);
         summary.total_runners += 1;
         summary.healthy_runners += i32::from(healthy);

@@ -46,6 +46,7 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
             output.note(&format!("the daemon runs already, as process {}", status.pid));
             return Ok(Exit::Success);
         }
+        Err(failure) if failure.is(Code::DaemonNotTheService) => return Err(failure),
         // A daemon that starts puts its socket into the place of whatever is there.
         Err(_) if service && unit_state() != "active" => {}
         Err(_) if !service && StateLock::must_be_free(&state).is_ok() => {}

@@ -1,13 +1,14 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::{
+    audit_growth::AuditGrowth,
+    host_allowances::HostAllowances,
     lists::Lists,
     liveness::{HostState, Liveness},
-    operations::{audit::AuditGrowth, members::HostAllowances},
+    member::Member,
     own_changes::OwnChanges,
     passwords::Passwords,
     queues::Queues,
-    records::HostRecord,
     registry::Registry,
     seal::MasterKey,
     secrets::Cluster,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     limits::{allowance::Allowance, pace::Pace},
-    model::{Code, Failure, Fingerprint, Role, TokenId},
+    model::{Code, Failure, Fingerprint, Role, RunnerId, TokenId},
     rt::{Clock, Shutdown},
     store::{SharedStore, StoreError},
     wire::hosts::KnownCoordinator,
@@ -41,6 +42,8 @@ pub struct App {
     pub master: MasterKey,
     pub clock: Clock,
     pub shutdown: Shutdown,
+    /// The coordinator's own name.
+    pub runner_id: RunnerId,
     pub key: Fingerprint,
     /// Where hosts reach it, the preferred way first.
     pub addresses: Vec<crate::model::CoordinatorAddress>,
@@ -49,18 +52,18 @@ pub struct App {
 /// A host as it was at one moment.
 #[derive(Clone)]
 pub struct HostNow {
-    pub record: Arc<HostRecord>,
+    pub member: Arc<Member>,
     pub state: HostState,
     /// What is not as it should be with it.
     pub problems: Vec<Failure>,
 }
 
 /// Who is at which address.
-struct Addresses<'a>(HashMap<IpAddr, [Option<&'a HostRecord>; 2]>);
+struct Addresses<'a>(HashMap<IpAddr, [Option<&'a Member>; 2]>);
 
 impl<'a> Addresses<'a> {
-    fn of(hosts: &'a [Arc<HostRecord>]) -> Self {
-        let mut at = HashMap::<_, [Option<&HostRecord>; 2]>::with_capacity(hosts.len());
+    fn of(hosts: &'a [Arc<Member>]) -> Self {
+        let mut at = HashMap::<_, [Option<&Member>; 2]>::with_capacity(hosts.len());
         for host in hosts {
             let known = at.entry(host.facts.host_ip).or_default();
             if let Some(free) = known.iter_mut().find(|it| it.is_none()) {
@@ -71,7 +74,7 @@ impl<'a> Addresses<'a> {
     }
 
     /// Another host with the address of this one.
-    fn other(&self, host: &HostRecord) -> Option<&'a HostRecord> {
+    fn other(&self, host: &Member) -> Option<&'a Member> {
         let known = self.0.get(&host.facts.host_ip)?;
         known.iter().flatten().find(|it| it.runner_id != host.runner_id).copied()
     }
@@ -80,26 +83,26 @@ impl<'a> Addresses<'a> {
 impl App {
     /// All hosts as they are now: to be looked at without any lock.
     pub fn hosts_now(&self) -> Vec<HostNow> {
-        let records = self.registry.hosts();
-        let states = self.liveness.states(&records, self.clock.now());
-        let addresses = Addresses::of(&records);
-        let both = records.iter().zip(states);
-        both.map(|(record, state)| HostNow {
-            problems: self.problems(record, addresses.other(record)),
-            record: record.clone(),
+        let members = self.registry.hosts();
+        let states = self.liveness.states(&members, self.clock.now());
+        let addresses = Addresses::of(&members);
+        let both = members.iter().zip(states);
+        both.map(|(member, state)| HostNow {
+            problems: self.problems(member, addresses.other(member)),
+            member: member.clone(),
             state,
         })
         .collect()
     }
 
-    pub fn now(&self, record: Arc<HostRecord>) -> HostNow {
-        let state = self.liveness.state(&record, self.clock.now());
-        let other = self.registry.another_at(&record);
-        HostNow { problems: self.problems(&record, other.as_deref()), record, state }
+    pub fn now(&self, member: Arc<Member>) -> HostNow {
+        let state = self.liveness.state(&member, self.clock.now());
+        let other = self.registry.another_at(&member);
+        HostNow { problems: self.problems(&member, other.as_deref()), member, state }
     }
 
     /// What is known here of a host, whose address `other` names too.
-    fn problems(&self, host: &HostRecord, other: Option<&HostRecord>) -> Vec<Failure> {
+    fn problems(&self, host: &Member, other: Option<&Member>) -> Vec<Failure> {
         let mut problems = Vec::new();
         if self.host_allowances.facts_wait(&host.runner_id) {
             let code = Code::HostFactsTooOften;
@@ -117,7 +120,7 @@ impl App {
     }
 
     /// The member with this runner id that has `role`, if one is asked for.
-    pub fn member(&self, id: &str, role: Option<Role>) -> Option<Arc<HostRecord>> {
+    pub fn member(&self, id: &str, role: Option<Role>) -> Option<Arc<Member>> {
         let host = self.registry.view().host(&id.parse().ok()?)?;
         role.is_none_or(|role| host.has(role)).then_some(host)
     }

@@ -2,17 +2,23 @@
 //!
 //! - `operations/` does what is asked for, one operation a file, each a commit with preconditions.
 //! - `records/` is what is stored; `registry` is the same in memory, kept current by the watch.
+//!   `member` puts together what is kept of a host in several records.
 //! - `change` commits nothing without its audit record.
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
 //! - `lists` does what looks at all of them, beside everything else.
+//! - `layout` brings over what earlier versions have stored.
 //! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
 
 pub mod app;
+pub mod audit_growth;
 pub mod bootstrap;
 pub mod change;
 pub mod counters;
+pub mod host_allowances;
+pub mod layout;
 pub mod lists;
 pub mod liveness;
+pub mod member;
 pub mod operations;
 pub mod own_changes;
 pub mod owners;

@@ -1,4 +1,7 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tokio::sync::mpsc;
 
@@ -10,11 +13,14 @@ use super::{
 use crate::{
     model::{RunnerId, SessionId},
     rt::Clock,
-    store::{CommitError, Op, Record, SharedStore, StoreError},
+    store::{CommitError, Op, Record, SharedStore, StoreError, StorePath},
 };
 
 /// Sessions written with one sync of the disk at most.
 const BATCH: usize = 200;
+
+/// How often it is read anew what somebody else has written meanwhile.
+const ATTEMPTS: usize = 16;
 
 /// Keeps the store's record of who is connected: one small write when a session begins or ends,
 /// none while it lasts.
@@ -30,8 +36,21 @@ pub struct Owners {
 
 /// A host's record in the store, and whose session it stands for.
 struct Written {
-    session: SessionId,
+    session: Option<SessionId>,
     version: u64,
+}
+
+/// Why nothing was written.
+enum Unwritten {
+    /// Somebody else has written, or deleted, this record.
+    Outdated(StorePath),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Unwritten {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Owners {
@@ -45,10 +64,12 @@ impl Owners {
         let mut written = HashMap::new();
         for record in store.list(&OwnerRecord::root()).await? {
             let Some(owner) = readable::<OwnerRecord>(&record)? else {
-                forget(&store, record).await?;
+                make_anew(&store, record).await?;
                 continue;
             };
-            liveness.expect_back(owner.runner_id.clone(), owner.session);
+            if let Some(session) = owner.session {
+                liveness.expect_back(owner.runner_id.clone(), session);
+            }
             let kept = Written { session: owner.session, version: record.version };
             written.insert(owner.runner_id, kept);
         }
@@ -91,7 +112,7 @@ impl Owners {
                     latest.insert(runner, Some(session));
                 }
                 Transition::Ended { runner, session } => {
-                    let written = self.written.get(&runner).map(|written| written.session);
+                    let written = self.written.get(&runner).and_then(|written| written.session);
                     if latest.get(&runner).copied().unwrap_or(written) == Some(session) {
                         latest.insert(runner, None);
                     }
@@ -105,11 +126,52 @@ impl Owners {
         &mut self,
         latest: HashMap<RunnerId, Option<SessionId>>,
     ) -> Result<(), StoreError> {
+        let removed = self.passages.take_removed();
+        // Their records went with them. Another host may have the name, and its record, by now.
+        for runner in &removed {
+            self.written.remove(runner);
+        }
+        for _ in 0..ATTEMPTS {
+            match self.try_to_write(&latest, removed.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(Unwritten::Failed(error)) => return Err(error),
+                Err(Unwritten::Outdated(path)) => {
+                    tracing::debug!(%path, "somebody else wrote who is connected; reading it anew");
+                    for runner in latest.keys() {
+                        self.written.remove(runner);
+                    }
+                }
+            }
+        }
+        Err(StoreError::Failed("somebody else writes who is connected all the time".into()))
+    }
+
+    /// Reads the records of hosts that are met for the first time. Who has none is no member.
+    async fn look_up<'a>(
+        &mut self,
+        runners: impl Iterator<Item = &'a RunnerId>,
+    ) -> Result<(), StoreError> {
+        for runner in runners {
+            if self.written.contains_key(runner) {
+                continue;
+            }
+            let Some(record) = self.store.get(&OwnerRecord::path(runner)).await? else { continue };
+            let session = readable::<OwnerRecord>(&record)?.and_then(|owner| owner.session);
+            self.written.insert(runner.clone(), Written { session, version: record.version });
+        }
+        Ok(())
+    }
+
+    async fn try_to_write(
+        &mut self,
+        latest: &HashMap<RunnerId, Option<SessionId>>,
+        mut removed: HashSet<RunnerId>,
+    ) -> Result<(), Unwritten> {
+        self.look_up(latest.keys()).await?;
         let mut ops: Vec<Op> = Vec::new();
         let mut changed = Vec::new();
-        let mut removed = self.passages.take_removed();
         let at = self.clock.now();
-        for (runner, session) in &latest {
+        for (runner, session) in latest {
             let Some(op) = self.op(runner, *session) else { continue };
             ops.push(op);
             let passage = Passage { at, connected: session.is_some() };
@@ -134,8 +196,8 @@ impl Owners {
             Err(CommitError::Store(StoreError::Full)) => {
                 tracing::error!("the disk is full; who is connected is known in memory only");
                 for (runner, session) in latest {
-                    if let (Some(session), Some(kept)) = (session, self.written.get_mut(&runner)) {
-                        kept.session = session;
+                    if let (Some(_), Some(kept)) = (session, self.written.get_mut(runner)) {
+                        kept.session = *session;
                     }
                 }
                 for (runner, after) in changed {
@@ -144,12 +206,10 @@ impl Owners {
                 removed.iter().for_each(|runner| self.passages.removed(runner));
                 return Ok(());
             }
-            Err(CommitError::Store(error)) => return Err(error),
-            Err(CommitError::Conflict { path, .. }) => {
-                return Err(StoreError::Failed(format!("somebody else writes {path}")));
-            }
+            Err(CommitError::Store(error)) => return Err(error.into()),
+            Err(CommitError::Conflict { path, .. }) => return Err(Unwritten::Outdated(path)),
             Err(error @ (CommitError::LeaseEnded | CommitError::OutcomeUnknown)) => {
-                return Err(StoreError::Failed(error.to_string()));
+                return Err(StoreError::Failed(error.to_string()).into());
             }
         }
         for (runner, after) in changed {
@@ -160,14 +220,10 @@ impl Owners {
             self.passage_versions.remove(runner);
         }
         for (runner, session) in latest {
-            match session {
-                Some(session) => {
-                    let version = self.written.get(&runner).map_or(0, |before| before.version) + 1;
-                    self.written.insert(runner, Written { session, version });
-                }
-                None => {
-                    self.written.remove(&runner);
-                }
+            if let Some(kept) = self.written.get_mut(runner)
+                && (session.is_some() || kept.session.is_some())
+            {
+                *kept = Written { session: *session, version: kept.version + 1 };
             }
         }
         Ok(())
@@ -183,29 +239,34 @@ impl Owners {
     }
 
     fn op(&self, runner: &RunnerId, session: Option<SessionId>) -> Option<Op> {
-        let path = OwnerRecord::path(runner);
-        let version = self.written.get(runner).map(|written| written.version);
-        match (session, version) {
-            (None, None) => None,
-            (None, Some(version)) => Some(Op::Delete { path, version }),
-            (Some(session), version) => {
-                let owner = OwnerRecord {
-                    runner_id: runner.clone(),
-                    coordinator: self.coordinator.clone(),
-                    session,
-                };
-                Some(match version {
-                    None => create(path, &owner),
-                    Some(version) => put(path, &owner, version),
-                })
-            }
+        let written = self.written.get(runner)?;
+        if session.is_none() && written.session.is_none() {
+            return None;
         }
+        let coordinator = Some(self.coordinator.clone());
+        let owner = OwnerRecord { runner_id: runner.clone(), coordinator, session };
+        Some(put(OwnerRecord::path(runner), &owner, written.version))
+    }
+}
+
+/// Nobody can say whose session it was: there is none.
+async fn make_anew(store: &SharedStore, record: Record) -> Result<(), StoreError> {
+    let name = record.path.as_str().rsplit('/').next();
+    match name.and_then(|name| name.parse().ok()) {
+        Some(runner) => {
+            let owner = put(record.path, &OwnerRecord::nobody(&runner), record.version);
+            commit_if_unchanged(store, owner).await
+        }
+        None => forget(store, record).await,
     }
 }
 
 /// Nobody can say whose it is, and its place is needed when the host comes back.
 async fn forget(store: &SharedStore, record: Record) -> Result<(), StoreError> {
-    let op = Op::Delete { path: record.path, version: record.version };
+    commit_if_unchanged(store, Op::Delete { path: record.path, version: record.version }).await
+}
+
+async fn commit_if_unchanged(store: &SharedStore, op: Op) -> Result<(), StoreError> {
     match store.commit(vec![op]).await {
         // What is left is met again at the next start.
         Ok(_)
@@ -217,97 +278,4 @@ async fn forget(store: &SharedStore, record: Record) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{cluster::records::decode, store::MemoryStore};
-
-    fn began(number: u128) -> Transition {
-        Transition::Began { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
-    }
-
-    fn ended(number: u128) -> Transition {
-        Transition::Ended { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
-    }
-
-    fn runner() -> RunnerId {
-        "10.0.0.7".parse().expect("an id")
-    }
-
-    async fn owner_after(batches: &[&[Transition]]) -> Option<SessionId> {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        let coordinator = "10.0.0.1".parse().expect("an id");
-        let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-        let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
-        let mut owners = owners.await.expect("loaded");
-        for batch in batches {
-            let latest = owners.latest(batch.iter().cloned());
-            owners.write(latest).await.expect("written");
-        }
-        let record = store.get(&OwnerRecord::path(&runner())).await.expect("read")?;
-        Some(decode::<OwnerRecord>(&record).expect("readable").session)
-    }
-
-    #[tokio::test]
-    async fn an_owner_that_cannot_be_read_is_forgotten_and_makes_way() {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        let value = b"damaged".to_vec();
-        let op = Op::Create { path: OwnerRecord::path(&runner()), value, lease: None };
-        store.commit(vec![op]).await.expect("committed");
-        let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
-        let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-        let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
-        let mut owners = owners.await.expect("loaded");
-        assert!(!liveness.is_connected(&runner()));
-        let latest = owners.latest([began(1)].into_iter());
-        owners.write(latest).await.expect("written");
-        let record = store.get(&OwnerRecord::path(&runner())).await.expect("read");
-        assert!(decode::<OwnerRecord>(&record.expect("there")).is_ok());
-    }
-
-    #[tokio::test]
-    async fn when_a_host_came_and_went_outlives_the_coordinator_and_goes_with_the_host() {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        let liveness = || Liveness::new(crate::rt::ShutdownTrigger::new().1);
-        let loaded = async |liveness: &Liveness| {
-            let coordinator = "10.0.0.1".parse().expect("an id");
-            Owners::load(store.clone(), coordinator, liveness, Clock::system()).await
-        };
-        let connected = |liveness: &Liveness| {
-            let passages = liveness.passages.of(&runner()).into_iter();
-            passages.map(|it| it.connected).collect::<Vec<_>>()
-        };
-        let before = liveness();
-        let mut owners = loaded(&before).await.expect("loaded");
-        for batch in [[began(1)], [began(2)], [ended(2)], [began(3)], [ended(3)]] {
-            let latest = owners.latest(batch.into_iter());
-            owners.write(latest).await.expect("written");
-        }
-        assert_eq!(connected(&before), [true, false, true, false]);
-        let after = liveness();
-        let mut owners = loaded(&after).await.expect("loaded");
-        assert_eq!(connected(&after), [true, false, true, false]);
-        after.passages.removed(&runner());
-        owners.write(HashMap::new()).await.expect("written");
-        let latest = owners.latest([began(4)].into_iter());
-        owners.write(latest).await.expect("written");
-        assert_eq!(connected(&after), [true]);
-        let listed = store.list(&PassagesRecord::root()).await.expect("listed");
-        assert_eq!(listed.len(), 1);
-        after.passages.removed(&runner());
-        let latest = owners.latest([ended(4)].into_iter());
-        owners.write(latest).await.expect("written");
-        assert_eq!(store.list(&PassagesRecord::root()).await.expect("listed").len(), 0);
-    }
-
-    #[tokio::test]
-    async fn the_end_of_a_session_deletes_the_owner_of_no_other_one() {
-        let second = Some(SessionId(Uuid::from_u128(2)));
-        assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(1)]]).await, second);
-        assert_eq!(owner_after(&[&[began(1)], &[began(2), ended(1)]]).await, second);
-        assert_eq!(owner_after(&[&[began(1)], &[ended(1), began(2)]]).await, second);
-        assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(2)]]).await, None);
-        assert_eq!(owner_after(&[&[began(1), ended(1)]]).await, None);
-    }
-}
+mod tests;

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::{
     liveness::Liveness,
-    records::{ApiKeyRecord, HostRecord, KeyRecord, Stored, TokenRecord, UserRecord, readable},
+    member::{Member, Parts},
+    records::{ApiKeyRecord, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
     sessions::Sessions,
 };
 use crate::{
@@ -33,7 +34,9 @@ pub struct Registry {
 
 #[derive(Default)]
 pub struct View {
-    hosts: BTreeMap<RunnerId, Arc<HostRecord>>,
+    hosts: BTreeMap<RunnerId, Arc<Member>>,
+    /// Hosts of which a record is missing, or cannot be read.
+    incomplete: BTreeMap<RunnerId, Parts>,
     keys: BTreeMap<KeyId, Arc<KeyRecord>>,
     tokens: BTreeMap<TokenId, Arc<TokenRecord>>,
     users: BTreeMap<String, Arc<UserRecord>>,
@@ -45,7 +48,7 @@ fn values<K, T>(map: &BTreeMap<K, Arc<T>>) -> Vec<Arc<T>> {
 }
 
 impl View {
-    pub fn host(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
+    pub fn host(&self, runner: &RunnerId) -> Option<Arc<Member>> {
         self.hosts.get(runner).cloned()
     }
 
@@ -73,9 +76,8 @@ impl View {
     /// Takes one change in; the host it concerns.
     fn apply(&mut self, change: &RecordChange) -> Result<Option<RunnerId>, StoreError> {
         let path = &change.path;
-        if let Some(name) = name_below(path, &HostRecord::root()) {
-            let Ok(runner) = name.parse::<RunnerId>() else { return Ok(None) };
-            take(&mut self.hosts, runner.clone(), change)?;
+        if let Some((runner, part)) = MemberPart::at(path) {
+            self.take_part(runner.clone(), part, change)?;
             return Ok(Some(runner));
         }
         if let Some(name) = name_below(path, &KeyRecord::root()) {
@@ -92,6 +94,30 @@ impl View {
             take(&mut self.users, name.to_owned(), change)?;
         }
         Ok(None)
+    }
+
+    /// Takes one of a host's records in. It is a member when all of them are there.
+    fn take_part(
+        &mut self,
+        runner: RunnerId,
+        part: MemberPart,
+        change: &RecordChange,
+    ) -> Result<(), StoreError> {
+        let mut parts = match self.hosts.remove(&runner) {
+            Some(member) => Parts::of(Arc::unwrap_or_clone(member)),
+            None => self.incomplete.remove(&runner).unwrap_or_default(),
+        };
+        parts.take(part, change.record.as_ref())?;
+        match parts.whole() {
+            Ok(member) => {
+                self.hosts.insert(runner, Arc::new(member));
+            }
+            Err(parts) if parts.are_gone() => {}
+            Err(parts) => {
+                self.incomplete.insert(runner, *parts);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -136,21 +162,21 @@ impl Registry {
 
     /// All hosts. What there are many of is taken out and looked at without the lock: whoever
     /// changes something waits for it, and everybody else for them.
-    pub fn hosts(&self) -> Vec<Arc<HostRecord>> {
+    pub fn hosts(&self) -> Vec<Arc<Member>> {
         values(&self.view().hosts)
     }
 
     /// Another host that says that it has the address of this one.
-    pub fn another_at(&self, host: &HostRecord) -> Option<Arc<HostRecord>> {
+    pub fn another_at(&self, host: &Member) -> Option<Arc<Member>> {
         let view = self.view();
-        let same = |it: &&Arc<HostRecord>| {
+        let same = |it: &&Arc<Member>| {
             it.facts.host_ip == host.facts.host_ip && it.runner_id != host.runner_id
         };
         view.hosts.values().find(same).cloned()
     }
 
     /// A host whose name differs from this one in upper and lower case alone.
-    pub fn alike(&self, runner: &RunnerId) -> Option<Arc<HostRecord>> {
+    pub fn alike(&self, runner: &RunnerId) -> Option<Arc<Member>> {
         let name = runner.as_str();
         // Addresses, as most names are, have no case.
         if !name.contains(|c: char| c.is_ascii_alphabetic()) {
@@ -238,7 +264,7 @@ impl Registry {
 /// The cluster, and the revision of which it is.
 async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
     let roots = [
-        HostRecord::root(),
+        MemberPart::root(),
         KeyRecord::root(),
         TokenRecord::root(),
         UserRecord::root(),
@@ -253,125 +279,4 @@ async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        cluster::records::{self, UserRole},
-        store::MemoryStore,
-    };
-
-    fn user(name: &str, hash: &str) -> UserRecord {
-        UserRecord::new(name, [UserRole::PlatformAdmin], hash)
-    }
-
-    async fn create(store: &SharedStore, name: &str) -> u64 {
-        let op = records::create(UserRecord::path(name), &user(name, "1"));
-        store.commit(vec![op]).await.expect("committed")
-    }
-
-    #[tokio::test]
-    async fn a_record_that_cannot_be_read_hides_no_other_one() {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        create(&store, "good").await;
-        let damaged = |name| crate::store::Op::Create {
-            path: UserRecord::path(name),
-            value: b"{\"schema\":1,".to_vec(),
-            lease: None,
-        };
-        store.commit(vec![damaged("bad")]).await.expect("committed");
-        let watch = store.watch();
-        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
-        let registry =
-            Arc::new(Registry::load(&store, liveness, Arc::default()).await.expect("loaded"));
-        let followed = (registry.clone(), store.clone());
-        let task = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
-        store.commit(vec![damaged("worse")]).await.expect("committed");
-        registry.caught_up(create(&store, "later").await).await;
-        let names: Vec<String> = registry.users().iter().map(|user| user.name.clone()).collect();
-        assert_eq!(names, ["good", "later"]);
-        task.abort();
-    }
-
-    #[tokio::test]
-    async fn it_follows_the_store_and_survives_a_reset_of_the_watch() {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        create(&store, "before").await;
-        let watch = store.watch();
-        let registry = Arc::new(
-            Registry::load(
-                &store,
-                Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1)),
-                Arc::default(),
-            )
-            .await
-            .expect("loaded"),
-        );
-        assert!(registry.view().user("before").is_some());
-
-        // More commits than a watch can hold, before anybody follows it.
-        create(&store, "busy").await;
-        for version in 1..6_000 {
-            let op = records::put(UserRecord::path("busy"), &user("busy", "2"), version);
-            store.commit(vec![op]).await.expect("committed");
-        }
-        let delete = crate::store::Op::Delete { path: UserRecord::path("before"), version: 1 };
-        store.commit(vec![delete]).await.expect("deleted");
-        let last = create(&store, "last").await;
-
-        let follower = (registry.clone(), store.clone());
-        let task = tokio::spawn(async move { follower.0.follow(&follower.1, watch).await });
-        registry.caught_up(last).await;
-        let view = registry.view();
-        assert!(view.user("before").is_none());
-        assert!(view.user("last").is_some());
-        assert_eq!(view.user("busy").expect("there").password_hash, "2");
-        task.abort();
-    }
-
-    #[tokio::test]
-    async fn what_was_deleted_before_it_read_anew_is_never_seen_again() {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        let watch = store.watch();
-        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
-        let sessions = Arc::<Sessions>::default();
-        let registry = Registry::load(&store, liveness, sessions.clone()).await.expect("loaded");
-        sessions.open(&user("gone", "1"));
-        create(&store, "gone").await;
-        let put = records::put(UserRecord::path("gone"), &user("gone", "2"), 1);
-        store.commit(vec![put]).await.expect("changed");
-        let delete = crate::store::Op::Delete { path: UserRecord::path("gone"), version: 2 };
-        let deleted = store.commit(vec![delete]).await.expect("deleted");
-        registry.reload(&store).await.expect("read");
-        registry.caught_up(deleted).await;
-        assert_eq!(sessions.count(), 0, "who was out for a while has none");
-        // What the watch has still to tell is older than what was read.
-        let mut watch = watch;
-        for _ in 0..3 {
-            let Some(WatchEvent::Committed(committed)) = watch.next().await else {
-                panic!("no commit")
-            };
-            registry.apply(&committed).expect("applied");
-            assert!(registry.view().user("gone").is_none());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_commit_that_comes_in_parts_is_caught_up_with_when_all_of_it_is_there() {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
-        let registry = Registry::load(&store, liveness, Arc::default()).await.expect("loaded");
-        let mut watch = store.watch();
-        let ops = ["a", "b"].map(|name| records::create(UserRecord::path(name), &user(name, "1")));
-        let revision = store.commit(ops.into()).await.expect("committed");
-        let Some(WatchEvent::Committed(whole)) = watch.next().await else { panic!("no commit") };
-        for (number, change) in whole.changes.iter().enumerate() {
-            let caught_up =
-                tokio::time::timeout(std::time::Duration::ZERO, registry.caught_up(revision));
-            assert!(caught_up.await.is_err(), "after {number} of two");
-            let (changes, whole) = (vec![change.clone()], number == 1);
-            registry.apply(&Committed { revision, changes, whole }).expect("applied");
-        }
-        registry.caught_up(revision).await;
-        assert_eq!(registry.users().len(), 2);
-    }
-}
+mod tests;

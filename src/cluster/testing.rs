@@ -1,5 +1,7 @@
 //! A coordinator without sockets, with a clock that a test sets.
 
+mod interleaved;
+
 use std::{
     net::IpAddr,
     sync::{
@@ -13,6 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+pub use self::interleaved::Interleaved;
 use super::{
     app::App,
     bootstrap::{FirstHost, bootstrap},
@@ -119,6 +122,7 @@ impl TestCluster {
             master,
             clock,
             shutdown,
+            runner_id: "10.0.0.1".parse().expect("an id"),
             key: Fingerprint::from_digest([2; 32]),
             addresses: vec!["10.0.0.1".parse().expect("an address")],
         };

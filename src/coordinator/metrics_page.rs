@@ -65,7 +65,7 @@ fn escaped(text: &str) -> String {
 fn looked_up(app: &App, text: &mut String) {
     let mut hosts: BTreeMap<(&str, String, bool), u64> = BTreeMap::new();
     let (mut connected_hosts, mut in_maintenance) = (0u64, 0u64);
-    for HostNow { record: host, state, .. } in app.hosts_now() {
+    for HostNow { member: host, state, .. } in app.hosts_now() {
         let connected = state.connected;
         connected_hosts += u64::from(connected);
         in_maintenance += u64::from(host.allocator.maintenance_since.is_some());

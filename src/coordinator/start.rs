@@ -16,6 +16,7 @@ use crate::{
         app::App,
         change::Origin,
         counters::count_samples,
+        layout::bring_over,
         liveness::Liveness,
         operations::{
             api_keys::forget_keys_that_are_over,
@@ -128,6 +129,7 @@ impl CoordinatorConfig {
             self.clock.now(),
         )?);
 
+        bring_over(&*self.store).await?;
         let (watch, sessions) = (self.store.watch(), Arc::<Sessions>::default());
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
         let transitions = liveness.transitions();
@@ -155,6 +157,7 @@ impl CoordinatorConfig {
             master,
             clock: self.clock.clone(),
             shutdown: shutdown.clone(),
+            runner_id: self.runner_id,
             key: identity.key_fingerprint(),
             addresses: self.addresses,
         });

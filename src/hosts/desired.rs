@@ -1,22 +1,22 @@
 use crate::{
-    cluster::records::HostRecord,
+    cluster::member::Member,
     model::Role,
     wire::desired::{DesiredAllocator, DesiredState, RolePayload},
 };
 
 /// What a host is told to run.
-pub(super) fn desired_state(host: &HostRecord) -> DesiredState {
+pub(super) fn desired_state(host: &Member) -> DesiredState {
     let names = host.roles.iter().map(|role| role.name().to_owned());
     let payloads = host.roles.iter().map(|role| (role.name().to_owned(), payload(role, host)));
     DesiredState {
-        revision: host.desired_revision,
+        revision: host.desired_revision(),
         roles: names.chain(host.other_roles.iter().cloned()).collect(),
         payloads: payloads.collect(),
         maintenance: host.allocator.maintenance_since.is_some(),
     }
 }
 
-fn payload(role: Role, host: &HostRecord) -> RolePayload {
+fn payload(role: Role, host: &Member) -> RolePayload {
     match role {
         Role::Allocator => RolePayload::new(&DesiredAllocator {
             maintenance: host.allocator.maintenance_since.is_some(),

@@ -11,12 +11,13 @@ use crate::{
         app::App,
         counters::joined,
         liveness::{Challenge, Holder, Poll, Source},
+        member::Member,
         operations::{
             enrolment::{Caller, EnrolError, enrol},
             members::update_facts,
             removal::leave,
         },
-        records::{HostRecord, KeyRecord},
+        records::KeyRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -120,7 +121,7 @@ fn source(
 /// What becomes of a poll when all that it says is taken in.
 enum Begun {
     Answered(SessionReply),
-    Held { host: Arc<HostRecord>, poll: Poll, applied_revision: u64, until: Instant },
+    Held { host: Arc<Member>, poll: Poll, applied_revision: u64, until: Instant },
 }
 
 async fn begin(
@@ -169,10 +170,7 @@ async fn begin(
 }
 
 /// What a host says of the roles that it has, of which no more is kept than people would read.
-fn bounded(
-    mut health: BTreeMap<Role, RoleHealth>,
-    host: &HostRecord,
-) -> BTreeMap<Role, RoleHealth> {
+fn bounded(mut health: BTreeMap<Role, RoleHealth>, host: &Member) -> BTreeMap<Role, RoleHealth> {
     const MOST_CHARS: usize = 256;
     health.retain(|role, _| host.has(*role));
     for health in health.values_mut() {
@@ -260,10 +258,10 @@ async fn wait_for_news(
     caller: &Caller,
     poll: &Poll,
     applied_revision: u64,
-    mut host: Arc<HostRecord>,
+    mut host: Arc<Member>,
     until: Instant,
-) -> Result<Arc<HostRecord>, ApiError> {
-    while host.desired_revision == applied_revision {
+) -> Result<Arc<Member>, ApiError> {
+    while host.desired_revision() == applied_revision {
         let in_time = tokio::select! {
             () = poll.news.notified() => true,
             () = app.shutdown.wait() => false,
@@ -280,7 +278,7 @@ async fn wait_for_news(
     Ok(host)
 }
 
-fn member(app: &App, caller: &Caller) -> Result<Arc<HostRecord>, ApiError> {
+fn member(app: &App, caller: &Caller) -> Result<Arc<Member>, ApiError> {
     let view = app.registry.view();
     match view.key(&caller.key).as_deref() {
         Some(KeyRecord::Host { runner_id }) => view
@@ -298,7 +296,7 @@ fn member(app: &App, caller: &Caller) -> Result<Arc<HostRecord>, ApiError> {
     }
 }
 
-fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
+fn reply(app: &App, host: &Member, send_facts: bool) -> SessionReply {
     SessionReply {
         protocol: PROTOCOL,
         runner_id: Some(host.runner_id.clone()),
@@ -312,7 +310,7 @@ fn reply(app: &App, host: &HostRecord, send_facts: bool) -> SessionReply {
     }
 }
 
-fn notices(app: &App, host: &HostRecord) -> Vec<Notice> {
+fn notices(app: &App, host: &Member) -> Vec<Notice> {
     let rivals = app.liveness.rivals(&host.runner_id, app.clock.now());
     let too_often = app.host_allowances.facts_wait(&host.runner_id).then(|| {
         let code = Code::HostFactsTooOften;

@@ -12,8 +12,10 @@ use crate::{limits::quiet::Quiet, model::KeyId};
 /// Counts the connections of a port: those of strangers, and those of each host and user.
 ///
 /// Of too many strangers the oldest has to go: whoever has something to say does so within
-/// milliseconds, and idle connections cannot keep others out, not even from their own address. Of
-/// too many that belong to one who is known, it is the oldest over which no request is under way.
+/// milliseconds, and idle connections cannot keep others out, not even from their own address. But
+/// of those at one address nobody is turned out who has just begun to speak, so that many who come
+/// at once do not end each other's handshakes: where all have, the next is turned away. Of too many
+/// that belong to one who is known, it is the oldest over which no request is under way.
 pub struct Door {
     bounds: Bounds,
     places: Mutex<Places>,
@@ -36,11 +38,11 @@ impl Door {
         Self { bounds, places: Mutex::default() }
     }
 
-    /// A place for a connection from `address`.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Admission {
+    /// A place for a connection from `address`, if there is one.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
         let place = Arc::new(Place::new(address));
-        self.lock().give(&place, None, &self.bounds);
-        Admission { door: self.clone(), place }
+        let joined = self.lock().give(&place, None, &self.bounds);
+        (joined != Joined::Not).then(|| Admission { door: self.clone(), place })
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -53,6 +55,11 @@ impl Admission {
     pub fn evicted(&self) -> impl Future<Output = ()> + Send + use<> {
         let place = self.place.clone();
         async move { place.evicted.notified().await }
+    }
+
+    /// Something has come over the connection.
+    pub fn speaks(&self) {
+        self.place.speaks.store(true, Ordering::Relaxed);
     }
 
     /// Marks the connection as one that is not idle.
@@ -110,6 +117,7 @@ impl Drop for Admission {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Relaxed);
+        self.0.speaks.store(false, Ordering::Relaxed);
     }
 }
 
@@ -121,10 +129,12 @@ impl Drop for Queued {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Duration, timeout};
+    use std::collections::VecDeque;
+
+    use tokio::time::{Duration, Instant, advance, timeout};
 
     use super::*;
-    use crate::server::places::Group;
+    use crate::server::places::{Group, UNDISTURBED};
 
     const BOUNDS: Bounds = Bounds {
         strangers: 10,
@@ -147,14 +157,22 @@ mod tests {
         KeyId::from_digest([number; 32])
     }
 
+    fn stranger(door: &Arc<Door>, from: u8) -> Admission {
+        door.admit(address(from)).expect("a place")
+    }
+
+    fn speaking(door: &Arc<Door>, from: u8) -> Option<Admission> {
+        door.admit(address(from)).inspect(Admission::speaks)
+    }
+
     fn of_key(door: &Arc<Door>, number: u8) -> Admission {
-        let admission = door.admit(address(number));
+        let admission = stranger(door, number);
         admission.belongs_to_key(key(number));
         admission
     }
 
     fn of_user(door: &Arc<Door>, name: &str, from: u8) -> Admission {
-        let admission = door.admit(address(from));
+        let admission = stranger(door, from);
         admission.belongs_to_user(name);
         admission
     }
@@ -166,24 +184,107 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_of_an_address_makes_room_for_the_next_from_there() {
         let door = door();
-        let elsewhere = door.admit(address(2));
-        let mut held: Vec<Admission> = (0..4).map(|_| door.admit(address(1))).collect();
+        let elsewhere = stranger(&door, 2);
+        let mut held: Vec<Admission> = (0..4).map(|_| stranger(&door, 1)).collect();
         let _busy = held[0].request();
         assert!(!is_evicted(&held[0]).await);
-        held.push(door.admit(address(1)));
+        held.push(stranger(&door, 1));
         assert!(is_evicted(&held[0]).await, "a stranger stays by being busy");
         assert!(!is_evicted(&held[1]).await);
         assert!(!is_evicted(&elsewhere).await);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_has_begun_to_speak_has_time_and_who_comes_meanwhile_from_there_is_turned_away() {
+        let door = door();
+        let mut held: Vec<Admission> = (0..2).map(|_| speaking(&door, 1).expect("room")).collect();
+        let (answered, silent) = (speaking(&door, 1).expect("room"), stranger(&door, 1));
+        drop(answered.request());
+        held.push(speaking(&door, 1).expect("the place of the one who has an answer"));
+        let fourth = speaking(&door, 1).expect("the place of the one who has said nothing");
+        assert!(is_evicted(&answered).await && is_evicted(&silent).await);
+        assert!(door.admit(address(1)).is_none(), "all are at their handshakes");
+        assert!(door.admit(address(2)).is_some(), "another address");
+        advance(UNDISTURBED).await;
+        held.push(stranger(&door, 1));
+        assert!(is_evicted(&held[0]).await, "it has had its time");
+        held.push(stranger(&door, 1));
+        assert!(is_evicted(&held[1]).await, "who has had their time goes before who came just now");
+        for stays in [&held[2], &held[3], &held[4], &fourth] {
+            assert!(!is_evicted(stays).await);
+        }
+        drop((held, fourth));
+        assert!(door.lock().groups.is_empty());
+    }
+
+    /// Hosts that come back behind one address, fewer of whom have a place than come, while `others`
+    /// there take one every so often and do nothing with it. How long until all hosts are in, and
+    /// how many handshakes that took.
+    async fn a_burst(others: Option<Duration>) -> (Duration, usize) {
+        const TICK: Duration = Duration::from_millis(1);
+        const OF_A_HANDSHAKE: u32 = 50;
+        const AGAIN: u32 = 100;
+        enum Host {
+            Away(u32),
+            Shaking(Admission, u32),
+        }
+        let (door, start) = (door(), Instant::now());
+        let mut hosts: Vec<Host> = (0..40).map(|number| Host::Away(number % 3)).collect();
+        let (mut idle, mut handshakes) = (VecDeque::new(), 0);
+        let mut next_idle = start;
+        while !hosts.is_empty() {
+            while let Some(pause) = others
+                && next_idle <= Instant::now()
+            {
+                idle.extend(door.admit(address(1)));
+                next_idle += pause;
+            }
+            let mut waiting = Vec::new();
+            for host in hosts {
+                waiting.push(match host {
+                    Host::Away(0) => match speaking(&door, 1) {
+                        Some(admission) => {
+                            handshakes += 1;
+                            Host::Shaking(admission, OF_A_HANDSHAKE)
+                        }
+                        None => Host::Away(AGAIN),
+                    },
+                    Host::Away(left) => Host::Away(left - 1),
+                    Host::Shaking(admission, _) if is_evicted(&admission).await => {
+                        Host::Away(AGAIN)
+                    }
+                    Host::Shaking(_, 0) => continue,
+                    Host::Shaking(admission, left) => Host::Shaking(admission, left - 1),
+                });
+            }
+            hosts = waiting;
+            assert!(start.elapsed() < Duration::from_secs(60), "{} are not in", hosts.len());
+            advance(TICK).await;
+        }
+        (start.elapsed(), handshakes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hosts_that_come_at_once_from_one_address_do_not_end_each_others_handshakes() {
+        let (took, handshakes) = a_burst(None).await;
+        assert_eq!(handshakes, 40, "each began one");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_places_and_says_nothing_keeps_nobody_out() {
+        let (took, _) = a_burst(Some(Duration::from_millis(5))).await;
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+
     #[tokio::test]
     async fn of_too_many_strangers_those_of_the_source_with_most_go_first() {
         let door = door();
-        let patient = door.admit(address(100));
+        let patient = stranger(&door, 100);
         // Four sources that come again and again.
-        let mut held = std::collections::VecDeque::new();
+        let mut held = VecDeque::new();
         for number in 0..200u8 {
-            held.push_back(door.admit(address(number % 4)));
+            held.push_back(stranger(&door, number % 4));
             if held.len() > 16 {
                 held.pop_front();
             }
@@ -194,12 +295,12 @@ mod tests {
     #[tokio::test]
     async fn a_stranger_who_waits_for_a_turn_stays_while_others_come_and_go() {
         let door = door();
-        let told_to_wait = door.admit(address(100));
+        let told_to_wait = stranger(&door, 100);
         let queued = told_to_wait.queue();
-        let others: Vec<Admission> = (0..30).map(|number| door.admit(address(number))).collect();
+        let others: Vec<Admission> = (0..30).map(|number| stranger(&door, number)).collect();
         assert!(!is_evicted(&told_to_wait).await);
         drop(queued);
-        let _more: Vec<Admission> = (30..40).map(|number| door.admit(address(number))).collect();
+        let _more: Vec<Admission> = (30..40).map(|number| stranger(&door, number)).collect();
         assert!(is_evicted(&told_to_wait).await);
         drop(others);
     }
@@ -208,7 +309,7 @@ mod tests {
     async fn the_addresses_of_one_network_of_ipv6_count_as_one() {
         let door = door();
         let from = |last: u16| door.admit([0x2001, 0xdb8, 0, 0, 0, 0, 0, last].into());
-        let held: Vec<Admission> = (0..5).map(from).collect();
+        let held: Vec<Admission> = (0..5).filter_map(from).collect();
         assert!(is_evicted(&held[0]).await);
     }
 
@@ -216,8 +317,7 @@ mod tests {
     async fn one_that_is_vouched_for_has_left_the_strangers_and_is_not_evicted_for_them() {
         let door = door();
         let known = of_key(&door, 1);
-        let _held: Vec<Admission> =
-            (0..40).map(|number| door.admit(address(number % 20))).collect();
+        let _held: Vec<Admission> = (0..40).map(|number| stranger(&door, number % 20)).collect();
         assert!(!is_evicted(&known).await);
     }
 

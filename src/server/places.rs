@@ -6,12 +6,18 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::Bounds;
 use crate::{limits::source::Source, model::KeyId};
+
+/// How long a stranger who has begun to speak, and has no answer yet, is not disturbed by others from
+/// the same address: what a handshake takes while all of them are at theirs, and far less than one may
+/// take.
+pub const UNDISTURBED: Duration = Duration::from_secs(1);
 
 /// Who a connection belongs to, once that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +47,9 @@ pub struct Places {
 /// What one connection takes up.
 pub struct Place {
     pub address: IpAddr,
+    since: Instant,
+    /// Something has come over it, and no request has been answered yet.
+    pub speaks: AtomicBool,
     /// Changes only while the door's places are locked.
     owner: Mutex<Option<Owner>>,
     /// A request is under way.
@@ -56,7 +65,8 @@ pub enum Joined {
     WithRoom,
     /// A connection of this owner was told to go; `None` for a stranger's.
     InPlaceOf(Option<Owner>),
-    /// Everybody who is here has one connection, and there is no room for another.
+    /// There is no room for it: everybody who is here has one connection, or is at a handshake that
+    /// may take its time.
     Not,
 }
 
@@ -91,14 +101,19 @@ impl Group {
         }
     }
 
-    /// The one who makes room in a full group. A stranger cannot stay by being busy.
+    /// The one who makes room in a full group; `None` if nobody has to. A stranger cannot stay by
+    /// being busy. Places are in the order in which they were given.
     fn first_to_go(&self, places: &[Arc<Place>]) -> Option<Arc<Place>> {
         let idle = |place: &&Arc<Place>| !place.busy.load(Ordering::Relaxed);
-        let idle = match self {
-            Self::Strangers | Self::StrangersAt(_) => None,
-            Self::Key(_) | Self::User(_) | Self::UserAt(..) => places.iter().find(idle),
+        let silent = |place: &&Arc<Place>| !place.speaks.load(Ordering::Relaxed);
+        let had_its_time = |place: &&Arc<Place>| place.since.elapsed() >= UNDISTURBED;
+        let oldest = places.first();
+        let first = match self {
+            Self::Strangers => oldest,
+            Self::StrangersAt(_) => oldest.filter(had_its_time).or(places.iter().find(silent)),
+            Self::Key(_) | Self::User(_) | Self::UserAt(..) => places.iter().find(idle).or(oldest),
         };
-        idle.or(places.first()).cloned()
+        first.cloned()
     }
 
     fn is_of_an_owner(&self) -> bool {
@@ -110,6 +125,8 @@ impl Place {
     pub fn new(address: IpAddr) -> Self {
         Self {
             address,
+            since: Instant::now(),
+            speaks: AtomicBool::new(false),
             owner: Mutex::new(None),
             busy: AtomicBool::new(false),
             queued: AtomicBool::new(false),
@@ -161,9 +178,11 @@ impl Places {
         for group in Group::all_of(owner.as_ref(), place.address) {
             if let Some(places) = self.groups.get(&group)
                 && places.len() >= group.most(bounds)
-                && let Some(gone) = self.first_of(&group, places)
             {
-                joined = self.evict(&gone);
+                joined = match self.first_of(&group, places) {
+                    Some(gone) => self.evict(&gone),
+                    None => return Joined::Not,
+                };
             }
         }
         if owner.is_some() {

@@ -70,8 +70,6 @@ impl Comers {
         stream: Patience<TcpStream>,
         peer: SocketAddr,
     ) -> io::Result<TlsStream<Patience<TcpStream>>> {
-        // Whoever says nothing takes nobody's turn.
-        stream.get_ref().readable().await?;
         let from = Source::of(peer.ip());
         self.pace.turn(from).await?;
         let is_host = |stream: &_| key_of(stream).is_some_and(|key| (self.is_host)(&key));
@@ -111,7 +109,10 @@ pub async fn serve_port(port: Port, shutdown: Shutdown) {
                 continue;
             }
         };
-        let admission = port.door.admit(peer.ip().to_canonical());
+        let Some(admission) = port.door.admit(peer.ip().to_canonical()) else {
+            tracing::debug!(%peer, "turned away: too many are at their handshakes there");
+            continue;
+        };
         let evicted = admission.evicted();
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
         // A held request costs what its task is made of: each part is boxed, so that the task does
@@ -149,14 +150,13 @@ async fn connection(
     // Small answers must not wait for more to send.
     let _ = stream.set_nodelay(true);
     let stream = Patience::new(stream);
-    let context = |key| Arc::new(ConnectionContext::new(id, peer, key, admission));
     let Some(tls) = port.tls.clone() else {
-        return Box::pin(requests(stream, port.service.clone(), context(None), shutdown)).await;
+        let context = Arc::new(ConnectionContext::new(id, peer, None, admission));
+        return Box::pin(requests(stream, port.service.clone(), context, shutdown)).await;
     };
-    let Some(stream) = Box::pin(handshake(tls, stream, peer, port.hosts.clone())).await else {
-        return;
-    };
-    let context = context(key_of(&stream));
+    let handshake = Box::pin(handshake(tls, stream, peer, &admission, port.hosts.clone()));
+    let Some(stream) = handshake.await else { return };
+    let context = Arc::new(ConnectionContext::new(id, peer, key_of(&stream), admission));
     let _closed = OnClose(context.clone());
     Box::pin(requests(stream, port.service.clone(), context, shutdown)).await;
 }
@@ -165,9 +165,13 @@ async fn handshake(
     tls: Arc<ServerConfig>,
     stream: Patience<TcpStream>,
     peer: SocketAddr,
+    admission: &Admission,
     hosts: Option<Arc<Comers>>,
 ) -> Option<Box<TlsStream<Patience<TcpStream>>>> {
     let accepted = async {
+        // Whoever says nothing takes nobody's turn.
+        stream.get_ref().peek(&mut [0]).await?;
+        admission.speaks();
         let tls = TlsAcceptor::from(tls);
         match hosts {
             None => tls.accept(stream).await,

@@ -191,6 +191,20 @@ async fn a_record_needs_nothing_above_it_and_stays_while_others_are_below(store:
     store.commit(vec![delete(&parent)]).await.expect("deleted");
 }
 
+async fn what_is_below_a_record_may_go_and_come_in_the_commit_that_deletes_it(store: &dyn Store) {
+    let (parent, child) = (path("whole"), path("whole").child("part"));
+    let made = |path: &StorePath| Op::Create { path: path.clone(), value: vec![], lease: None };
+    let delete = |path: &StorePath| Op::Delete { path: path.clone(), version: 1 };
+    store.commit(vec![made(&parent), made(&child)]).await.expect("made");
+    let refused = store.commit(vec![delete(&parent), delete(&child)]).await;
+    assert_eq!(refused, Err(CommitError::Conflict { operation: 0, path: parent.clone() }));
+    let other = parent.child("other");
+    let refused = store.commit(vec![delete(&child), made(&other), delete(&parent)]).await;
+    assert_eq!(refused, Err(CommitError::Conflict { operation: 2, path: parent.clone() }));
+    store.commit(vec![delete(&child), delete(&parent)]).await.expect("the lowest first");
+    assert!(store.get(&parent).await.expect("read").is_none());
+}
+
 async fn of_two_who_want_the_same_one_wins(store: &dyn Store) {
     let (one, two) = tokio::join!(
         store.commit(vec![create("slot"), create("loser-1")]),
@@ -268,5 +282,6 @@ suite! {
     a_lease_under_which_there_is_nothing_ends_without_a_commit
     a_snapshot_is_of_one_revision_and_in_the_order_of_paths
     a_record_needs_nothing_above_it_and_stays_while_others_are_below
+    what_is_below_a_record_may_go_and_come_in_the_commit_that_deletes_it
     of_two_who_want_the_same_one_wins
 }

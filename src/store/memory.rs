@@ -58,7 +58,8 @@ impl MemoryStore {
 }
 
 impl State {
-    fn holds(&self, op: &Op) -> bool {
+    /// Whether it can be done after those before it in its commit.
+    fn holds(&self, op: &Op, before: &[Op]) -> bool {
         let version = self.records.get(op.path().as_str()).map(|(record, _)| record.version);
         match op {
             Op::Create { .. } => version.is_none(),
@@ -67,7 +68,15 @@ impl State {
             }
             Op::Delete { version: expected, path } => {
                 let (from, to) = path.range_below();
-                version == Some(*expected) && self.records.range(from..to).next().is_none()
+                let is_left = |record: &Record| {
+                    let is_deleted =
+                        |op: &Op| matches!(op, Op::Delete { path, .. } if *path == record.path);
+                    !before.iter().any(is_deleted)
+                };
+                let is_made = |op: &Op| matches!(op, Op::Create { path: new, .. } if new.below(path).is_some());
+                version == Some(*expected)
+                    && !before.iter().any(is_made)
+                    && !self.records.range(from..to).any(|(_, (record, _))| is_left(record))
             }
         }
     }
@@ -114,7 +123,7 @@ impl Store for MemoryStore {
             {
                 return Err(CommitError::LeaseEnded);
             }
-            if !state.holds(op) {
+            if !state.holds(op, &ops[..operation]) {
                 return Err(CommitError::Conflict { operation, path: op.path().clone() });
             }
         }

@@ -177,8 +177,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Record>, StoreError>;
 
-    /// Does all of `ops`, or none; the revision of the commit. A path stands in at most one of
-    /// them. Once called it is carried out even if the caller goes away.
+    /// Does all of `ops` in their order, or none; the revision of the commit. A path stands in at
+    /// most one of them. Once called it is carried out even if the caller goes away.
     async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError>;
 
     /// The same for what is nobody's way out of a full disk.

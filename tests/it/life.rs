@@ -216,6 +216,8 @@ fn a_daemon_that_waits_for_its_disk_can_be_stopped() {
     };
     let flag = dir.join("hang-now");
     std::fs::write(&flag, "").unwrap();
+    // What it has to make before it can do anything else.
+    std::fs::remove_file(cluster.first.state.join("coordinator/tls.key")).unwrap();
     cluster.first.run_with(&[("LD_PRELOAD", &library), ("HANG_SYNC_FILE", flag.to_str().unwrap())]);
     std::thread::sleep(A_MOMENT);
     cluster.first.signal("TERM");

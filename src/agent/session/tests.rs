@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     agent::{RoleService, status::Status},
+    client::DialError,
     config::HostSettings,
     host::FakeMachine,
     model::{Role, RoleSet},
@@ -92,7 +93,7 @@ impl FakeCoordinator {
         let away = self.away_for.load(Ordering::SeqCst);
         if away > 0 {
             self.away_for.store(away - 1, Ordering::SeqCst);
-            return Err(ClientError::Busy(address.clone()));
+            return Err(DialError::ConnectionRefused(address.clone()).into());
         }
         if request.facts.is_some() {
             *self.facts_hash.lock().expect("no panic while held") = request.facts_hash.clone();

@@ -15,8 +15,8 @@ use crate::{
     },
     cluster::{
         app::App,
+        member::Member,
         operations::allocators::{AllocatorError, Part, change_allocator},
-        records::HostRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -41,7 +41,7 @@ impl From<AllocatorError> for ApiError {
 }
 
 /// A part of the configuration, with the version that counts it.
-fn versioned<T>(part: Part, host: &HostRecord, value: T) -> VersionedReply<T> {
+fn versioned<T>(part: Part, host: &Member, value: T) -> VersionedReply<T> {
     let config = &host.allocator;
     let created_at = host.joined.at;
     with_version(value, part.version(config), created_at, config.modified_at.unwrap_or(created_at))
@@ -54,8 +54,8 @@ async fn set_maintenance(
     on: bool,
 ) -> Result<(StatusCode, Json<EmptyResponse>), ApiError> {
     let part = (Part::Maintenance, None);
-    change_allocator(app, &permit.origin, &runner_id(id)?, part, |host, now| {
-        let since = &mut host.allocator.maintenance_since;
+    change_allocator(app, &permit.origin, &runner_id(id)?, part, |allocator, _, now| {
+        let since = &mut allocator.maintenance_since;
         *since = on.then(|| since.unwrap_or(now));
     })
     .await?;
@@ -141,12 +141,13 @@ async fn write_metadata(
     edit: impl Fn(&mut BTreeMap<String, String>) + Sync,
 ) -> Result<VersionedReply<Vec<MetadataItem>>, ApiError> {
     let part = (Part::Metadata, version.get()?);
-    let host = change_allocator(app, &permit.origin, &runner_id(id)?, part, |host, _| {
-        let mut labels = host.metadata().clone();
-        edit(&mut labels);
-        host.allocator.metadata = Some(labels);
-    })
-    .await?;
+    let host =
+        change_allocator(app, &permit.origin, &runner_id(id)?, part, |allocator, host, _| {
+            let mut labels = host.metadata().clone();
+            edit(&mut labels);
+            allocator.metadata = Some(labels);
+        })
+        .await?;
     Ok(versioned(Part::Metadata, &host, metadata(&host)))
 }
 
@@ -277,9 +278,9 @@ async fn write_settings(
         None => None,
     };
     let part = (Part::Settings, version.get()?);
-    let host = change_allocator(app, &permit.origin, &runner_id(id)?, part, |host, _| {
+    let host = change_allocator(app, &permit.origin, &runner_id(id)?, part, |allocator, _, _| {
         if let Some(given) = given {
-            host.allocator.capacity_mb = given;
+            allocator.capacity_mb = given;
         }
     })
     .await?;

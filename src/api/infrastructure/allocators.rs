@@ -15,8 +15,8 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
+        member::Member,
         operations::removal::{RemoveError, remove_allocator},
-        records::HostRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -64,16 +64,16 @@ fn not_deleted(id: &str, error: RemoveError) -> ApiError {
     }
 }
 
-pub fn the_allocator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
+pub fn the_allocator(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     let found = app.member(id, Some(Role::Allocator));
     found.ok_or_else(|| no_such_allocator(id))
 }
 
 fn overview(hosts: &[HostNow], listing: &Listing) -> Result<AllocatorOverview, TooMuch> {
-    let all = hosts.iter().filter(|host| host.record.has(Role::Allocator)).map(AllocatorView);
+    let all = hosts.iter().filter(|host| host.member.has(Role::Allocator)).map(AllocatorView);
     let mut zones: BTreeMap<String, Vec<AllocatorInfo>> = BTreeMap::new();
     for it in listing.found(all)? {
-        zones.entry(it.0.record.facts.zone.to_string()).or_default().push(it.info());
+        zones.entry(it.0.member.facts.zone.to_string()).or_default().push(it.info());
     }
     let zone = |(zone_id, allocators)| AllocatorZoneInfo { zone_id, allocators };
     Ok(AllocatorOverview { zones: zones.into_iter().map(zone).collect() })

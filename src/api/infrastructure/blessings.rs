@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 
-use super::{
-    roles::{KIND, find, from_document, has, stored, stored_version},
-    runners::the_runner,
-};
+use super::roles::{bless, find, from_document, stored, stored_version};
 use crate::{
     api::{
         auth::{ChangeHosts, Permit},
@@ -15,66 +12,17 @@ use crate::{
     },
     cluster::{
         app::App,
-        change::Origin,
-        operations::{
-            documents::DocumentError,
-            roles::{self, BlessError, Definition},
-        },
+        operations::{blessings::Extent, documents::DocumentError},
     },
     http::{
         error::ApiError,
         extract::{Body, Path, Query},
     },
-    model::RunnerId,
     wire::{
         FailedReply,
         roles::{Blessing, Blessings, RoleAggregate},
     },
 };
-
-/// The hosts that blessings are about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Those that they name.
-    Named,
-    /// All: from those that they do not name the role is taken.
-    All,
-}
-
-/// Gives the role to hosts, or takes it, as `blessings` says.
-pub(super) async fn bless(
-    app: &App,
-    origin: &Origin,
-    id: &str,
-    blessings: &Blessings,
-    extent: Extent,
-    version: Option<u64>,
-) -> Result<(), ApiError> {
-    let definition = version.map(|version| Definition { kind: KIND.name, id, version });
-    let wanted = &blessings.runner_ids_to_blessing;
-    let mut changes: Vec<(RunnerId, bool)> = Vec::new();
-    for (runner, blessing) in wanted {
-        let host = the_runner(app, runner)?;
-        changes.push((host.runner_id.clone(), blessing.value));
-    }
-    if extent == Extent::All {
-        let hosts = app.registry.hosts();
-        let others = hosts.iter().filter(|host| !wanted.contains_key(host.runner_id.as_str()));
-        changes.extend(others.map(|host| (host.runner_id.clone(), false)));
-    }
-    for (runner, blessed) in changes {
-        let Some(host) = app.member(runner.as_str(), None) else { continue };
-        if has(&host, id) != blessed {
-            let blessing = if blessed { roles::Blessing::Given } else { roles::Blessing::Taken };
-            let outcome = roles::bless(app, origin, &runner, (id, blessing), definition).await;
-            outcome.map_err(|error| match error {
-                BlessError::Redefined(now) => from_document(id, DocumentError::Conflict(now)),
-                BlessError::Roles(error) => error.into(),
-            })?;
-        }
-    }
-    Ok(())
-}
 
 /// The version that was given, if the role is of it.
 async fn check_version(

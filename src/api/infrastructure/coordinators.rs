@@ -12,8 +12,8 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
+        member::Member,
         operations::removal::{RemoveError, remove_role},
-        records::HostRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -35,7 +35,7 @@ const LEADER_PORT: i32 = 12898;
 const ELECTION_PORT: i32 = 13898;
 const CLIENT_PORT: i32 = 12191;
 
-fn coordinator_summary(host: &HostRecord) -> CoordinatorSummary {
+fn coordinator_summary(host: &Member) -> CoordinatorSummary {
     CoordinatorSummary {
         name: host.runner_id.to_string(),
         public_hostname: public_hostname(host),
@@ -48,7 +48,7 @@ fn coordinator_summary(host: &HostRecord) -> CoordinatorSummary {
 
 fn constructor(host: &HostNow) -> ConstructorInfo {
     ConstructorInfo {
-        constructor_id: host.record.runner_id.to_string(),
+        constructor_id: host.member.runner_id.to_string(),
         status: ConstructorHealthStatus {
             connected: host.state.connected,
             maintenance_mode: false,
@@ -57,11 +57,11 @@ fn constructor(host: &HostNow) -> ConstructorInfo {
 }
 
 fn coordinators(hosts: &[HostNow]) -> impl Iterator<Item = &HostNow> {
-    hosts.iter().filter(|host| host.record.has(Role::Coordinator))
+    hosts.iter().filter(|host| host.member.has(Role::Coordinator))
 }
 
 pub fn all_coordinators(hosts: &[HostNow]) -> CoordinatorsSummary {
-    let all = coordinators(hosts).map(|host| coordinator_summary(&host.record));
+    let all = coordinators(hosts).map(|host| coordinator_summary(&host.member));
     CoordinatorsSummary { coordinators: all.collect() }
 }
 
@@ -69,12 +69,12 @@ pub fn all_constructors(hosts: &[HostNow]) -> ConstructorOverview {
     ConstructorOverview { constructors: coordinators(hosts).map(constructor).collect() }
 }
 
-fn the_coordinator(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
+fn the_coordinator(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     let found = app.member(id, Some(Role::Coordinator));
     found.ok_or_else(|| Answer::NoSuchCoordinator.saying(format!("there is no coordinator {id}")))
 }
 
-fn the_constructor(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
+fn the_constructor(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     app.member(id, Some(Role::Coordinator))
         .ok_or_else(|| Answer::NoSuchConstructor.saying(format!("there is no constructor {id}")))
 }

@@ -36,7 +36,7 @@ const SETTINGS: &str = "settings";
 pub const LOOKS: usize = 10;
 
 pub fn proxy_info(host: &HostNow) -> ProxyInfo {
-    let HostNow { record: host, state, .. } = host;
+    let HostNow { member: host, state, .. } = host;
     let tags = &host.facts.proxy_tags.0;
     ProxyInfo {
         proxy_id: host.runner_id.to_string(),
@@ -51,7 +51,7 @@ pub fn proxy_info(host: &HostNow) -> ProxyInfo {
 }
 
 pub fn all_proxies(hosts: &[HostNow]) -> Vec<ProxyInfo> {
-    hosts.iter().filter(|host| host.record.has(Role::Proxy)).map(proxy_info).collect()
+    hosts.iter().filter(|host| host.member.has(Role::Proxy)).map(proxy_info).collect()
 }
 
 async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {

@@ -7,7 +7,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::blessings::{Extent, bless};
+use super::runners::runner_id;
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -17,11 +17,13 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
+        change::Origin,
+        member::Member,
         operations::{
+            blessings::{Extent, bless_hosts},
             documents::{self, DocumentError, Expect, Versioned},
-            roles::WantedRoles,
+            roles::{self, BlessError, Definition, WantedRoles},
         },
-        records::HostRecord,
     },
     http::{
         error::{Answer, ApiError},
@@ -64,8 +66,28 @@ fn definition_of(id: &str) -> RoleDefinition {
     RoleDefinition { id: id.to_owned(), auto_blessed: false, containers: Vec::new() }
 }
 
-pub(super) fn has(host: &HostRecord, id: &str) -> bool {
-    host.roles.iter().any(|role| role.name() == id) || host.other_roles.contains(id)
+/// Gives the role to hosts, or takes it, as `blessings` says.
+pub(super) async fn bless(
+    app: &App,
+    origin: &Origin,
+    id: &str,
+    blessings: &Blessings,
+    extent: Extent,
+    version: Option<u64>,
+) -> Result<(), ApiError> {
+    let definition = version.map(|version| Definition { kind: KIND.name, id, version });
+    let blessing = |wanted: &Blessing| match wanted.value {
+        true => roles::Blessing::Given,
+        false => roles::Blessing::Taken,
+    };
+    let named = blessings.runner_ids_to_blessing.iter();
+    let named = named.map(|(runner, wanted)| Ok((runner_id(runner)?, blessing(wanted))));
+    let named: Vec<_> = named.collect::<Result<_, ApiError>>()?;
+    let blessed = bless_hosts(app, origin, id, &named, extent, definition).await;
+    blessed.map_err(|error| match error {
+        BlessError::Redefined(now) => from_document(id, DocumentError::Conflict(now)),
+        BlessError::Roles(error) => error.into(),
+    })
 }
 
 /// Built-in roles were there before anybody wrote them: that is their first version.
@@ -105,13 +127,15 @@ impl Described {
         Self { id: id.to_owned(), definition: kept.unwrap_or_else(|| definition_of(id)), meta }
     }
 
-    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<HostRecord>>) -> RoleAggregate {
+    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<Member>>) -> RoleAggregate {
         let Self { id, definition, meta } = self;
-        let blessing =
-            |host: &Arc<HostRecord>| (host.runner_id.to_string(), Blessing { value: true });
+        let blessing = |host: &Arc<Member>| (host.runner_id.to_string(), Blessing { value: true });
         let blessings = (!definition.auto_blessed).then(|| BlessingsWithMeta {
             value: Blessings {
-                runner_ids_to_blessing: hosts.filter(|host| has(host, &id)).map(blessing).collect(),
+                runner_ids_to_blessing: hosts
+                    .filter(|host| host.has_named(&id))
+                    .map(blessing)
+                    .collect(),
             },
             meta: meta.clone(),
         });
@@ -164,7 +188,7 @@ pub async fn list(
     let (looks, created_at) = (all.len(), app.cluster.created_at);
     listed_hosts(&app, &permit, looks, move |hosts| {
         let one = |(id, stored): (String, _)| {
-            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.record))
+            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.member))
         };
         RoleAggregates { values: all.into_iter().map(one).collect() }
     })
@@ -188,7 +212,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Listed, ApiError> {
     let role = Described::new(&id, stored(&app, &id).await?, app.cluster.created_at);
-    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.record));
+    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.member));
     listed_hosts(&app, &permit, 1, make).await
 }
 
@@ -289,7 +313,7 @@ pub async fn delete(
     Query(given): Query<DeleteParameters>,
 ) -> Result<Json<EmptyResponse>, ApiError> {
     exists(&app, &id).await?;
-    let in_use = app.registry.hosts().iter().any(|host| has(host, &id));
+    let in_use = app.registry.hosts().iter().any(|host| host.has_named(&id));
     if built_in(&id) || (in_use && given.skip_validations != Some(true)) {
         let message = format!("the role {id} is one that hosts have, or can always have");
         return Err(Answer::RoleInUse.saying(message));

@@ -15,11 +15,12 @@ use crate::{
     },
     cluster::{
         app::{App, HostNow},
+        member::Member,
         operations::{
             removal::{RemoveError, evict_runner, remove_runner},
             roles::{SetRolesError, WantedRoles, set_roles},
         },
-        records::{HostRecord, Passage},
+        records::Passage,
     },
     http::{
         error::{Answer, ApiError},
@@ -40,7 +41,7 @@ pub struct ListParameters {
     q: Option<String>,
 }
 
-fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
+pub(super) fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
     id.parse().map_err(|_| no_such_runner(id))
 }
 
@@ -79,7 +80,7 @@ fn last(role: Role) -> Code {
     }
 }
 
-pub fn the_runner(app: &App, id: &str) -> Result<Arc<HostRecord>, ApiError> {
+pub fn the_runner(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     app.member(id, None).ok_or_else(|| no_such_runner(id))
 }
 

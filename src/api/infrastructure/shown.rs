@@ -1,7 +1,7 @@
 //! Hosts as the API shows them, and as they are searched.
 
 use crate::{
-    cluster::{app::HostNow, liveness::Rival, records::HostRecord},
+    cluster::{app::HostNow, liveness::Rival, member::Member},
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
     search::{Fields, Searchable, Value},
@@ -72,20 +72,20 @@ pub fn int32(number: impl TryInto<i32>) -> i32 {
     number.try_into().unwrap_or(i32::MAX)
 }
 
-pub fn metadata(host: &HostRecord) -> Vec<MetadataItem> {
+pub fn metadata(host: &Member) -> Vec<MetadataItem> {
     let item =
         |(key, value): (&String, &String)| MetadataItem { key: key.clone(), value: value.clone() };
     host.metadata().iter().map(item).collect()
 }
 
-pub fn settings(host: &HostRecord) -> AllocatorSettings {
+pub fn settings(host: &Member) -> AllocatorSettings {
     let given = host.allocator.capacity_mb.or(host.facts.capacity_flag_mb);
     AllocatorSettings { capacity: given.map(int32) }
 }
 
 impl AllocatorView<'_> {
     pub fn info(&self) -> AllocatorInfo {
-        let HostNow { record: host, state, .. } = self.0;
+        let HostNow { member: host, state, .. } = self.0;
         let (capacity_mb, source) = host.capacity_mb();
         let since = host.allocator.maintenance_since;
         AllocatorInfo {
@@ -119,7 +119,7 @@ impl AllocatorView<'_> {
 
 impl Searchable for AllocatorView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let HostNow { record: host, state, .. } = self.0;
+        let HostNow { member: host, state, .. } = self.0;
         let one = |value| vec![value];
         match field {
             "allocator_id" => one(Value::text(host.runner_id.as_str())),
@@ -157,7 +157,7 @@ fn text(text: String) -> Value<'static> {
 }
 
 /// Fields that all kinds of hosts have.
-fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
+fn shared_values<'a>(host: &'a Member, field: &str) -> Vec<Value<'a>> {
     match field {
         "zone_id" | "zone" => vec![Value::text(host.facts.zone.as_str())],
         "host_ip" | "public_hostname" => vec![text(host.facts.host_ip.to_string())],
@@ -172,7 +172,7 @@ fn shared_values<'a>(host: &'a HostRecord, field: &str) -> Vec<Value<'a>> {
 
 impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
-        let HostNow { record: host, state, problems } = self.0;
+        let HostNow { member: host, state, problems } = self.0;
         let tags = host.tags();
         let like_a_field = tags.keys().any(|name| is_like_a_field(name));
         let tags_problem = like_a_field.then_some(Code::PreflightTags);
@@ -228,7 +228,7 @@ fn clone_shown(rival: &Rival) -> RunnerClone {
 
 impl Searchable for RunnerView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let HostNow { record: host, state, .. } = self.0;
+        let HostNow { member: host, state, .. } = self.0;
         match field {
             "runner_id" => vec![Value::text(host.runner_id.as_str())],
             "connected" => vec![Value::Flag(state.connected)],
@@ -252,10 +252,10 @@ impl Searchable for RunnerView<'_> {
 }
 
 /// The address, as ECE shows it for a host that was given no public name.
-pub fn public_hostname(host: &HostRecord) -> String {
+pub fn public_hostname(host: &Member) -> String {
     host.facts.host_ip.to_string()
 }
 
-pub fn build_info(host: &HostRecord) -> BuildInfo {
+pub fn build_info(host: &Member) -> BuildInfo {
     BuildInfo { commit_hash: String::new(), version: host.facts.version.clone() }
 }

@@ -7,7 +7,7 @@ use crate::{
     agent::{Identity, Status, load_identity},
     cli::{answering::Watched, bootstrap_log::BootstrapLog, output::Output, wait::running},
     config::InstallOptions,
-    model::Failure,
+    model::{Code, Failure},
 };
 
 /// How the daemon goes on when `install` is done.
@@ -47,6 +47,8 @@ impl Installation<'_> {
             other => other,
         };
         match answered {
+            // Beside that one nothing can be done.
+            Err(failure) if failure.is(Code::DaemonNotTheService) => Err(failure),
             Err(_) if self.run_mode == RunMode::Service => Ok(None),
             answered => answered,
         }

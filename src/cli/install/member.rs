@@ -48,10 +48,8 @@ pub fn become_member(output: Output) -> Result<Exit, Failure> {
         let options = &installation.options;
         let deadline = Instant::now() + options.timeout + options.wait_for_coordinator;
         prepare_state_dir(&options.state_dir)?;
-        let reporter = EventReporter(output);
-        let waits = |held: &Failure, _| reporter.waiting(held);
-        let _lock = StateLock::take(&options.state_dir, waits).await?;
-        let installed = installation.make_member(&reporter, deadline).await?;
+        let _lock = StateLock::take(&options.state_dir, |_, _| {}).await?;
+        let installed = installation.make_member(&EventReporter(output), deadline).await?;
         let Installed { secrets_file, already, .. } = installed;
         output.tell(&Event::Member { secrets_file, already });
         Ok(Exit::Success)

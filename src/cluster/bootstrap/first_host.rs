@@ -6,9 +6,13 @@ use super::{BootstrapError, commit_here};
 use crate::{
     cluster::{
         change::Change,
-        records::{Actor, ClusterRecord, HostRecord, KeyRecord, create, decode, put, readable},
+        layout,
+        records::{
+            Actor, ClusterRecord, DesiredRecord, IdentityRecord, KeyRecord, MemberPart, create,
+            decode, put, readable,
+        },
     },
-    model::{KeyId, RunnerId},
+    model::{KeyId, RoleSet, RunnerId},
     rt::Timestamp,
     store::{Record, Room, Store, StoreError},
 };
@@ -36,12 +40,14 @@ pub async fn register_key(
     {
         return Ok(false);
     }
+    layout::bring_over(store).await?;
     recognise(store, asking, now).await.map(|known| known.has_new_key)
 }
 
 /// What the cluster knows of the host, and whether it has learnt another key of it just now.
 pub(super) struct Recognised {
-    pub host: HostRecord,
+    pub runner_id: RunnerId,
+    pub roles: RoleSet,
     pub has_new_key: bool,
 }
 
@@ -56,8 +62,12 @@ pub(super) async fn recognise(
     if asking.runner_id_given && asking.runner_id != host.runner_id {
         return Err(BootstrapError::FirstHostIs(host.runner_id));
     }
+    let desired = store.get(&MemberPart::Desired.path(&host.runner_id)).await?;
+    let roles = desired.as_ref().map(decode::<DesiredRecord>).transpose()?;
+    let roles = roles.ok_or_else(cannot_be_read)?.roles;
+    let runner_id = host.runner_id.clone();
     if host.key == asking.key {
-        return Ok(Recognised { host, has_new_key: false });
+        return Ok(Recognised { runner_id, roles, has_new_key: false });
     }
     let (old_path, path) = (KeyRecord::path(&host.key), KeyRecord::path(&asking.key));
     let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
@@ -76,35 +86,41 @@ pub(super) async fn recognise(
         let tombstone = KeyRecord::Removed { runner_id: host.runner_id.clone(), at: now };
         ops.push(put(old_path, &tombstone, old.version));
     }
-    let after = HostRecord { key: asking.key, ..host.clone() };
+    let after = IdentityRecord { key: asking.key, ..host.clone() };
     ops.push(put(record.path, &after, record.version));
     let change = Change {
         ops,
         action: "host.renew_key",
         room: Room::Reserve,
         subject: host.runner_id.to_string(),
-        before: host.in_audit(),
-        after: after.in_audit(),
+        before: serde_json::json!({ "key": host.key }),
+        after: serde_json::json!({ "key": after.key }),
     };
     commit_here(store, change, Actor::Local, asking.host_ip, now).await?;
-    Ok(Recognised { host: after, has_new_key: true })
+    Ok(Recognised { runner_id, roles, has_new_key: true })
 }
 
 /// The host that came in without a token, by the name that is asked for or by another.
 async fn first_host(
     store: &dyn Store,
     asking: &Asking,
-) -> Result<(Record, HostRecord), BootstrapError> {
-    let is_first = |host: &HostRecord| host.joined.token.is_none();
-    if let Some(record) = store.get(&HostRecord::path(&asking.runner_id)).await?
-        && let Some(host) = readable::<HostRecord>(&record)?.filter(is_first)
+) -> Result<(Record, IdentityRecord), BootstrapError> {
+    let is_first = |host: &IdentityRecord| host.joined.token.is_none();
+    if let Some(record) = store.get(&MemberPart::Identity.path(&asking.runner_id)).await?
+        && let Some(host) = readable::<IdentityRecord>(&record)?.filter(is_first)
     {
         return Ok((record, host));
     }
-    for record in store.list(&HostRecord::root()).await? {
-        if let Some(host) = readable::<HostRecord>(&record)?.filter(is_first) {
+    for record in store.list(&MemberPart::root()).await? {
+        if let Some((_, MemberPart::Identity)) = MemberPart::at(&record.path)
+            && let Some(host) = readable::<IdentityRecord>(&record)?.filter(is_first)
+        {
             return Ok((record, host));
         }
     }
-    Err(StoreError::Failed("the record of the cluster's first host cannot be read".into()).into())
+    Err(cannot_be_read().into())
+}
+
+fn cannot_be_read() -> StoreError {
+    StoreError::Failed("the record of the cluster's first host cannot be read".into())
 }

@@ -22,11 +22,13 @@ pub use self::first_host::{Asking, register_key};
 use self::first_host::{Recognised, recognise};
 use super::{
     change::{Change, ChangeError, Origin, Unfinished},
+    layout,
+    member::Member,
     operations::tokens::{NewToken, TokenOptions, mint},
     passwords,
     records::{
-        ADMIN, Actor, ClusterRecord, HostRecord, Joined, KeyRecord, READONLY, TokenRecord,
-        UserRecord, UserRole, create, decode,
+        ADMIN, Actor, ClusterRecord, FactsRecord, IdentityRecord, Joined, KeyRecord, READONLY,
+        TokenRecord, UserRecord, UserRole, create, decode,
     },
     seal::{MasterKey, SealError},
     secrets::{Cluster, ClusterError, seal_authority, seal_signing_key},
@@ -136,8 +138,10 @@ pub async fn bootstrap(
     let plan_file = host.dir.join("bootstrap.json");
     if let Some(cluster) = existing(store, master).await? {
         remove(&plan_file)?;
-        let Recognised { host: known, has_new_key } = recognise(store, &host.asking(), now).await?;
-        return Ok(bootstrapped(cluster, known.runner_id, known.roles, has_new_key));
+        layout::bring_over(store).await?;
+        let Recognised { runner_id, roles, has_new_key } =
+            recognise(store, &host.asking(), now).await?;
+        return Ok(bootstrapped(cluster, runner_id, roles, has_new_key));
     }
     let plan = match read_plan(&plan_file)? {
         Some(plan) => plan,
@@ -266,31 +270,24 @@ async fn commit(
         &authority_key,
         &signing_key,
     );
-    let record = HostRecord {
-        runner_id: host.runner_id.clone(),
-        key: host.key,
+    let joined = Joined {
+        at: now,
         roles: host.roles.clone(),
-        other_roles: Default::default(),
-        desired_revision: 1,
-        facts: host.facts.clone(),
-        facts_hash: host.facts.hash(),
-        joined: Joined {
-            at: now,
-            roles: host.roles.clone(),
-            token: None,
-            source_address: host.facts.host_ip,
-            overridden: Vec::new(),
-            replaced: None,
-        },
-        allocator: Default::default(),
+        token: None,
+        source_address: host.facts.host_ip,
+        overridden: Vec::new(),
+        replaced: None,
     };
+    let member = Member::joining(
+        IdentityRecord { runner_id: host.runner_id.clone(), key: host.key, joined },
+        FactsRecord { facts: host.facts.clone(), facts_hash: host.facts.hash() },
+    );
     let user = |name: &str, role, password: &SecretText| {
         UserRecord::new(name, [role], passwords::hash(&password.0))
     };
     let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
     let mut ops = vec![
         create(ClusterRecord::path(), &cluster),
-        create(HostRecord::path(&host.runner_id), &record),
         create(KeyRecord::path(&host.key), &key),
         create(
             UserRecord::path(ADMIN),
@@ -301,6 +298,7 @@ async fn commit(
             &user(READONLY, UserRole::PlatformViewer, &plan.readonly_password),
         ),
     ];
+    ops.extend(member.creations());
     ops.extend(
         plan.tokens.iter().map(|token| create(TokenRecord::path(token.record.id), &token.record)),
     );

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Liveness, Presence, Rival};
 use crate::{
-    cluster::records::HostRecord,
+    cluster::member::Member,
     model::{Failure, Role},
     rt::Timestamp,
     wire::hosts::RoleHealth,
@@ -45,7 +45,7 @@ impl HostState {
 }
 
 impl Presence {
-    fn state(&mut self, host: &HostRecord, now: Timestamp) -> HostState {
+    fn state(&mut self, host: &Member, now: Timestamp) -> HostState {
         // Of a role that it does not have a host has nothing to say.
         let said = self.health.iter().filter(|(role, _)| host.has(**role));
         let unhealthy = said.filter(|(_, health)| !health.healthy);
@@ -60,18 +60,18 @@ impl Presence {
 }
 
 impl Liveness {
-    pub fn state(&self, host: &HostRecord, now: Timestamp) -> HostState {
+    pub fn state(&self, host: &Member, now: Timestamp) -> HostState {
         let state = self.lock().get_mut(&host.runner_id).map(|it| it.state(host, now));
         state.unwrap_or_else(|| self.state_of_lost(host))
     }
 
-    fn state_of_lost(&self, host: &HostRecord) -> HostState {
+    fn state_of_lost(&self, host: &Member) -> HostState {
         let lost_at = self.passages.lost_at(&host.runner_id, host.joined.at);
         HostState { lost_at, ..HostState::default() }
     }
 
     /// The states of these hosts, in the same order.
-    pub fn states(&self, of: &[Arc<HostRecord>], now: Timestamp) -> Vec<HostState> {
+    pub fn states(&self, of: &[Arc<Member>], now: Timestamp) -> Vec<HostState> {
         let mut states = Vec::with_capacity(of.len());
         for some in of.chunks(AT_A_TIME) {
             let mut hosts = self.lock();

@@ -1,11 +1,12 @@
 use serde_json::json;
 
-use super::{Attempt, Unfinished, carry_out, stops_at_the_store};
+use super::{Attempt, Unfinished, carry_out, stops_at_the_store, stored::StoredMember};
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        records::{AllocatorConfig, HostRecord, decode, put},
+        member::Member,
+        records::AllocatorConfig,
     },
     model::{Role, RunnerId},
     rt::Timestamp,
@@ -44,19 +45,20 @@ impl Part {
 }
 
 /// Changes an allocator's configuration, if `version` is the current one; the host as it is then.
+/// What it says of itself and is meant to run may change at once: that is as if it came after.
 pub async fn change_allocator(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
     (part, version): (Part, Option<u64>),
-    edit: impl Fn(&mut HostRecord, Timestamp) + Sync,
-) -> Result<HostRecord, AllocatorError> {
-    let (path, edit) = (&HostRecord::path(runner), &edit);
+    edit: impl Fn(&mut AllocatorConfig, &Member, Timestamp) + Sync,
+) -> Result<Member, AllocatorError> {
+    let edit = &edit;
     carry_out(app, origin, |now| {
         Box::pin(async move {
             let not_found = || AllocatorError::NotFound(runner.clone());
-            let record = app.store.get(path).await?.ok_or_else(not_found)?;
-            let before: HostRecord = decode(&record)?;
+            let stored = StoredMember::read(&*app.store, runner).await?.ok_or_else(not_found)?;
+            let before = &stored.member;
             if !before.has(Role::Allocator) {
                 return Err(not_found());
             }
@@ -64,32 +66,27 @@ pub async fn change_allocator(
             if version.is_some_and(|version| version != current) {
                 return Err(AllocatorError::Conflict(current));
             }
-            let mut after = before.clone();
-            edit(&mut after, now);
-            if after == before {
-                return Ok(Attempt::Settled(before));
+            let mut config = before.allocator.clone();
+            edit(&mut config, before, now);
+            if config == before.allocator {
+                return Ok(Attempt::Settled(before.clone()));
             }
-            let config = &mut after.allocator;
             config.modified_at = Some(now);
-            let action = match part {
-                Part::Maintenance => {
-                    // The host is to hear of it.
-                    after.desired_revision += 1;
-                    "allocator.maintenance"
-                }
+            let (after, action) = match part {
+                // The host is to hear of it.
+                Part::Maintenance => (before.told_of(config), "allocator.maintenance"),
                 Part::Metadata => {
                     config.metadata_version += 1;
-                    "allocator.metadata"
+                    (before.not_told_of(config), "allocator.metadata")
                 }
                 Part::Settings => {
                     config.settings_version += 1;
                     // Of its capacity too.
-                    after.desired_revision += 1;
-                    "allocator.settings"
+                    (before.told_of(config), "allocator.settings")
                 }
             };
             let change = Change {
-                ops: vec![put(path.clone(), &after, record.version)],
+                ops: stored.with_settings(&after.settings()).into(),
                 action,
                 room: Room::Ordinary,
                 subject: runner.to_string(),

@@ -1,11 +1,6 @@
 //! Reading what was done, and forgetting it when its time has come or its room is used up.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
-
-use tokio::sync::Notify;
+use std::time::Duration;
 
 use super::{BATCH, forget};
 use crate::{
@@ -19,9 +14,6 @@ use crate::{
 
 /// How long a change is remembered, as long as there is room.
 pub const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
-
-/// Bytes after which it is looked whether there are too many.
-const LOOK_AFTER: usize = 4 << 20;
 
 /// Bytes of records after which a page ends.
 const PAGE_BYTES: usize = 4 << 20;
@@ -105,27 +97,6 @@ async fn wanted(
         batch.into_iter().map(wanted).collect()
     })
     .await
-}
-
-/// How much the audit has grown since it was last looked at.
-#[derive(Default)]
-pub struct AuditGrowth {
-    bytes: AtomicUsize,
-    much: Notify,
-}
-
-impl AuditGrowth {
-    pub fn add(&self, bytes: usize) {
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes >= LOOK_AFTER {
-            self.bytes.store(0, Ordering::Relaxed);
-            self.much.notify_one();
-        }
-    }
-
-    /// Waits until it has grown so much that it has to be looked at.
-    pub async fn much(&self) {
-        self.much.notified().await;
-    }
 }
 
 /// How many bytes of records are kept.

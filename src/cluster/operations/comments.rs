@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Attempt, Unfinished, carry_out, forget, stops_at_the_store};
+use super::{Attempt, Unfinished, carry_out, forget, stops_at_the_store, stored::StoredMember};
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
         records::{
-            Comment, CommentedPart, CommentsRecord, HostRecord, create, decode, put, readable,
+            Comment, CommentedPart, CommentsRecord, MemberPart, create, decode, put, readable,
         },
     },
     model::{RunnerId, printable::are_plain_lines},
@@ -149,10 +149,10 @@ async fn edit<T: Send>(
     edit: impl Fn(&mut Vec<Comment>, crate::rt::Timestamp) -> Result<Edited<T>, CommentError> + Sync,
 ) -> Result<T, CommentError> {
     let (path, edit) = (&CommentsRecord::path(on.runner, on.part), &edit);
-    let host_path = &HostRecord::path(on.runner);
     carry_out(app, origin, |now| {
         Box::pin(async move {
-            let host = app.store.get(host_path).await?.ok_or(CommentError::NoSuchHost)?;
+            let host = StoredMember::read(&*app.store, on.runner).await?;
+            let host = host.ok_or(CommentError::NoSuchHost)?;
             let record = app.store.get(path).await?;
             let read = record.as_ref().map(decode::<CommentsRecord>).transpose()?;
             let mut comments = read.map(|read| read.comments).unwrap_or_default();
@@ -164,7 +164,7 @@ async fn edit<T: Send>(
                 None => create(path.clone(), &value),
             };
             let change = Change {
-                ops: vec![Op::Check { path: host_path.clone(), version: host.version }, write],
+                ops: vec![host.is_still_there(), write],
                 action,
                 room: if grows || after.is_some() { Room::Ordinary } else { Room::Reserve },
                 subject: format!("{}/{}", on.part.name(), on.runner),
@@ -199,7 +199,7 @@ pub async fn forget_comments_on_nothing(store: &SharedStore) -> Result<(), Store
     let mut ops = Vec::new();
     for record in store.list(&CommentsRecord::root()).await? {
         let Some(comments) = readable::<CommentsRecord>(&record)? else { continue };
-        if store.get(&HostRecord::path(&comments.runner_id)).await?.is_none() {
+        if store.get(&MemberPart::Identity.path(&comments.runner_id)).await?.is_none() {
             ops.push(deletion(record));
         }
     }

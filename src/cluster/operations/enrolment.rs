@@ -7,13 +7,22 @@ use serde_json::json;
 use uuid::Uuid;
 
 pub use self::refused::EnrolError;
-use self::replacement::{Replaced, replace};
-use super::{Attempt, carry_out, members::check_facts, roles::roles_of_the_first_host};
+use self::replacement::replace;
+use super::{
+    Attempt, carry_out,
+    members::check_facts,
+    roles::roles_of_the_first_host,
+    stored::{StoredMember, holder_of},
+};
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        records::{Actor, HostRecord, Joined, KeyRecord, TokenRecord, UseRecord, create, decode},
+        member::Member,
+        records::{
+            Actor, FactsRecord, IdentityRecord, Joined, KeyRecord, TokenRecord, UseRecord, create,
+            decode,
+        },
     },
     model::{Code, KeyId, RunnerId, TokenId},
     rt::Timestamp,
@@ -32,11 +41,7 @@ pub struct Caller {
 
 /// Makes the host that holds `caller.key` a member. Asking again gives the same answer, and
 /// counts once, whatever has become of the token since.
-pub async fn enrol(
-    app: &App,
-    caller: Caller,
-    request: EnrolRequest,
-) -> Result<HostRecord, EnrolError> {
+pub async fn enrol(app: &App, caller: Caller, request: EnrolRequest) -> Result<Member, EnrolError> {
     let request = &request;
     let origin = Origin {
         actor: Actor::Host(request.runner_id.clone()),
@@ -68,20 +73,19 @@ async fn already_known(
     app: &App,
     caller: Caller,
     request: &EnrolRequest,
-) -> Result<Option<HostRecord>, EnrolError> {
-    let Some(registered) = holder_of(app, caller.key).await? else { return Ok(None) };
+) -> Result<Option<Member>, EnrolError> {
+    let Some(registered) = member_with(app, caller.key).await? else { return Ok(None) };
     if registered != request.runner_id {
         let requested = request.runner_id.clone();
         return Err(EnrolError::KeyInUse { registered, requested });
     }
-    let record = app.store.get(&HostRecord::path(&registered)).await?;
-    let revision = record.as_ref().map_or(0, |record| record.revision);
-    let host: Option<HostRecord> = record.as_ref().map(decode).transpose()?;
-    let Some(host) = host.filter(|host| host.key == caller.key) else {
-        // Removed or replaced in between; else the two records do not belong together.
-        holder_of(app, caller.key).await?;
+    let stored = StoredMember::read(&*app.store, &registered).await?;
+    let Some(stored) = stored.filter(|it| it.member.key == caller.key) else {
+        // Removed or replaced in between; else the records do not belong together.
+        member_with(app, caller.key).await?;
         return Err(StoreError::Failed(format!("{registered} has no record")).into());
     };
+    let (host, revision) = (stored.member, stored.revision);
     // Who asks for none leaves them as they are.
     if !request.roles.is_empty() && host.roles != request.roles {
         let (today, requested) = (host.roles, request.roles.clone());
@@ -93,12 +97,11 @@ async fn already_known(
 }
 
 /// Whose this key is; an error if that host was removed.
-async fn holder_of(app: &App, key: KeyId) -> Result<Option<RunnerId>, EnrolError> {
-    let record = app.store.get(&KeyRecord::path(&key)).await?;
-    match record.as_ref().map(decode).transpose()? {
-        None => Ok(None),
-        Some(KeyRecord::Host { runner_id }) => Ok(Some(runner_id)),
-        Some(KeyRecord::Removed { runner_id, at }) => Err(EnrolError::Removed { runner_id, at }),
+async fn member_with(app: &App, key: KeyId) -> Result<Option<RunnerId>, EnrolError> {
+    let Some((record, _)) = holder_of(&*app.store, key).await? else { return Ok(None) };
+    match record {
+        KeyRecord::Host { runner_id } => Ok(Some(runner_id)),
+        KeyRecord::Removed { runner_id, at } => Err(EnrolError::Removed { runner_id, at }),
     }
 }
 
@@ -107,25 +110,22 @@ async fn new_member(
     caller: Caller,
     request: &EnrolRequest,
     now: Timestamp,
-) -> Result<Attempt<HostRecord>, EnrolError> {
+) -> Result<Attempt<Member>, EnrolError> {
     let (token, token_version) = admit(app, request, now).await?;
     if request.runner_id.is_reserved() {
         return Err(EnrolError::RunnerIdReserved(request.runner_id.clone()));
     }
     app.joins.take(token.id).map_err(|_| EnrolError::TooMany(token.id))?;
     check_facts(&request.facts, &request.facts_hash)?;
-    let host_path = HostRecord::path(&request.runner_id);
     let token_op = Op::Check { path: TokenRecord::path(token.id), version: token_version };
     let used = UseRecord { runner_id: request.runner_id.clone(), key: caller.key, at: now };
-    if let Some(record) = app.store.get(&host_path).await? {
-        let known: HostRecord = decode(&record)?;
+    if let Some(known) = StoredMember::read(&*app.store, &request.runner_id).await? {
         if request.replace {
-            let before = Replaced { host: known, version: record.version };
             let host = member(caller, request, &token, now);
             let ops = vec![token_op, use_of(app, &token, &used).await?];
-            return replace(app, before, host, &token, ops, now).await;
+            return replace(app, known, host, &token, ops, now).await;
         }
-        return Err(taken_by(&known, caller, request));
+        return Err(taken_by(&known.member, caller, request));
     }
     // Of two that come at once both may get in, which does no harm.
     if let Some(known) = app.registry.alike(&request.runner_id) {
@@ -134,13 +134,10 @@ async fn new_member(
     let use_op = use_of(app, &token, &used).await?;
     let host = member(caller, request, &token, now);
     let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
+    let mut ops = vec![token_op, use_op, create(KeyRecord::path(&caller.key), &key)];
+    ops.extend(host.creations());
     let change = Change {
-        ops: vec![
-            token_op,
-            use_op,
-            create(host_path, &host),
-            create(KeyRecord::path(&caller.key), &key),
-        ],
+        ops,
         action: "host.join",
         room: Room::Ordinary,
         subject: host.runner_id.to_string(),
@@ -150,7 +147,7 @@ async fn new_member(
     Ok(Attempt::Commit(change, host))
 }
 
-fn taken_by(known: &HostRecord, caller: Caller, request: &EnrolRequest) -> EnrolError {
+fn taken_by(known: &Member, caller: Caller, request: &EnrolRequest) -> EnrolError {
     EnrolError::RunnerIdTaken {
         runner_id: known.runner_id.clone(),
         known_ip: known.facts.host_ip,
@@ -160,31 +157,21 @@ fn taken_by(known: &HostRecord, caller: Caller, request: &EnrolRequest) -> Enrol
     }
 }
 
-/// The record of a host that comes in with this request.
-fn member(
-    caller: Caller,
-    request: &EnrolRequest,
-    token: &TokenRecord,
-    now: Timestamp,
-) -> HostRecord {
-    HostRecord {
-        runner_id: request.runner_id.clone(),
-        key: caller.key,
+/// The host that comes in with this request.
+fn member(caller: Caller, request: &EnrolRequest, token: &TokenRecord, now: Timestamp) -> Member {
+    let joined = Joined {
+        at: now,
         roles: request.roles.clone(),
-        other_roles: Default::default(),
-        desired_revision: 1,
-        facts: request.facts.clone(),
-        facts_hash: request.facts_hash.clone(),
-        joined: Joined {
-            at: now,
-            roles: request.roles.clone(),
-            token: Some(token.id),
-            source_address: caller.address,
-            overridden: known_codes(&request.overridden),
-            replaced: None,
-        },
-        allocator: Default::default(),
-    }
+        token: Some(token.id),
+        source_address: caller.address,
+        overridden: known_codes(&request.overridden),
+        replaced: None,
+    };
+    let (facts, facts_hash) = (request.facts.clone(), request.facts_hash.clone());
+    Member::joining(
+        IdentityRecord { runner_id: request.runner_id.clone(), key: caller.key, joined },
+        FactsRecord { facts, facts_hash },
+    )
 }
 
 /// Those of `names` that are codes of this version, each once.

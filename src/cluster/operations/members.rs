@@ -1,62 +1,18 @@
-use std::time::Duration;
-
 use serde_json::json;
 
-use super::{Attempt, Unfinished, carry_out, enrolment::Caller, stops_at_the_store};
+use super::{
+    Attempt, Unfinished, carry_out, enrolment::Caller, stops_at_the_store, stored::holder_of,
+};
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        records::{Actor, HostRecord, decode, put},
+        records::{Actor, FactsRecord, KeyRecord, MemberPart, decode, put},
     },
-    limits::allowance::Allowance,
     model::{RunnerId, printable::is_plain_text},
     store::Room,
     wire::hosts::Facts,
 };
-
-/// Hosts that are remembered for what they did lately; more than a coordinator can have.
-const MOST_HOSTS: usize = 100_000;
-
-/// A host that polls too often waits for each answer, but not so long that it gives up.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// How often a host may say something new of itself, and anything at all.
-pub struct HostAllowances {
-    facts: Allowance<RunnerId>,
-    polls: Allowance<RunnerId>,
-}
-
-impl Default for HostAllowances {
-    fn default() -> Self {
-        Self {
-            // A daemon looks at its machine twice a minute, and little of that changes.
-            facts: Allowance::new(10.0, 1.0 / 300.0, MOST_HOSTS),
-            // A daemon polls once a hold, and some times more when there is news.
-            polls: Allowance::new(50.0, 10.0, MOST_HOSTS),
-        }
-    }
-}
-
-impl HostAllowances {
-    /// A host polls; how long it has to wait for the answer because it polls too often.
-    pub fn poll(&self, runner: &RunnerId) -> Duration {
-        self.polls.take_ahead(runner.clone(), LONGEST_WAIT)
-    }
-
-    /// Whether what a host says of itself now is not taken in, as it has changed too often.
-    pub fn facts_wait(&self, runner: &RunnerId) -> bool {
-        self.facts.wait(runner).is_some()
-    }
-
-    fn facts(&self, runner: &RunnerId) -> Result<(), Duration> {
-        let taken = self.facts.take(runner.clone());
-        if taken.is_ok() && self.facts_wait(runner) {
-            tracing::warn!(%runner, "the host changes what it says of itself too often; it has to wait");
-        }
-        taken
-    }
-}
 
 /// What became of what a member said about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +66,7 @@ pub async fn update_facts(
     if app.host_allowances.facts(runner).is_err() {
         return Ok(FactsTaken::NotNow);
     }
-    let path = &HostRecord::path(runner);
-    let (facts, facts_hash) = (&facts, &facts_hash);
+    let (path, after) = (&MemberPart::Facts.path(runner), &FactsRecord { facts, facts_hash });
     let origin = Origin {
         actor: Actor::Host(runner.clone()),
         address: caller.address,
@@ -120,23 +75,20 @@ pub async fn update_facts(
     };
     carry_out(app, &origin, |_| {
         Box::pin(async move {
+            // A host of this name with another key is another host.
+            let still_its_own = match holder_of(&*app.store, caller.key).await? {
+                Some((KeyRecord::Host { runner_id }, held)) if runner_id == *runner => held,
+                Some(_) | None => return Ok(Attempt::Settled(FactsTaken::Yes)),
+            };
             let Some(record) = app.store.get(path).await? else {
                 return Ok(Attempt::Settled(FactsTaken::Yes));
             };
-            let before: HostRecord = decode(&record)?;
-            // A host of this name with another key is another host.
-            if before.key != caller.key
-                || (before.facts == *facts && before.facts_hash == *facts_hash)
-            {
+            let before: FactsRecord = decode(&record)?;
+            if before == *after {
                 return Ok(Attempt::Settled(FactsTaken::Yes));
             }
-            let after = HostRecord {
-                facts: facts.clone(),
-                facts_hash: facts_hash.clone(),
-                ..before.clone()
-            };
             let change = Change {
-                ops: vec![put(path.clone(), &after, record.version)],
+                ops: vec![still_its_own, put(path.clone(), after, record.version)],
                 action: "host.facts",
                 room: Room::Ordinary,
                 subject: runner.to_string(),

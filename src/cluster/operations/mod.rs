@@ -3,13 +3,16 @@
 pub mod allocators;
 pub mod api_keys;
 pub mod audit;
+pub mod blessings;
 pub mod comments;
 pub mod document_secrets;
 pub mod documents;
 pub mod enrolment;
 pub mod members;
+mod presence;
 pub mod removal;
 pub mod roles;
+mod stored;
 pub mod tokens;
 mod unfinished;
 pub mod users;

@@ -3,17 +3,20 @@ use serde_json::json;
 use super::{
     Attempt, Unfinished, carry_out, comments,
     enrolment::Caller,
-    roles::{last_of_its_kind, role_change, roles_of_the_first_host, with_roles},
+    presence::Presence,
+    roles::{Last, last_of_its_kind, role_change, roles_of_the_first_host},
     stops_at_the_store,
+    stored::StoredMember,
 };
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        records::{Actor, HostRecord, KeyRecord, decode, put},
+        member::Member,
+        records::Actor,
     },
     model::{KeyId, Role, RunnerId, TokenId},
-    store::{Op, Room},
+    store::Room,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +39,8 @@ pub async fn remove_allocator(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    app.member(runner.as_str(), Some(Role::Allocator)).ok_or(RemoveError::NotFound)?;
-    if app.liveness.is_connected(runner) {
-        return Err(RemoveError::Connected(runner.clone()));
-    }
-    remove_role(app, origin, runner, Role::Allocator, "allocator.delete").await
+    let role = (Role::Allocator, "allocator.delete");
+    take_role(app, origin, runner, role, Whom::Disconnected).await
 }
 
 /// Takes one role away.
@@ -51,22 +51,52 @@ pub async fn remove_role(
     role: Role,
     action: &'static str,
 ) -> Result<(), RemoveError> {
-    let path = &HostRecord::path(runner);
+    take_role(app, origin, runner, (role, action), Whom::Any).await
+}
+
+/// From which hosts a role is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    Any,
+    Disconnected,
+}
+
+async fn take_role(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    (role, action): (Role, &'static str),
+    whom: Whom,
+) -> Result<(), RemoveError> {
     carry_out(app, origin, |_| {
         Box::pin(async move {
-            let record = app.store.get(path).await?.ok_or(RemoveError::NotFound)?;
-            let before: HostRecord = decode(&record)?;
+            let stored = StoredMember::read(&*app.store, runner).await?;
+            let stored = stored.ok_or(RemoveError::NotFound)?;
+            let before = &stored.member;
+            if !before.has(role) {
+                return match whom {
+                    Whom::Any => Ok(Attempt::Settled(())),
+                    Whom::Disconnected => Err(RemoveError::NotFound),
+                };
+            }
             let mut roles = before.roles.clone();
             roles.remove(role);
-            if roles == before.roles {
-                return Ok(Attempt::Settled(()));
+            let mut held = match last_of_its_kind(app, before, &roles).await? {
+                Last::Of(role) => {
+                    return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
+                }
+                Last::OfNone(held) => held,
+            };
+            if whom == Whom::Disconnected {
+                let presence = Presence::read(app, runner).await?;
+                if presence.connected {
+                    return Err(RemoveError::Connected(runner.clone()));
+                }
+                held.push(presence.is_unchanged());
             }
-            if let Some(role) = last_of_its_kind(app, &before, &roles) {
-                return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
-            }
-            let after = with_roles(&before, roles, before.other_roles.clone());
-            let ops = vec![put(path.clone(), &after, record.version)];
-            Ok(Attempt::Commit(role_change(ops, action, &before, &after), ()))
+            let after = before.with_roles(roles, before.other_roles.clone());
+            held.extend(stored.with_desired(&after.desired()));
+            Ok(Attempt::Commit(role_change(held, action, before, &after), ()))
         })
     })
     .await
@@ -78,11 +108,12 @@ pub async fn remove_runner(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    remove(app, origin, runner, "host.delete", |host| match app.liveness.is_connected(runner) {
+    let key = remove(app, origin, runner, "host.delete", |host, connected| match connected {
         true => Err(RemoveError::Connected(host.runner_id.clone())),
         false => Ok(()),
     })
     .await?;
+    app.liveness.removed(runner, key);
     Ok(())
 }
 
@@ -92,7 +123,7 @@ pub async fn evict_runner(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    let key = remove(app, origin, runner, "host.evict", |_| Ok(())).await?;
+    let key = remove(app, origin, runner, "host.evict", |_, _| Ok(())).await?;
     app.liveness.removed(runner, key);
     Ok(())
 }
@@ -106,7 +137,7 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
         standing: None,
     };
     // A host of this name with another key is another host.
-    let same = |host: &HostRecord| match host.key == caller.key {
+    let same = |host: &Member, _| match host.key == caller.key {
         true => Ok(()),
         false => Err(RemoveError::NotFound),
     };
@@ -121,13 +152,13 @@ pub async fn evict_hosts_of(
     origin: &Origin,
     token: TokenId,
 ) -> Result<Vec<RunnerId>, Unfinished> {
-    let came_with_it = |host: &HostRecord| host.joined.token == Some(token);
+    let came_with_it = |host: &Member| host.joined.token == Some(token);
     let hosts = app.registry.hosts().into_iter().filter(|host| came_with_it(host));
     let hosts: Vec<RunnerId> = hosts.map(|host| host.runner_id.clone()).collect();
     let mut evicted = Vec::new();
     for runner in hosts {
         // Somebody else may have taken the name since.
-        let same = |host: &HostRecord| match came_with_it(host) {
+        let same = |host: &Member, _| match came_with_it(host) {
             true => Ok(()),
             false => Err(RemoveError::NotFound),
         };
@@ -143,29 +174,28 @@ pub async fn evict_hosts_of(
     Ok(evicted)
 }
 
-/// Removes a host that `check` lets go; its key.
+/// Removes a host that `check` lets go, which hears whether it is connected; its key.
 async fn remove(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
     action: &'static str,
-    check: impl Fn(&HostRecord) -> Result<(), RemoveError> + Sync,
+    check: impl Fn(&Member, bool) -> Result<(), RemoveError> + Sync,
 ) -> Result<KeyId, RemoveError> {
-    let (path, check) = (&HostRecord::path(runner), &check);
+    let check = &check;
     carry_out(app, origin, |now| {
         Box::pin(async move {
-            let record = app.store.get(path).await?.ok_or(RemoveError::NotFound)?;
-            let host: HostRecord = decode(&record)?;
+            let stored = StoredMember::read(&*app.store, runner).await?;
+            let stored = stored.ok_or(RemoveError::NotFound)?;
+            let host = &stored.member;
             if let Some(role) = roles_of_the_first_host(&host.roles).iter().next() {
                 return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
             }
-            check(&host)?;
-            let key_path = KeyRecord::path(&host.key);
-            let key = app.store.get(&key_path).await?.ok_or(RemoveError::NotFound)?;
-            let tombstone = KeyRecord::Removed { runner_id: runner.clone(), at: now };
+            let presence = Presence::read(app, runner).await?;
+            check(host, presence.connected)?;
             let mut ops = comments::deletions(app, runner).await?;
-            ops.push(Op::Delete { path: path.clone(), version: record.version });
-            ops.push(put(key_path, &tombstone, key.version));
+            ops.extend(presence.ends());
+            ops.extend(stored.removed(now));
             let change = Change {
                 ops,
                 action,

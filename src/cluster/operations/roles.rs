@@ -2,15 +2,19 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Attempt, Unfinished, carry_out, documents::held_at, stops_at_the_store};
+use super::{
+    Attempt, BATCH, Unfinished, carry_out, documents::held_at, stops_at_the_store,
+    stored::StoredMember,
+};
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        records::{HostRecord, decode, put},
+        member::Member,
+        records::{DesiredRecord, MemberPart, readable},
     },
     model::{Role, RoleSet, RunnerId},
-    store::{Op, Room},
+    store::{Op, PageFrom, Room, StoreError, StorePath},
 };
 
 /// The roles that a host is to have: those that this program runs, and names that ECE's tools
@@ -138,16 +142,15 @@ async fn change_roles(
     origin: &Origin,
     runner: &RunnerId,
     definition: Option<Definition<'_>>,
-    wanted: impl Fn(&HostRecord) -> WantedRoles + Sync,
+    wanted: impl Fn(&Member) -> WantedRoles + Sync,
 ) -> Result<(), BlessError> {
     let wanted = &wanted;
-    let path = &HostRecord::path(runner);
     carry_out(app, origin, |_| {
         Box::pin(async move {
-            let record = app.store.get(path).await?;
-            let record = record.ok_or_else(|| SetRolesError::RunnerNotFound(runner.clone()))?;
-            let before: HostRecord = decode(&record)?;
-            let WantedRoles { roles, other } = wanted(&before);
+            let stored = StoredMember::read(&*app.store, runner).await?;
+            let stored = stored.ok_or_else(|| SetRolesError::RunnerNotFound(runner.clone()))?;
+            let before = &stored.member;
+            let WantedRoles { roles, other } = wanted(before);
             if before.roles == roles && before.other_roles == other {
                 return Ok(Attempt::Settled(()));
             }
@@ -156,36 +159,25 @@ async fn change_roles(
             {
                 return Err(SetRolesError::InvalidName(one_too_many.clone()).into());
             }
-            check_change(app, &before, &roles)?;
-            let mut ops = Vec::new();
+            let mut ops = check_change(app, before, &roles).await?;
             if let Some(Definition { kind, id, version }) = definition {
                 let held = held_at(app, (kind, id), version, BlessError::Redefined);
                 ops.push(held.await?);
             }
-            let after = with_roles(&before, roles, other);
-            ops.push(put(path.clone(), &after, record.version));
-            let change = role_change(ops, "host.roles", &before, &after);
+            let after = before.with_roles(roles, other);
+            ops.extend(stored.with_desired(&after.desired()));
+            let change = role_change(ops, "host.roles", before, &after);
             Ok(Attempt::Commit(change, ()))
         })
     })
     .await
 }
 
-/// The host with other roles, which it hears of at once.
-pub(super) fn with_roles(
-    host: &HostRecord,
-    roles: RoleSet,
-    other_roles: BTreeSet<String>,
-) -> HostRecord {
-    let desired_revision = host.desired_revision + 1;
-    HostRecord { roles, other_roles, desired_revision, ..host.clone() }
-}
-
 pub(super) fn role_change(
     ops: Vec<Op>,
     action: &'static str,
-    before: &HostRecord,
-    after: &HostRecord,
+    before: &Member,
+    after: &Member,
 ) -> Change {
     Change {
         ops,
@@ -201,29 +193,60 @@ pub(super) fn role_change(
     }
 }
 
-fn check_change(app: &App, before: &HostRecord, roles: &RoleSet) -> Result<(), SetRolesError> {
+/// What a change to these roles holds on to; an error if it cannot be.
+async fn check_change(
+    app: &App,
+    before: &Member,
+    roles: &RoleSet,
+) -> Result<Vec<Op>, SetRolesError> {
     let unavailable = roles_of_the_first_host(&roles.beyond(&before.roles));
     if !unavailable.is_empty() {
         return Err(SetRolesError::NotAvailable(unavailable));
     }
-    match last_of_its_kind(app, before, roles) {
-        Some(role) => Err(SetRolesError::LastOfItsKind { runner: before.runner_id.clone(), role }),
-        None => Ok(()),
+    match last_of_its_kind(app, before, roles).await? {
+        Last::OfNone(held) => Ok(held),
+        Last::Of(role) => {
+            Err(SetRolesError::LastOfItsKind { runner: before.runner_id.clone(), role })
+        }
     }
 }
 
-/// A role that no host would have if this one had only `roles`.
-pub(super) fn last_of_its_kind(app: &App, before: &HostRecord, roles: &RoleSet) -> Option<Role> {
-    // These roles are only ever given to the first host, so the registry cannot be outrun by a
-    // change elsewhere.
-    let lost = roles_of_the_first_host(&before.roles.beyond(roles));
-    if lost.is_empty() {
-        return None;
+/// Whether a host is the last one with a role.
+pub(super) enum Last {
+    Of(Role),
+    /// Others have those that it loses, which is to be held on to.
+    OfNone(Vec<Op>),
+}
+
+/// Whether there is a role that no host would have if this one had only `roles`. What others have
+/// is read from the store, and held: of two that are taken from the last two, one stays.
+pub(super) async fn last_of_its_kind(
+    app: &App,
+    before: &Member,
+    roles: &RoleSet,
+) -> Result<Last, StoreError> {
+    let mut lost = roles_of_the_first_host(&before.roles.beyond(roles));
+    let mut held = Vec::new();
+    let mut last: Option<StorePath> = None;
+    loop {
+        let Some(role) = lost.iter().next() else { return Ok(Last::OfNone(held)) };
+        let from = last.as_ref().map_or(PageFrom::Start, PageFrom::After);
+        let page = app.store.page(&MemberPart::root(), from, BATCH).await?;
+        let Some(end) = page.last() else { return Ok(Last::Of(role)) };
+        last = Some(end.path.clone());
+        for record in page {
+            match MemberPart::at(&record.path) {
+                Some((runner, MemberPart::Desired)) if runner != before.runner_id => {}
+                _ => continue,
+            }
+            let Some(other) = readable::<DesiredRecord>(&record)? else { continue };
+            let still_lost: RoleSet = lost.beyond(&other.roles);
+            if still_lost != lost {
+                lost = still_lost;
+                held.push(Op::Check { path: record.path, version: record.version });
+            }
+        }
     }
-    let hosts = app.registry.hosts();
-    let elsewhere =
-        |role| hosts.iter().any(|host| host.runner_id != before.runner_id && host.has(role));
-    lost.iter().find(|role| !elsewhere(*role))
 }
 
 /// Those of `roles` that need what only the first host has: without a replicated datastore
@@ -232,7 +255,7 @@ pub(super) fn roles_of_the_first_host(roles: &RoleSet) -> RoleSet {
     roles.iter().filter(|role| matches!(role, Role::Coordinator | Role::Director)).collect()
 }
 
-fn roles_in_audit(host: &HostRecord) -> Value {
+fn roles_in_audit(host: &Member) -> Value {
     json!({ "roles": host.roles, "other_roles": host.other_roles })
 }
 

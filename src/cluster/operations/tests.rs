@@ -1,9 +1,8 @@
+mod at_once;
 mod blessings;
+mod presence;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
@@ -17,16 +16,12 @@ use super::{
 };
 use crate::{
     cluster::{
-        records::{
-            Actor, AuditRecord, HostRecord, Revocation, TokenRecord, UseRecord, decode, put,
-        },
-        testing::TestCluster,
+        member::Member,
+        records::{Actor, AuditRecord, Revocation, TokenRecord, UseRecord, decode, put},
+        testing::{Interleaved, TestCluster},
     },
     model::{CapacitySource, RunnerId, Secret},
-    store::{
-        CommitError, Lease, LeaseId, MemoryStore, Op, PageFrom, Record, Room, Snapshot,
-        SqliteStore, Store, StoreError, StorePath, Watch,
-    },
+    store::{SqliteStore, Store},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -36,7 +31,7 @@ async fn join(
     number: u8,
     roles: &str,
     token: &NewToken,
-) -> Result<HostRecord, EnrolError> {
+) -> Result<Member, EnrolError> {
     enrol(&cluster.app, cluster.caller(number), cluster.request(number, roles, token)).await
 }
 
@@ -91,7 +86,7 @@ async fn ten_enrolments_at_once_with_one_key_get_one_answer_and_count_once() {
             });
         }
         let answers = asked.join_all().await;
-        let hosts: Vec<&HostRecord> = answers
+        let hosts: Vec<&Member> = answers
             .iter()
             .map(|answer| match answer {
                 Ok((host, true)) => host,
@@ -186,7 +181,7 @@ async fn no_reason_is_told_before_the_signature_holds_and_the_record_must_be_of_
 async fn the_records_roles_are_the_limit() {
     let cluster = TestCluster::start().await;
     let token = cluster.token("allocator", None, None).await;
-    let refused = |answer: Result<HostRecord, EnrolError>| match answer {
+    let refused = |answer: Result<Member, EnrolError>| match answer {
         Err(EnrolError::RolesExceeded { beyond, .. }) => beyond.to_string(),
         other => panic!("{other:?}"),
     };
@@ -268,59 +263,9 @@ async fn a_refused_change_leaves_no_audit_record() {
     assert_eq!(after, before);
 }
 
-/// A store on which something else is committed just before the next commit.
-#[derive(Default)]
-struct Raced {
-    store: Option<MemoryStore>,
-    first: Mutex<Option<Vec<Op>>>,
-}
-
-impl Raced {
-    fn inner(&self) -> &MemoryStore {
-        self.store.as_ref().expect("made with one")
-    }
-}
-
-#[async_trait::async_trait]
-impl Store for Raced {
-    async fn get(&self, path: &StorePath) -> Result<Option<Record>, StoreError> {
-        self.inner().get(path).await
-    }
-    async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
-        self.inner().snapshot(prefixes).await
-    }
-    async fn page(
-        &self,
-        prefix: &StorePath,
-        from: PageFrom<'_>,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.inner().page(prefix, from, limit).await
-    }
-    async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {
-        let first = self.first.lock().expect("no panic while held").take();
-        if let Some(first) = first {
-            self.inner().commit(first).await?;
-        }
-        self.inner().commit_within(room, ops).await
-    }
-    fn watch(&self) -> Watch {
-        self.inner().watch()
-    }
-    async fn open_lease(&self) -> Result<Lease, StoreError> {
-        self.inner().open_lease().await
-    }
-    async fn close_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
-        self.inner().close_lease(lease).await
-    }
-    async fn failed(&self) -> StoreError {
-        self.inner().failed().await
-    }
-}
-
 #[tokio::test]
 async fn a_revocation_that_comes_between_check_and_commit_wins() {
-    let store = Arc::new(Raced { store: Some(MemoryStore::new()), ..Raced::default() });
+    let store = Arc::new(Interleaved::default());
     let cluster = TestCluster::start_on(store.clone()).await;
     let token = cluster.token("", None, None).await;
     let revoked = TokenRecord {
@@ -328,7 +273,10 @@ async fn a_revocation_that_comes_between_check_and_commit_wins() {
         ..token.record.clone()
     };
     let revocation = put(TokenRecord::path(token.record.id), &revoked, 1);
-    *store.first.lock().expect("no panic while held") = Some(vec![revocation]);
+    let committed = store.clone();
+    store.before_the_next_commit(async move {
+        committed.commit(vec![revocation]).await.expect("committed");
+    });
     let refused = join(&cluster, 7, "", &token).await;
     assert!(matches!(refused, Err(EnrolError::TokenRevoked(_))), "{refused:?}");
     assert_eq!(uses(&cluster, &token).await, 0);
@@ -346,8 +294,8 @@ async fn of_many_who_change_the_same_version_one_gets_through() {
             let (app, origin, runner) = (cluster.app.clone(), cluster.origin(), runner.clone());
             tasks.spawn(async move {
                 let part = (Part::Settings, Some(version));
-                change_allocator(&app, &origin, &runner, part, |host, _| {
-                    host.allocator.capacity_mb = Some(10_000 + version * 100 + number);
+                change_allocator(&app, &origin, &runner, part, |allocator, _, _| {
+                    allocator.capacity_mb = Some(10_000 + version * 100 + number);
                 })
                 .await
             });

@@ -1,3 +1,7 @@
+//! What is kept of a member: one record for each of those who write, so that they do not get into
+//! each other's way. Who it is lies at its own path, and all else below: it cannot be deleted while
+//! there is something left of it.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -7,44 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Stored, sharded};
 use crate::{
-    model::{
-        CapacitySource, KeyId, Role, RoleSet, RunnerId, SessionId, TokenId, default_capacity_mb,
-    },
+    model::{KeyId, RoleSet, RunnerId, TokenId},
     rt::Timestamp,
     store::StorePath,
     wire::hosts::Facts,
 };
 
-/// A member of the cluster.
+/// Who a member is. Written when it joins, is replaced, or is known by another key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostRecord {
+pub struct IdentityRecord {
     pub runner_id: RunnerId,
     pub key: KeyId,
-    pub roles: RoleSet,
-    /// Names beside the four roles that ECE's tools may have given it.
-    #[serde(default)]
-    pub other_roles: BTreeSet<String>,
-    /// One more with each change of what the host is meant to run.
-    pub desired_revision: u64,
-    pub facts: Facts,
-    pub facts_hash: String,
     pub joined: Joined,
-    #[serde(default)]
-    pub allocator: AllocatorConfig,
-}
-
-/// What the API has made of a host as an allocator.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AllocatorConfig {
-    pub maintenance_since: Option<Timestamp>,
-    /// In place of the labels that the host was installed with.
-    pub metadata: Option<BTreeMap<String, String>>,
-    /// In place of what the host says, in MB.
-    pub capacity_mb: Option<u64>,
-    /// One more with each change.
-    pub metadata_version: u64,
-    pub settings_version: u64,
-    pub modified_at: Option<Timestamp>,
 }
 
 /// How a host came in. It stays as it was.
@@ -63,54 +41,99 @@ pub struct Joined {
     pub replaced: Option<KeyId>,
 }
 
-impl Stored for HostRecord {
+/// What a member says of itself. Its polls write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactsRecord {
+    pub facts: Facts,
+    pub facts_hash: String,
+}
+
+/// What a member is meant to run. Changes of roles write it, blessings among them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredRecord {
+    pub roles: RoleSet,
+    /// Names beside the four roles that ECE's tools may have given it.
+    #[serde(default)]
+    pub other_roles: BTreeSet<String>,
+    /// One more with each change.
+    pub revision: u64,
+}
+
+/// What operators have set on a member. There is none as long as they have not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsRecord {
+    pub allocator: AllocatorConfig,
+    /// One more with each change that the host is to hear of.
+    pub revision: u64,
+}
+
+/// What the API has made of a host as an allocator.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatorConfig {
+    pub maintenance_since: Option<Timestamp>,
+    /// In place of the labels that the host was installed with.
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// In place of what the host says, in MB.
+    pub capacity_mb: Option<u64>,
+    /// One more with each change.
+    pub metadata_version: u64,
+    pub settings_version: u64,
+    pub modified_at: Option<Timestamp>,
+}
+
+/// In schema 1 one record had all that is kept of a member.
+impl Stored for IdentityRecord {
+    const SCHEMA: u32 = 2;
+}
+
+impl Stored for FactsRecord {
     const SCHEMA: u32 = 1;
 }
 
-impl HostRecord {
-    /// What the audit log says of a host.
-    pub fn in_audit(&self) -> serde_json::Value {
-        serde_json::json!({
-            "key": self.key,
-            "roles": self.roles,
-            "host_ip": self.facts.host_ip,
-            "token_id": self.joined.token,
-            "overridden": self.joined.overridden,
-        })
-    }
+impl Stored for DesiredRecord {
+    const SCHEMA: u32 = 1;
+}
 
+impl Stored for SettingsRecord {
+    const SCHEMA: u32 = 1;
+}
+
+/// One of a member's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberPart {
+    Identity,
+    Facts,
+    Desired,
+    Settings,
+}
+
+impl MemberPart {
+    /// Below which all members lie.
     pub fn root() -> StorePath {
         StorePath::root("hosts")
     }
 
-    pub fn path(runner: &RunnerId) -> StorePath {
-        sharded("hosts", runner.as_str())
-    }
-
-    /// What it offers as an allocator, in MB (2^20 bytes), and where the number comes from.
-    pub fn capacity_mb(&self) -> (u64, CapacitySource) {
-        match self.allocator.capacity_mb.or(self.facts.capacity_flag_mb) {
-            Some(given) => (given, CapacitySource::Flag),
-            None => {
-                let total_mb = self.facts.memory_bytes >> 20;
-                (default_capacity_mb(total_mb, &self.roles), self.facts.memory_source)
-            }
+    pub fn path(self, runner: &RunnerId) -> StorePath {
+        let member = sharded("hosts", runner.as_str());
+        match self {
+            Self::Identity => member,
+            Self::Facts => member.child("facts"),
+            Self::Desired => member.child("desired"),
+            Self::Settings => member.child("settings"),
         }
     }
 
-    pub fn has(&self, role: Role) -> bool {
-        self.roles.contains(role)
-    }
-
-    /// The allocator's labels.
-    pub fn metadata(&self) -> &BTreeMap<String, String> {
-        self.allocator.metadata.as_ref().unwrap_or(&self.facts.allocator_tags.0)
-    }
-
-    pub fn tags(&self) -> BTreeMap<String, String> {
-        let mut tags = self.facts.proxy_tags.0.clone();
-        tags.extend(self.metadata().clone());
-        tags
+    /// Whose record lies there, and which; `None` for anything else.
+    pub fn at(path: &StorePath) -> Option<(RunnerId, Self)> {
+        let (_shard, name) = path.below(&Self::root())?.split_once('/')?;
+        let (name, part) = match name.split_once('/') {
+            None => (name, Self::Identity),
+            Some((name, "facts")) => (name, Self::Facts),
+            Some((name, "desired")) => (name, Self::Desired),
+            Some((name, "settings")) => (name, Self::Settings),
+            Some(_) => return None,
+        };
+        Some((name.parse().ok()?, part))
     }
 }
 
@@ -149,25 +172,27 @@ impl KeyRecord {
     }
 }
 
-/// Which coordinator a connected host has its session with. Written when a session starts and
-/// removed when it ends, so that a coordinator that starts knows who was connected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnerRecord {
-    pub runner_id: RunnerId,
-    pub coordinator: RunnerId,
-    pub session: SessionId,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Stored for OwnerRecord {
-    const SCHEMA: u32 = 1;
-}
-
-impl OwnerRecord {
-    pub fn root() -> StorePath {
-        StorePath::root("owners")
-    }
-
-    pub fn path(runner: &RunnerId) -> StorePath {
-        sharded("owners", runner.as_str())
+    #[test]
+    fn a_path_tells_whose_record_it_is_and_which() {
+        let runner: RunnerId = "10.0.0.7".parse().expect("an id");
+        for part in
+            [MemberPart::Identity, MemberPart::Facts, MemberPart::Desired, MemberPart::Settings]
+        {
+            assert_eq!(MemberPart::at(&part.path(&runner)), Some((runner.clone(), part)));
+        }
+        let identity = MemberPart::Identity.path(&runner);
+        for other in [
+            MemberPart::root(),
+            MemberPart::root().child("ab"),
+            identity.child("unknown"),
+            identity.child("facts").child("more"),
+            KeyRecord::root().child("ab").child("10.0.0.7"),
+        ] {
+            assert_eq!(MemberPart::at(&other), None, "{other}");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod cluster;
 mod comments;
 mod document;
 mod host;
+mod owner;
 mod passages;
 mod token;
 mod user;
@@ -24,7 +25,11 @@ pub use audit::{Actor, AuditPlace, AuditRecord};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
 pub use comments::{Comment, CommentedPart, CommentsRecord};
 pub use document::Document;
-pub use host::{AllocatorConfig, HostRecord, Joined, KeyRecord, OwnerRecord};
+pub use host::{
+    AllocatorConfig, DesiredRecord, FactsRecord, IdentityRecord, Joined, KeyRecord, MemberPart,
+    SettingsRecord,
+};
+pub use owner::OwnerRecord;
 pub use passages::{Passage, PassagesRecord};
 pub use token::{Revocation, TokenRecord, UseRecord};
 pub use user::{ADMIN, Hand, READONLY, UnknownUserRole, UserRecord, UserRole};
@@ -89,6 +94,11 @@ pub fn say_unreadable(record: &Record, reason: &str) {
     if said.insert((record.path.clone(), record.revision)) {
         tracing::error!(path = %record.path, reason, "a record cannot be read; it is left out");
     }
+}
+
+/// Of which schema a record is; `None` if that cannot be read.
+pub fn schema_of(record: &Record) -> Option<u32> {
+    serde_json::from_slice::<Schema>(&record.value).ok().map(|it| it.schema)
 }
 
 pub fn create<T: Stored>(path: StorePath, value: &T) -> Op {

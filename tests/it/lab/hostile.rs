@@ -32,11 +32,11 @@ END
     as_service(machine, &script);
 }
 
-/// Notes each connection to the API's port in `/tmp/heard`.
+/// Notes each connection to the API's port in `/run/heard`.
 fn listen(machine: &Machine) {
     machine.write_running(
         "tmp/listen.py",
-        b"import socket\ns = socket.socket()\ns.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\ns.bind(('0.0.0.0', 12443))\ns.listen()\nopen('/tmp/listening', 'w').close()\nwhile True:\n    peer = s.accept()[0]\n    open('/tmp/heard', 'a').write('a connection\\n')\n    peer.close()\n",
+        b"import socket\ns = socket.socket()\ns.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\ns.bind(('0.0.0.0', 12443))\ns.listen()\nopen('/tmp/listening', 'w').close()\nwhile True:\n    peer = s.accept()[0]\n    open('/run/heard', 'a').write('a connection\\n')\n    peer.close()\n",
     );
     machine
         .run("systemd-run --quiet --uid=ece-agent --unit=listener python3 /tmp/listen.py; until test -e /tmp/listening; do sleep 0.1; done")
@@ -101,7 +101,7 @@ fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_a_member(
     // The same command again writes down what root was given, not what the service user says.
     second.run("ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token").expect(0);
     second.run(without).expect(0);
-    second.run("test -e /tmp/heard").expect(1);
+    second.run("test -e /run/heard").expect(1);
     second.run("systemctl stop listener").expect(0);
 
     // Pipes and links where root looks.
@@ -251,10 +251,13 @@ s.listen(64)
 os.rename('false', 'agent.sock')
 while True:
     peer = s.accept()[0]
-    with open('/tmp/heard', 'ab') as heard:
-        heard.write(peer.recv(4096))
-    peer.sendall(open('/tmp/said', 'rb').read())
-    peer.close()
+    try:
+        with open('/run/heard', 'ab') as heard:
+            heard.write(peer.recv(4096))
+        peer.sendall(open('/tmp/said', 'rb').read())
+        peer.close()
+    except OSError:
+        pass
 ";
 
 #[test]
@@ -267,7 +270,7 @@ fn who_says_all_that_the_service_says_and_is_not_its_process_is_not_asked() {
     let (first, _second) = pair(&lab);
     let status = "runuser -u ece-agent -- ece-agent status --json --state-dir /var/lib/ece-agent";
     first
-        .run(&format!("{status} > /tmp/said && touch /tmp/heard && chmod 666 /tmp/heard"))
+        .run(&format!("{status} > /tmp/said && touch /run/heard && chmod 666 /run/heard"))
         .expect(0);
     first.write_running("tmp/second.py", SECOND_VOICE);
     first.run("systemd-run --quiet --uid=ece-agent --unit=second python3 /tmp/second.py").expect(0);
@@ -279,7 +282,7 @@ fn who_says_all_that_the_service_says_and_is_not_its_process_is_not_asked() {
     first.run("ece-agent status --wait --timeout 2").refused(1, code);
     first.run("ece-agent reset-password").refused(1, code);
     first.run("ece-agent start").refused(1, code);
-    assert_eq!(first.run("cat /tmp/heard").stdout, "", "nothing is said to it");
+    assert_eq!(first.run("cat /run/heard").stdout, "", "nothing is said to it");
     first.run("systemctl stop second && systemctl restart ece-agent").expect(0);
     first.run("ece-agent status --wait").expect(0);
 
@@ -290,7 +293,7 @@ fn who_says_all_that_the_service_says_and_is_not_its_process_is_not_asked() {
     let code = "daemon.not_the_service";
     let named = || first.run("ece-agent status").stderr.contains(code);
     assert!(within(Duration::from_secs(20), named), "{:?}", first.run("ece-agent status"));
-    for verb in ["status", "stop", "start", "reset-password"] {
+    for verb in ["status", "stop", "start", "install", "reset-password"] {
         first.run(&format!("ece-agent {verb}")).refused(1, code);
     }
     first.run(&format!("{status} | grep -q cluster_id")).expect(0);

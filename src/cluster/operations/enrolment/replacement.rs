@@ -3,30 +3,27 @@ use crate::{
     cluster::{
         app::App,
         change::Change,
-        operations::{Attempt, roles::roles_of_the_first_host},
-        records::{HostRecord, KeyRecord, TokenRecord, create, decode, put},
+        member::Member,
+        operations::{
+            Attempt, presence::Presence, roles::roles_of_the_first_host, stored::StoredMember,
+        },
+        records::TokenRecord,
     },
     rt::Timestamp,
-    store::{Op, Room, StoreError},
+    store::{Op, Room},
 };
-
-/// A member whose place another machine asks for, and the version of its record.
-pub(super) struct Replaced {
-    pub host: HostRecord,
-    pub version: u64,
-}
 
 /// Lets `host` take the place of one with the same name that is gone. The token must be made for
 /// that, and must have let in that very host; `ops` hold and count its use.
 pub(super) async fn replace(
     app: &App,
-    before: Replaced,
-    mut host: HostRecord,
+    before: StoredMember,
+    host: Member,
     token: &TokenRecord,
     mut ops: Vec<Op>,
     now: Timestamp,
-) -> Result<Attempt<HostRecord>, EnrolError> {
-    let Replaced { host: known, version } = before;
+) -> Result<Attempt<Member>, EnrolError> {
+    let known = &before.member;
     let refused = |reason| EnrolError::ReplaceRefused {
         runner_id: known.runner_id.clone(),
         known_ip: known.facts.host_ip,
@@ -41,22 +38,13 @@ pub(super) async fn replace(
     if !roles_of_the_first_host(&known.roles).is_empty() {
         return Err(refused("it holds the cluster"));
     }
-    if app.liveness.is_connected(&known.runner_id) {
+    let presence = Presence::read(app, &known.runner_id).await?;
+    if presence.connected {
         return Err(refused("it is connected"));
     }
-    let old_key = KeyRecord::path(&known.key);
-    let old = app.store.get(&old_key).await?;
-    let old = old.ok_or_else(|| StoreError::Failed(format!("{old_key} is missing")))?;
-    decode::<KeyRecord>(&old)?;
-    host.joined.replaced = Some(known.key);
-    host.desired_revision = known.desired_revision + 1;
-    let tombstone = KeyRecord::Removed { runner_id: known.runner_id.clone(), at: now };
-    let key = KeyRecord::Host { runner_id: known.runner_id.clone() };
-    ops.extend([
-        put(HostRecord::path(&known.runner_id), &host, version),
-        put(old_key, &tombstone, old.version),
-        create(KeyRecord::path(&host.key), &key),
-    ]);
+    ops.push(presence.is_unchanged());
+    let host = host.in_place_of(known);
+    ops.extend(before.replaced_by(&host, now));
     let change = Change {
         ops,
         action: "host.replace",

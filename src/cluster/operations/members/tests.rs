@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
     }
     let shared = |host: &crate::cluster::app::HostNow| {
         let problem = host.problems.iter().find(|it| it.is(Code::HostAddressShared))?;
-        Some((host.record.runner_id.to_string(), problem.message.clone()))
+        Some((host.member.runner_id.to_string(), problem.message.clone()))
     };
     let of = |own: &str, other: &str| {
         let message = format!("its address 10.0.0.7 is also that of the host {other}");
@@ -63,7 +63,7 @@ async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
     };
     let expected = [of("10.0.0.7", "10.0.0.8"), of("10.0.0.8", "10.0.0.7")];
     assert_eq!(app.hosts_now().iter().filter_map(shared).collect::<Vec<_>>(), expected);
-    let alone = app.hosts_now().into_iter().map(|it| app.now(it.record));
+    let alone = app.hosts_now().into_iter().map(|it| app.now(it.member));
     assert_eq!(alone.collect::<Vec<_>>().iter().filter_map(shared).collect::<Vec<_>>(), expected);
 }
 

@@ -5,7 +5,10 @@ use super::{
     },
     *,
 };
-use crate::cluster::{records::Document, testing::given_up_after};
+use crate::cluster::{
+    records::{Document, MemberPart},
+    testing::given_up_after,
+};
 
 /// A cluster whose commits are under way for a while.
 async fn on_disk() -> (TestCluster, tempfile::TempDir) {
@@ -58,7 +61,9 @@ async fn a_blessing_that_names_a_version_is_given_before_the_role_changes_or_not
             |path| async move { app.store.get(&path).await.expect("read").expect("there") };
         let role = changed(Document::path("roles", "spare")).await.revision;
         match blessed {
-            Ok(()) => assert!(changed(HostRecord::path(id)).await.revision < role, "{round}"),
+            Ok(()) => {
+                assert!(changed(MemberPart::Desired.path(id)).await.revision < role, "{round}")
+            }
             Err(BlessError::Redefined(found)) => {
                 assert_eq!(found, now);
                 refused += 1;
@@ -91,7 +96,7 @@ async fn a_blessing_that_names_a_role_as_it_came_is_given_before_it_is_defined_o
         match blessed {
             Ok(()) => {
                 let defined = revision(Document::path("roles", "proxy")).await;
-                assert!(revision(HostRecord::path(id)).await < defined, "{round}");
+                assert!(revision(MemberPart::Desired.path(id)).await < defined, "{round}");
             }
             Err(BlessError::Redefined(found)) => assert_eq!(found, now),
             Err(error) => panic!("{error}"),

@@ -1,0 +1,129 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::{cluster::records::decode, store::MemoryStore};
+
+fn began(number: u128) -> Transition {
+    Transition::Began { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
+}
+
+fn ended(number: u128) -> Transition {
+    Transition::Ended { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
+}
+
+fn runner() -> RunnerId {
+    "10.0.0.7".parse().expect("an id")
+}
+
+async fn owner_after(batches: &[&[Transition]]) -> Option<SessionId> {
+    let store = with_a_member().await;
+    let coordinator = "10.0.0.1".parse().expect("an id");
+    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let mut owners = owners.await.expect("loaded");
+    for batch in batches {
+        let latest = owners.latest(batch.iter().cloned());
+        owners.write(latest).await.expect("written");
+    }
+    owner(&store).await
+}
+
+async fn owner(store: &SharedStore) -> Option<SessionId> {
+    let record = store.get(&OwnerRecord::path(&runner())).await.expect("read");
+    decode::<OwnerRecord>(&record.expect("there")).expect("readable").session
+}
+
+/// A store in which the host is a member that has never been connected.
+async fn with_a_member() -> SharedStore {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let owner = create(OwnerRecord::path(&runner()), &OwnerRecord::nobody(&runner()));
+    store.commit(vec![owner]).await.expect("committed");
+    store
+}
+
+#[tokio::test]
+async fn an_owner_that_cannot_be_read_is_forgotten_and_makes_way() {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let value = b"damaged".to_vec();
+    let op = Op::Create { path: OwnerRecord::path(&runner()), value, lease: None };
+    store.commit(vec![op]).await.expect("committed");
+    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
+    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let mut owners = owners.await.expect("loaded");
+    assert!(!liveness.is_connected(&runner()));
+    let latest = owners.latest([began(1)].into_iter());
+    owners.write(latest).await.expect("written");
+    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(1))));
+}
+
+#[tokio::test]
+async fn what_others_have_written_is_read_anew_and_who_is_no_member_has_no_owner() {
+    let store = with_a_member().await;
+    let path = OwnerRecord::path(&runner());
+    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
+    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let mut owners = owners.await.expect("loaded");
+    let mut write = async |transition| {
+        let latest = owners.latest([transition].into_iter());
+        owners.write(latest).await.expect("written");
+    };
+    let elsewhere = put(path.clone(), &OwnerRecord::nobody(&runner()), 1);
+    store.commit(vec![elsewhere]).await.expect("written");
+    write(began(1)).await;
+    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(1))));
+    store.commit(vec![Op::Delete { path: path.clone(), version: 3 }]).await.expect("removed");
+    write(ended(1)).await;
+    write(began(2)).await;
+    assert_eq!(store.get(&path).await.expect("read"), None);
+    let again = create(path, &OwnerRecord::nobody(&runner()));
+    store.commit(vec![again]).await.expect("it joins again");
+    write(began(3)).await;
+    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(3))));
+}
+
+#[tokio::test]
+async fn when_a_host_came_and_went_outlives_the_coordinator_and_goes_with_the_host() {
+    let store = with_a_member().await;
+    let liveness = || Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let loaded = async |liveness: &Liveness| {
+        let coordinator = "10.0.0.1".parse().expect("an id");
+        Owners::load(store.clone(), coordinator, liveness, Clock::system()).await
+    };
+    let connected = |liveness: &Liveness| {
+        let passages = liveness.passages.of(&runner()).into_iter();
+        passages.map(|it| it.connected).collect::<Vec<_>>()
+    };
+    let before = liveness();
+    let mut owners = loaded(&before).await.expect("loaded");
+    for batch in [[began(1)], [began(2)], [ended(2)], [began(3)], [ended(3)]] {
+        let latest = owners.latest(batch.into_iter());
+        owners.write(latest).await.expect("written");
+    }
+    assert_eq!(connected(&before), [true, false, true, false]);
+    let after = liveness();
+    let mut owners = loaded(&after).await.expect("loaded");
+    assert_eq!(connected(&after), [true, false, true, false]);
+    after.passages.removed(&runner());
+    owners.write(HashMap::new()).await.expect("written");
+    let latest = owners.latest([began(4)].into_iter());
+    owners.write(latest).await.expect("written");
+    assert_eq!(connected(&after), [true]);
+    let listed = store.list(&PassagesRecord::root()).await.expect("listed");
+    assert_eq!(listed.len(), 1);
+    after.passages.removed(&runner());
+    let latest = owners.latest([ended(4)].into_iter());
+    owners.write(latest).await.expect("written");
+    assert_eq!(store.list(&PassagesRecord::root()).await.expect("listed").len(), 0);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_deletes_the_owner_of_no_other_one() {
+    let second = Some(SessionId(Uuid::from_u128(2)));
+    assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(1)]]).await, second);
+    assert_eq!(owner_after(&[&[began(1)], &[began(2), ended(1)]]).await, second);
+    assert_eq!(owner_after(&[&[began(1)], &[ended(1), began(2)]]).await, second);
+    assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(2)]]).await, None);
+    assert_eq!(owner_after(&[&[began(1), ended(1)]]).await, None);
+}
