@@ -22,7 +22,7 @@ use super::{
     change::Origin,
     liveness::Liveness,
     operations::{
-        enrolment::Caller,
+        Caller,
         tokens::{NewToken, TokenOptions, create_token},
     },
     passwords::Passwords,

@@ -9,25 +9,14 @@ use tokio::sync::watch;
 
 use super::{
     datastore::Datastore,
-    local_coordinator::{End, LocalCoordinator},
+    local_coordinator::{CoordinatorStart, End, LocalCoordinator},
 };
 use crate::{
-    agent::{Identity, LocalAdministration, RoleService},
-    config::StateDir,
+    agent::{LocalAdministration, RoleService},
     coordinator::LocalAccess,
-    host::SharedMachine,
     model::{Code, Failure, Role},
-    rt::Clock,
     wire::{desired::RolePayload, hosts::SecretText},
 };
-
-/// What a coordinator of this host is made from.
-pub(super) struct CoordinatorStart {
-    pub state: StateDir,
-    pub identity: Identity,
-    pub machine: SharedMachine,
-    pub clock: Clock,
-}
 
 /// Whether the daemon can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]

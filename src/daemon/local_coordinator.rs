@@ -6,19 +6,26 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinSet};
 
-use super::coordinator_role::CoordinatorStart;
 use crate::{
     agent::{Identity, not_writable},
     cluster::{app::datastore_full, seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
-    host::Machine,
+    host::{Machine, SharedMachine},
     model::{Code, CoordinatorAddress, Failure, HOSTS_PORT},
     preflight::taken_port,
-    rt::{ShutdownTrigger, aside, files},
+    rt::{Clock, ShutdownTrigger, aside, files},
     server::Listeners,
     store::{SharedStore, SqliteStore, StoreError},
 };
+
+/// What a coordinator of this host is made from.
+pub(super) struct CoordinatorStart {
+    pub state: StateDir,
+    pub identity: Identity,
+    pub machine: SharedMachine,
+    pub clock: Clock,
+}
 
 /// The coordinator of a cluster whose data is on this machine, with its datastore.
 pub(super) struct LocalCoordinator {

@@ -29,10 +29,11 @@ use crate::{
     tls::PrivateKey,
 };
 
-use coordinator_role::{CoordinatorHandle, CoordinatorRole, CoordinatorStart};
+use coordinator_role::{CoordinatorHandle, CoordinatorRole};
 use datastore::{Datastore, Director};
 pub use first_host::{FirstHostStart, SetUp, register_own_key};
 pub use join_at_start::JoinAtStart;
+use local_coordinator::CoordinatorStart;
 pub use local_coordinator::cluster_must_be_there;
 
 /// The right to work on a state directory; held by `install` while it writes, and by the daemon.

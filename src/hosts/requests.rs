@@ -13,7 +13,8 @@ use crate::{
         liveness::{Challenge, Holder, Poll, Source},
         member::Member,
         operations::{
-            enrolment::{Caller, EnrolError, enrol},
+            Caller,
+            enrolment::{EnrolError, enrol},
             members::update_facts,
             removal::leave,
         },

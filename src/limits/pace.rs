@@ -19,7 +19,7 @@ use self::queue::Queue;
 use super::source::Source;
 use crate::rt::{Shutdown, thread_cpu_time};
 
-/// What a handshake is taken to cost before there was one: 1,000 hosts a second on two cores.
+/// What a handshake is taken to cost before there was one: 1,300 hosts a second on two cores.
 const ASSUMED: Duration = Duration::from_micros(500);
 
 /// No handshake is believed to cost less or more of a core.

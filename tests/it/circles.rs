@@ -9,6 +9,30 @@ use std::{
 /// Rooms whose modules are looked at. What a room's own `mod.rs` holds is for all that is in it.
 const ROOMS: &[&str] = &["cli"];
 
+/// In these what the `mod.rs` of a folder holds is for all that is in the folder.
+const ROOMS_OF_FOLDERS: &[&str] = &[
+    "agent",
+    "api",
+    "client",
+    "cluster",
+    "config",
+    "coordinator",
+    "daemon",
+    "host",
+    "hosts",
+    "http",
+    "limits",
+    "model",
+    "preflight",
+    "rt",
+    "search",
+    "server",
+    "store",
+    "tls",
+    "token",
+    "wire",
+];
+
 /// The modules of a room by their paths, each with its text.
 fn modules(room: &str) -> BTreeMap<Vec<String>, (bool, String)> {
     fn collect(dir: &Path, at: &[String], found: &mut BTreeMap<Vec<String>, (bool, String)>) {
@@ -134,16 +158,21 @@ fn circle(edges: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>) -> Option<Vec<St
 
 #[test]
 fn modules_of_a_room_import_each_other_in_no_circle() {
-    for room in ROOMS {
+    let mut circles = Vec::new();
+    for room in ROOMS.iter().chain(ROOMS_OF_FOLDERS) {
         let modules = modules(room);
         let all: BTreeSet<Vec<String>> = modules.keys().cloned().collect();
-        let edges = modules
+        let mut edges: BTreeMap<_, _> = modules
             .iter()
             .filter(|(of, _)| !of.is_empty())
             .map(|(of, (is_dir, text))| (of.clone(), imports(room, of, *is_dir, text, &all)))
             .collect();
-        assert_eq!(circle(&edges), None, "a circle in src/{room}");
+        if ROOMS_OF_FOLDERS.contains(room) {
+            edges.iter_mut().for_each(|(of, to)| to.retain(|to| !of.starts_with(to)));
+        }
+        circles.extend(circle(&edges).map(|circle| format!("src/{room}: {}", circle.join(" -> "))));
     }
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]

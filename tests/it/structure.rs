@@ -234,14 +234,24 @@ fn the_reader_of_names_tells_a_path_from_another_word() {
 /// What others have said is read as a type of `wire/`, or of the room's own.
 #[test]
 fn the_command_line_picks_nothing_out_of_json() {
-    let picks = ["\"].as_", ".as_array()", ".as_object()", ".as_bool()"];
+    // They make JSON, or read a file of their own.
+    let makers = [
+        "apikey.rs",
+        "check/show.rs",
+        "event.rs",
+        "install/closing.rs",
+        "output.rs",
+        "secrets_file.rs",
+        "token/list.rs",
+    ];
     let found: Vec<String> = source_files()
         .into_iter()
         .filter(|path| room_of(path).is_some_and(|room| room == "cli"))
         .filter(|path| {
             let text = fs::read_to_string(path).unwrap();
             let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
-            picks.iter().any(|pick| code.contains(pick))
+            let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+            words.any(|word| word == "Value") && !makers.iter().any(|maker| path.ends_with(maker))
         })
         .map(|path| path.display().to_string())
         .collect();

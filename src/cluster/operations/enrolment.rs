@@ -1,15 +1,12 @@
 mod refused;
 mod replacement;
 
-use std::net::IpAddr;
-
 use serde_json::json;
-use uuid::Uuid;
 
 pub use self::refused::EnrolError;
 use self::replacement::replace;
 use super::{
-    Attempt, carry_out,
+    Attempt, Caller, carry_out,
     members::check_facts,
     roles::roles_of_the_first_host,
     stored::{StoredMember, holder_of},
@@ -30,14 +27,6 @@ use crate::{
     token::{UnverifiedToken, VerifiedToken},
     wire::hosts::EnrolRequest,
 };
-
-/// Who knocks, as TLS knows them.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller {
-    pub key: KeyId,
-    pub address: IpAddr,
-    pub request_id: Uuid,
-}
 
 /// Makes the host that holds `caller.key` a member. Asking again gives the same answer, and
 /// counts once, whatever has become of the token since.

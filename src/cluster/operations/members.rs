@@ -1,8 +1,6 @@
 use serde_json::json;
 
-use super::{
-    Attempt, Unfinished, carry_out, enrolment::Caller, stops_at_the_store, stored::holder_of,
-};
+use super::{Attempt, Caller, Unfinished, carry_out, stops_at_the_store, stored::holder_of};
 use crate::{
     cluster::{
         app::App,

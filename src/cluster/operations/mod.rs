@@ -4,6 +4,7 @@ pub mod allocators;
 pub mod api_keys;
 pub mod audit;
 pub mod blessings;
+mod caller;
 pub mod comments;
 pub mod document_secrets;
 pub mod documents;
@@ -20,6 +21,7 @@ pub mod users;
 use std::pin::Pin;
 
 pub use super::change::Unfinished;
+pub use caller::Caller;
 use unfinished::stops_at_the_store;
 
 use super::{

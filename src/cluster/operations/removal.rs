@@ -1,8 +1,7 @@
 use serde_json::json;
 
 use super::{
-    Attempt, Unfinished, carry_out, comments,
-    enrolment::Caller,
+    Attempt, Caller, Unfinished, carry_out, comments,
     presence::Presence,
     roles::{Last, last_of_its_kind, role_change, roles_of_the_first_host},
     stops_at_the_store,

@@ -9,17 +9,17 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
-    agent::Supervisor,
+    agent::{Identity, Supervisor},
     cluster::{
         bootstrap::{FirstHost, bootstrap},
         seal::MasterKey,
         testing::{START, first_host},
     },
-    config::HostSettings,
+    config::{HostSettings, StateDir},
     daemon::datastore::Director,
     host::FakeMachine,
     model::{HOSTS_PORT, RoleSet},
-    rt::Timestamp,
+    rt::{Clock, Timestamp},
     store::SqliteStore,
     wire::{desired::DesiredState, hosts::RoleHealth},
 };

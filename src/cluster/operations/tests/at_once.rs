@@ -16,7 +16,7 @@ enum Writer {
 }
 
 impl Writer {
-    async fn write(self, app: &App, origin: &Origin, caller: super::super::enrolment::Caller) {
+    async fn write(self, app: &App, origin: &Origin, caller: super::super::Caller) {
         let runner = &runner(7);
         match self {
             Self::Facts => {
