@@ -231,7 +231,11 @@ fn bounded(value: Value, most: usize) -> Value {
     if bytes <= most {
         return value;
     }
-    let names = value.as_object().into_iter().flat_map(|it| it.keys().take(16));
+    let mut room = most / 2;
+    let names = value.as_object().into_iter().flat_map(|it| it.keys()).take_while(|name| {
+        room = room.saturating_sub(name.len() + 3);
+        room > 0
+    });
     json!({ "left_out_bytes": bytes, "members": names.collect::<Vec<_>>() })
 }
 
@@ -253,5 +257,11 @@ mod tests {
             bounded(long, MOST_BYTES),
             json!({ "left_out_bytes": MOST_BYTES + 11, "members": ["text"] })
         );
+        // Of many that are taken away at once each is named.
+        let key = |number: usize| (format!("key-{number:03}"), json!("\"".repeat(100)));
+        let many: Value = (0..400).map(key).collect::<Map<_, _>>().into();
+        let named = bounded(many, MOST_BYTES);
+        assert_eq!(named["members"].as_array().expect("names").len(), 400);
+        assert!(named.to_string().len() < MOST_BYTES);
     }
 }

@@ -68,19 +68,28 @@ pub struct OptionalBody<T>(pub T);
 struct NotSaidToBeJson;
 
 /// Keeps what a web page can make somebody's browser send, with the credentials that it keeps, from
-/// being taken for a change: it cannot say that it sends JSON, and browsers say where it comes from.
+/// being taken for a change: it cannot say that it sends JSON, and browsers say what page it comes from.
 pub async fn no_forgeries(mut request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return next.run(request).await;
     }
     let from = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if from.is_some_and(|from| !matches!(from, b"same-origin" | b"none")) {
+    if from.is_some_and(|from| !matches!(from, b"same-origin" | b"none")) || is_of_another(&request)
+    {
         return ApiError::from(Answer::Forbidden).into_response();
     }
     if !says_json(&request) {
         request.extensions_mut().insert(NotSaidToBeJson);
     }
     next.run(request).await
+}
+
+/// Whether a page of another host or port makes the request: browsers say so since long.
+fn is_of_another(request: &Request) -> bool {
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let of = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    !of.zip(host).is_some_and(|((_, of), host)| of.eq_ignore_ascii_case(host))
 }
 
 fn says_json(request: &Request) -> bool {

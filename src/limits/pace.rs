@@ -118,7 +118,7 @@ impl Pace {
         Duration::from_secs_f64(hosts as f64 / (SHARE * self.rate()))
     }
 
-    /// A handshake, whose cost counts if it succeeds; `is_host` says whether it shows one.
+    /// A handshake, whose cost counts if it shows a host, as `is_host` says.
     pub async fn handshake<T>(
         &self,
         from: Source,
@@ -135,7 +135,12 @@ impl Pace {
             polled
         })
         .await?;
-        under_way.shows = if is_host(&done) { Shows::Host } else { Shows::Stranger };
+        // What strangers' keys cost to look at is their own choice.
+        if !is_host(&done) {
+            under_way.shows = Shows::Stranger;
+            return Ok(done);
+        }
+        under_way.shows = Shows::Host;
         let used = under_way.used.clamp(LEAST, MOST).as_nanos() as f64;
         // Of two at once one may be lost: it is an average.
         let cost = self.cost.load(Ordering::Relaxed) as f64;
@@ -231,7 +236,7 @@ mod tests {
         Pace::with(2, || CPU.get())
     }
 
-    async fn handshakes(pace: &Pace, count: usize, each: Duration, succeed: bool) {
+    async fn handshakes(pace: &Pace, count: usize, each: Duration, succeed: bool, is_host: bool) {
         for _ in 0..count {
             let one = async {
                 // Half of it after waiting for the other side.
@@ -240,7 +245,7 @@ mod tests {
                 CPU.set(CPU.get() + each / 2);
                 if succeed { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
             };
-            let _ = pace.handshake(here(), one, |()| true).await;
+            let _ = pace.handshake(here(), one, |()| is_host).await;
         }
     }
 
@@ -249,12 +254,14 @@ mod tests {
         let pace = pace();
         let before = pace.return_window(15_000);
         assert_eq!(before, Duration::from_millis(18_750));
-        handshakes(&pace, 1_000, Duration::from_micros(10), false).await;
+        handshakes(&pace, 1_000, Duration::from_micros(10), false, true).await;
         assert_eq!(pace.return_window(15_000), before, "of those that fail nothing is learnt");
-        handshakes(&pace, 1_000, Duration::from_micros(200), true).await;
+        handshakes(&pace, 1_000, Duration::from_secs(1), true, false).await;
+        assert_eq!(pace.return_window(15_000), before, "strangers choose what theirs cost");
+        handshakes(&pace, 1_000, Duration::from_micros(200), true, true).await;
         let window = pace.return_window(15_000);
         assert!((7.4..7.6).contains(&window.as_secs_f64()), "{window:?}");
-        handshakes(&pace, 3_000, Duration::from_secs(1), true).await;
+        handshakes(&pace, 3_000, Duration::from_secs(1), true, true).await;
         let window = pace.return_window(15_000);
         assert!((74.0..76.0).contains(&window.as_secs_f64()), "{window:?}");
     }

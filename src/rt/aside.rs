@@ -41,7 +41,11 @@ impl Patient {
         // Nobody may wait for it any more.
         let doing = self.0.insert(spawn_blocking(move || drop(tell.send(work()))));
         match timeout(PATIENCE, told).await {
-            Ok(Ok(done)) => Some(done),
+            Ok(Ok(done)) => {
+                // It is told a moment before it is over.
+                self.0 = None;
+                Some(done)
+            }
             Ok(Err(_)) => match doing.await.map_err(tokio::task::JoinError::try_into_panic) {
                 Err(Ok(panic)) => resume_unwind(panic),
                 // The runtime is going down.

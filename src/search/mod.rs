@@ -118,6 +118,9 @@ fn has(document: &dyn Searchable, field: &str, pattern: &Pattern, effort: &Effor
     effort.look() && document.values(field).iter().any(is_like)
 }
 
+/// To read a longer one takes as long as somebody wants, and none that is shown is as long.
+const LONGEST_NUMBER: usize = 32;
+
 impl Value<'_> {
     pub fn text(text: &str) -> Value<'_> {
         Value::Text(text.into())
@@ -142,7 +145,10 @@ impl Value<'_> {
     /// `None` where `text` cannot be compared with it.
     fn compare(&self, text: &str) -> Option<Ordering> {
         match self {
-            Value::Number(number) => number.partial_cmp(&text.parse().ok()?),
+            Value::Number(number) if text.len() <= LONGEST_NUMBER => {
+                number.partial_cmp(&text.parse().ok()?)
+            }
+            Value::Number(_) => None,
             other => Some(other.as_text().as_ref().cmp(text)),
         }
     }

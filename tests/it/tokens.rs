@@ -85,6 +85,19 @@ fn a_request_that_is_not_valid_names_its_field() {
     ask(&forged).failed(403, "root.unauthorized.rbac");
     let own = [&json[..], &["-H", "Sec-Fetch-Site: same-origin"]].concat();
     ask(&own).expect(200);
+    // Also from another port of the same host, and of what says nothing of JSON as it has no body.
+    let here = format!("https://{}", cluster.first.address);
+    let maintenance = cluster.url(&format!(
+        "/platform/infrastructure/allocators/{}/maintenance-mode/_start",
+        cluster.first.address
+    ));
+    for origin in ["https://evil.example", &format!("{here}:9243"), "null"] {
+        let origin = format!("Origin: {origin}");
+        let flags = ["-u", &cluster.admin(), "-X", "POST", "-H", &origin, &maintenance];
+        crate::support::Reply::to(&flags).failed(403, "root.unauthorized.rbac");
+    }
+    let origin = format!("Origin: {here}:12443");
+    ask(&[&json[..], &["-H", &origin]].concat()).expect(200);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Attempt, Unfinished, carry_out, forget, only_addition, stops_at_the_store};
 use crate::{
@@ -129,24 +129,30 @@ pub async fn delete_keys(app: &App, origin: &Origin, keys: &[KeyOf]) -> Result<(
     let ids = &ids;
     carry_out(app, origin, |_| {
         Box::pin(async move {
-            let (mut ops, mut told) = (Vec::new(), Vec::new());
+            let (mut ops, mut told) = (Vec::new(), serde_json::Map::new());
             for id in ids {
                 let path = ApiKeyRecord::path(id);
                 let record = app.store.get(&path).await?.ok_or(ApiKeyError::NotFound)?;
                 let key: ApiKeyRecord = decode(&record)?;
                 ops.push(Op::Delete { path, version: record.version });
-                told.push(json!({ "user": key.user, "description": key.description }));
+                let key = json!({ "user": key.user, "description": key.description });
+                told.insert((*id).to_owned(), key);
             }
-            let Some(first) = ids.first() else { return Ok(Attempt::Settled(())) };
+            if ids.is_empty() {
+                return Ok(Attempt::Settled(()));
+            }
             let change = Change {
                 ops,
                 action: "api_key.delete",
                 room: Room::Reserve,
-                subject: match ids.len() {
-                    1 => (*first).to_owned(),
+                subject: match told.len() {
+                    1 => told.keys().next().cloned().unwrap_or_default(),
                     many => format!("{many} keys"),
                 },
-                before: if told.len() == 1 { told.remove(0) } else { json!(told) },
+                before: match told.len() {
+                    1 => told.values_mut().next().map(Value::take).unwrap_or_default(),
+                    _ => Value::Object(told),
+                },
                 after: json!(null),
             };
             Ok(Attempt::Commit(change, ()))

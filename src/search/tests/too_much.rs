@@ -126,3 +126,11 @@ fn sorting_asks_each_document_once_for_each_key() {
         assert_eq!(document.asked.get(), MOST_SORT_KEYS);
     }
 }
+
+#[test]
+fn what_takes_long_to_read_as_a_number_is_none() {
+    let one = Value::Number(1.into());
+    assert_eq!(one.compare("1.0"), Some(std::cmp::Ordering::Equal));
+    assert_eq!(one.compare(&format!("1.{}", "0".repeat(30))), Some(std::cmp::Ordering::Equal));
+    assert_eq!(one.compare(&format!("1.{}", "0".repeat(31))), None);
+}
