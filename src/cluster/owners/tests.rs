@@ -1,7 +1,14 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::{cluster::records::decode, store::MemoryStore};
+use crate::{
+    cluster::{
+        operations::{enrolment::enrol, removal::evict_runner},
+        records::decode,
+        testing::TestCluster,
+    },
+    store::MemoryStore,
+};
 
 fn began(number: u128) -> Transition {
     Transition::Began { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
@@ -42,19 +49,25 @@ async fn with_a_member() -> SharedStore {
 }
 
 #[tokio::test]
-async fn an_owner_that_cannot_be_read_is_forgotten_and_makes_way() {
-    let store: SharedStore = Arc::new(MemoryStore::new());
-    let value = b"damaged".to_vec();
-    let op = Op::Create { path: OwnerRecord::path(&runner()), value, lease: None };
-    store.commit(vec![op]).await.expect("committed");
+async fn an_owner_that_cannot_be_read_is_made_anew_and_keeps_nobody_out() {
+    let cluster = TestCluster::start().await;
+    let (app, token) = (&cluster.app, cluster.token("", None, None).await);
+    enrol(app, cluster.caller(7), cluster.request(7, "", &token)).await.expect("joined");
+    let damage =
+        Op::Put { path: OwnerRecord::path(&runner()), value: b"damaged".to_vec(), version: 1 };
+    app.store.commit(vec![damage]).await.expect("committed");
     let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
     let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let owners = Owners::load(app.store.clone(), coordinator, &liveness, Clock::system());
     let mut owners = owners.await.expect("loaded");
     assert!(!liveness.is_connected(&runner()));
     let latest = owners.latest([began(1)].into_iter());
     owners.write(latest).await.expect("written");
-    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(1))));
+    assert_eq!(owner(&app.store).await, Some(SessionId(Uuid::from_u128(1))));
+    evict_runner(app, &cluster.origin(), &runner()).await.expect("evicted");
+    let again = cluster.request(7, "", &token);
+    enrol(app, cluster.caller(8), again).await.expect("another one has its name");
+    assert_eq!(owner(&app.store).await, None);
 }
 
 #[tokio::test]
@@ -119,7 +132,7 @@ async fn when_a_host_came_and_went_outlives_the_coordinator_and_goes_with_the_ho
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_deletes_the_owner_of_no_other_one() {
+async fn the_end_of_a_session_is_the_end_of_no_other_one() {
     let second = Some(SessionId(Uuid::from_u128(2)));
     assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(1)]]).await, second);
     assert_eq!(owner_after(&[&[began(1)], &[began(2), ended(1)]]).await, second);
