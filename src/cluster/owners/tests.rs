@@ -7,6 +7,7 @@ use crate::{
         records::decode,
         testing::TestCluster,
     },
+    rt::Timestamp,
     store::MemoryStore,
 };
 
@@ -94,6 +95,42 @@ async fn what_others_have_written_is_read_anew_and_who_is_no_member_has_no_owner
     store.commit(vec![again]).await.expect("it joins again");
     write(began(3)).await;
     assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(3))));
+}
+
+#[tokio::test]
+async fn when_a_host_came_and_went_is_read_anew_once_others_have_written_it() {
+    let store = with_a_member().await;
+    let path = PassagesRecord::path(&runner());
+    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
+    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let mut owners = owners.await.expect("loaded");
+    let mut write = async |transition| {
+        let latest = owners.latest([transition].into_iter());
+        owners.write(latest).await.expect("written");
+    };
+    let passage =
+        |second, connected| Passage { at: Timestamp::from_unix_seconds(second), connected };
+    let elsewhere =
+        PassagesRecord { runner_id: runner(), passages: vec![passage(1, true), passage(2, false)] };
+    let stored = async || {
+        let record = store.get(&path).await.expect("read")?;
+        let passages = decode::<PassagesRecord>(&record).expect("readable").passages;
+        Some((record.version, passages.iter().map(|it| it.connected).collect::<Vec<_>>()))
+    };
+    store.commit(vec![create(path.clone(), &elsewhere)]).await.expect("written");
+    write(began(1)).await;
+    assert_eq!(stored().await, Some((2, vec![true, false, true])));
+    store.commit(vec![put(path.clone(), &elsewhere, 2)]).await.expect("written");
+    write(ended(1)).await;
+    assert_eq!(stored().await, Some((3, vec![true, false])), "that is known there already");
+    write(began(2)).await;
+    assert_eq!(stored().await, Some((4, vec![true, false, true])));
+    store.commit(vec![put(path.clone(), &elsewhere, 4)]).await.expect("written");
+    liveness.passages.removed(&runner());
+    write(ended(2)).await;
+    assert_eq!(stored().await, None);
+    assert_eq!(liveness.passages.of(&runner()), []);
 }
 
 #[tokio::test]
