@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{
     liveness::Liveness,
     member::{Member, Parts},
-    records::{ApiKeyRecord, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
+    records::{ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
     sessions::Sessions,
 };
 use crate::{
@@ -164,6 +164,20 @@ impl Registry {
     /// changes something waits for it, and everybody else for them.
     pub fn hosts(&self) -> Vec<Arc<Member>> {
         values(&self.view().hosts)
+    }
+
+    /// The hosts that came in with this token, also those of which a record cannot be read.
+    pub fn let_in_by(&self, token: TokenId) -> Vec<RunnerId> {
+        let came_with_it = |it: &Joined| it.token == Some(token);
+        let (hosts, incomplete) = {
+            let view = self.view();
+            let named = |(runner, parts): (&RunnerId, &Parts)| {
+                parts.identity().is_some_and(|it| came_with_it(&it.joined)).then(|| runner.clone())
+            };
+            (values(&view.hosts), view.incomplete.iter().filter_map(named).collect::<Vec<_>>())
+        };
+        let members = hosts.iter().filter(|host| came_with_it(&host.joined));
+        members.map(|host| host.runner_id.clone()).chain(incomplete).collect()
     }
 
     /// Another host that says that it has the address of this one.

@@ -69,6 +69,7 @@ pub fn not_left(error: RemoveError) -> ApiError {
     match error {
         RemoveError::NotFound => Answer::Host(Code::HostUnknown).saying(message),
         RemoveError::LastOfItsKind { .. } => Answer::Host(Code::UninstallFirstHost).saying(message),
+        RemoveError::Unreadable { .. } => Answer::Host(Code::StoreUnreadableHost).saying(message),
         // A host that leaves may be connected.
         RemoveError::Connected(_) => Answer::Internal.into(),
         RemoveError::Unfinished(error) => error.into(),
