@@ -19,6 +19,7 @@ impl EnrolError {
             Self::RolesExceeded { .. } => Code::TokenRolesExceeded,
             Self::RoleNotAvailable(_) => Code::JoinRoleNotAvailable,
             Self::RunnerIdTaken { .. } => Code::JoinRunnerIdTaken,
+            Self::RunnerIdAlike { .. } => Code::JoinRunnerIdAlike,
             Self::ReplaceRefused { .. } => Code::JoinReplaceRefused,
             Self::KeyInUse { .. } => Code::JoinKeyInUse,
             Self::RolesDiffer { .. } => Code::JoinRolesDiffer,
