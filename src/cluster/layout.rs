@@ -1,6 +1,6 @@
 //! Brings over what earlier versions have stored in another layout.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,15 +60,23 @@ impl WholeRecord {
     }
 }
 
-/// Brings the members over that are stored in one record each. What was brought over before stays as
-/// it is, so that it can be cut off anywhere and begun anew.
+/// Brings the members over that are stored in one record each, and deletes owners that a removal has
+/// left. What was brought over before stays as it is, so that it can be cut off anywhere and begun
+/// anew.
 pub async fn bring_over(store: &dyn Store) -> Result<(), StoreError> {
+    // Before the members: who joins meanwhile is not among them.
+    let mut left = owners(store).await?;
     let (mut last, mut brought_over): (Option<StorePath>, _) = (None, 0);
     loop {
         let from = last.as_ref().map_or(PageFrom::Start, PageFrom::After);
         let page = store.page(&MemberPart::root(), from, PAGE).await?;
         let Some(end) = page.last() else { break };
         last = Some(end.path.clone());
+        for record in &page {
+            if let Some((runner, MemberPart::Identity)) = MemberPart::at(&record.path) {
+                left.remove(&runner);
+            }
+        }
         let old: Vec<Record> = page.into_iter().filter(is_whole).collect();
         for batch in old.chunks(BATCH) {
             brought_over += bring_batch_over(store, batch).await?;
@@ -80,7 +88,39 @@ pub async fn bring_over(store: &dyn Store) -> Result<(), StoreError> {
             "brought over what an earlier version had stored of {brought_over} hosts"
         );
     }
+    for (runner, deletion) in left {
+        delete_owner(store, &runner, deletion).await?;
+    }
     Ok(())
+}
+
+/// What deletes the owner of each host that has one, be it readable or not.
+async fn owners(store: &dyn Store) -> Result<HashMap<RunnerId, Op>, StoreError> {
+    let records = store.list(&OwnerRecord::root()).await?.into_iter();
+    let named = records.filter_map(|Record { path, version, .. }| {
+        let (_shard, name) = path.below(&OwnerRecord::root())?.split_once('/')?;
+        Some((name.parse().ok()?, Op::Delete { path, version }))
+    });
+    Ok(named.collect())
+}
+
+/// Nobody of its name could join as long as it is there.
+async fn delete_owner(
+    store: &dyn Store,
+    runner: &RunnerId,
+    deletion: Op,
+) -> Result<(), StoreError> {
+    if store.get(&MemberPart::Identity.path(runner)).await?.is_some() {
+        return Ok(());
+    }
+    match store.commit_within(Room::Reserve, vec![deletion]).await {
+        // Somebody else was faster; else the next start finds it.
+        Ok(_)
+        | Err(
+            CommitError::Conflict { .. } | CommitError::LeaseEnded | CommitError::OutcomeUnknown,
+        ) => Ok(()),
+        Err(CommitError::Store(error)) => Err(error),
+    }
 }
 
 fn is_whole(record: &Record) -> bool {

@@ -76,10 +76,36 @@ impl Parts {
         Ok(())
     }
 
+    pub fn identity(&self) -> Option<&IdentityRecord> {
+        self.identity.as_ref()
+    }
+
+    /// The roles that it is meant to run.
+    pub fn roles(&self) -> Option<&RoleSet> {
+        self.desired.as_ref().map(|desired| &desired.roles)
+    }
+
+    /// What the audit log says of a host, of which some may not be known.
+    pub fn in_audit(&self) -> serde_json::Value {
+        let joined = self.identity.as_ref().map(|identity| &identity.joined);
+        serde_json::json!({
+            "key": self.identity.as_ref().map(|identity| identity.key),
+            "roles": self.roles(),
+            "host_ip": self.facts.as_ref().map(|it| it.facts.host_ip),
+            "token_id": joined.and_then(|joined| joined.token),
+            "overridden": joined.map(|joined| &joined.overridden),
+        })
+    }
+
     /// Whether nothing is left of it.
     pub fn are_gone(&self) -> bool {
         let nothing = self.settings.as_ref().is_some_and(|it| *it == SettingsRecord::default());
         nothing && self.identity.is_none() && self.facts.is_none() && self.desired.is_none()
+    }
+
+    pub fn are_whole(&self) -> bool {
+        let Self { identity, facts, desired, settings } = self;
+        identity.is_some() && facts.is_some() && desired.is_some() && settings.is_some()
     }
 
     /// The member, if all of it is there; else the parts.
@@ -188,13 +214,7 @@ impl Member {
 
     /// What the audit log says of a host.
     pub fn in_audit(&self) -> serde_json::Value {
-        serde_json::json!({
-            "key": self.key,
-            "roles": self.roles,
-            "host_ip": self.facts.host_ip,
-            "token_id": self.joined.token,
-            "overridden": self.joined.overridden,
-        })
+        Parts::of(self.clone()).in_audit()
     }
 
     /// What it offers as an allocator, in MB (2^20 bytes), and where the number comes from.

@@ -140,6 +140,7 @@ impl Owners {
                     for runner in latest.keys() {
                         self.written.remove(runner);
                     }
+                    self.read_passages(latest.keys(), &removed).await?;
                 }
             }
         }
@@ -158,6 +159,29 @@ impl Owners {
             let Some(record) = self.store.get(&OwnerRecord::path(runner)).await? else { continue };
             let session = readable::<OwnerRecord>(&record)?.and_then(|owner| owner.session);
             self.written.insert(runner.clone(), Written { session, version: record.version });
+        }
+        Ok(())
+    }
+
+    /// Reads when these hosts came and went, as somebody else may have written. Of those that were
+    /// `removed` nothing but the record is left, which is to be deleted.
+    async fn read_passages<'a>(
+        &mut self,
+        runners: impl Iterator<Item = &'a RunnerId>,
+        removed: &'a HashSet<RunnerId>,
+    ) -> Result<(), StoreError> {
+        let runners: HashSet<&RunnerId> = runners.chain(removed).collect();
+        for runner in runners {
+            let Some(record) = self.store.get(&PassagesRecord::path(runner)).await? else {
+                self.passage_versions.remove(runner);
+                continue;
+            };
+            self.passage_versions.insert(runner.clone(), record.version);
+            if let Some(known) = readable::<PassagesRecord>(&record)?
+                && !removed.contains(runner)
+            {
+                self.passages.set(runner.clone(), known.passages);
+            }
         }
         Ok(())
     }

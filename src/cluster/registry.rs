@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{
     liveness::Liveness,
     member::{Member, Parts},
-    records::{ApiKeyRecord, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
+    records::{ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
     sessions::Sessions,
 };
 use crate::{
@@ -35,6 +35,8 @@ pub struct Registry {
 #[derive(Default)]
 pub struct View {
     hosts: BTreeMap<RunnerId, Arc<Member>>,
+    /// Their names by what these are in lower case, of which there may be several.
+    alike: BTreeMap<String, BTreeSet<RunnerId>>,
     /// Hosts of which a record is missing, or cannot be read.
     incomplete: BTreeMap<RunnerId, Parts>,
     keys: BTreeMap<KeyId, Arc<KeyRecord>>,
@@ -110,15 +112,40 @@ impl View {
         parts.take(part, change.record.as_ref())?;
         match parts.whole() {
             Ok(member) => {
+                self.note_name(&runner);
                 self.hosts.insert(runner, Arc::new(member));
+                return Ok(());
             }
             Err(parts) if parts.are_gone() => {}
             Err(parts) => {
-                self.incomplete.insert(runner, *parts);
+                self.incomplete.insert(runner.clone(), *parts);
             }
         }
+        self.forget_name(&runner);
         Ok(())
     }
+
+    fn note_name(&mut self, runner: &RunnerId) {
+        if let Some(name) = without_case(runner) {
+            self.alike.entry(name).or_default().insert(runner.clone());
+        }
+    }
+
+    fn forget_name(&mut self, runner: &RunnerId) {
+        let Some(name) = without_case(runner) else { return };
+        if let Some(alike) = self.alike.get_mut(&name) {
+            alike.remove(runner);
+            if alike.is_empty() {
+                self.alike.remove(&name);
+            }
+        }
+    }
+}
+
+/// The name in lower case. Addresses, as most names are, have no case, and none is kept of them.
+fn without_case(runner: &RunnerId) -> Option<String> {
+    let name = runner.as_str();
+    name.contains(|c: char| c.is_ascii_alphabetic()).then(|| name.to_ascii_lowercase())
 }
 
 /// The last segment of a path of the form `root/shard/name`.
@@ -166,6 +193,20 @@ impl Registry {
         values(&self.view().hosts)
     }
 
+    /// The hosts that came in with this token, also those of which a record cannot be read.
+    pub fn let_in_by(&self, token: TokenId) -> Vec<RunnerId> {
+        let came_with_it = |it: &Joined| it.token == Some(token);
+        let (hosts, incomplete) = {
+            let view = self.view();
+            let named = |(runner, parts): (&RunnerId, &Parts)| {
+                parts.identity().is_some_and(|it| came_with_it(&it.joined)).then(|| runner.clone())
+            };
+            (values(&view.hosts), view.incomplete.iter().filter_map(named).collect::<Vec<_>>())
+        };
+        let members = hosts.iter().filter(|host| came_with_it(&host.joined));
+        members.map(|host| host.runner_id.clone()).chain(incomplete).collect()
+    }
+
     /// Another host that says that it has the address of this one.
     pub fn another_at(&self, host: &Member) -> Option<Arc<Member>> {
         let view = self.view();
@@ -177,14 +218,9 @@ impl Registry {
 
     /// A host whose name differs from this one in upper and lower case alone.
     pub fn alike(&self, runner: &RunnerId) -> Option<Arc<Member>> {
-        let name = runner.as_str();
-        // Addresses, as most names are, have no case.
-        if !name.contains(|c: char| c.is_ascii_alphabetic()) {
-            return None;
-        }
-        let is_alike = |it: &RunnerId| it != runner && it.as_str().eq_ignore_ascii_case(name);
         let view = self.view();
-        view.hosts.iter().find(|(it, _)| is_alike(it)).map(|(_, host)| host.clone())
+        let alike = view.alike.get(&without_case(runner)?)?;
+        view.host(alike.iter().find(|it| *it != runner)?)
     }
 
     pub fn count_hosts(&self) -> usize {

@@ -19,6 +19,7 @@ impl EnrolError {
             Self::RolesExceeded { .. } => Code::TokenRolesExceeded,
             Self::RoleNotAvailable(_) => Code::JoinRoleNotAvailable,
             Self::RunnerIdTaken { .. } => Code::JoinRunnerIdTaken,
+            Self::RunnerIdAlike { .. } => Code::JoinRunnerIdAlike,
             Self::ReplaceRefused { .. } => Code::JoinReplaceRefused,
             Self::KeyInUse { .. } => Code::JoinKeyInUse,
             Self::RolesDiffer { .. } => Code::JoinRolesDiffer,
@@ -69,6 +70,7 @@ pub fn not_left(error: RemoveError) -> ApiError {
     match error {
         RemoveError::NotFound => Answer::Host(Code::HostUnknown).saying(message),
         RemoveError::LastOfItsKind { .. } => Answer::Host(Code::UninstallFirstHost).saying(message),
+        RemoveError::Unreadable { .. } => Answer::Host(Code::StoreUnreadableHost).saying(message),
         // A host that leaves may be connected.
         RemoveError::Connected(_) => Answer::Internal.into(),
         RemoveError::Unfinished(error) => error.into(),

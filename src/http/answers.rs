@@ -83,6 +83,8 @@ answers! {
     NotServed NOT_IMPLEMENTED "root.not_implemented": "this version does not serve that"
     Unreadable INTERNAL_SERVER_ERROR "root.unreadable_document" because StoreUnreadableDocument:
         "what is stored cannot be read; a PUT of all of it replaces it"
+    UnreadableHost INTERNAL_SERVER_ERROR "root.unreadable_host" because StoreUnreadableHost:
+        "what is stored of the host cannot be read"
     DiskFull INSUFFICIENT_STORAGE "root.datastore_full" because StoreFailed:
         "the disk that holds the datastore is full"
     StoreUnavailable SERVICE_UNAVAILABLE "root.datastore_unavailable" because StoreUnavailable:

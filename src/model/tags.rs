@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +39,26 @@ impl Tags {
         self.0.keys().map(String::as_str).filter(|name| is_like_a_field(name))
     }
 
-    /// The same with visible marks for what is not plain text.
+    /// The same with visible marks for what is not plain text. They are cut so that tags that kept to
+    /// the limits before still do.
     #[must_use]
     pub fn escaped(&self) -> Self {
-        let plain = |text: &String| escaped(text).into_owned();
+        let shown = self.escaped_within(|_| MAX_LENGTH);
+        match shown.check() {
+            Err(InvalidTag::TooLong) => self.escaped_within(|text| text.len().min(MAX_LENGTH)),
+            _ => shown,
+        }
+    }
+
+    /// The same with visible marks, where there are any cut to as many bytes as `longest` says.
+    fn escaped_within(&self, longest: impl Fn(&str) -> usize) -> Self {
+        let plain = |text: &String| match escaped(text) {
+            Cow::Borrowed(plain) => plain.to_owned(),
+            Cow::Owned(mut marked) => {
+                marked.truncate(marked.floor_char_boundary(longest(text)));
+                marked
+            }
+        };
         Self(self.0.iter().map(|(key, value)| (plain(key), plain(value))).collect())
     }
 

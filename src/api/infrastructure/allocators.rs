@@ -60,6 +60,7 @@ fn not_deleted(id: &str, error: RemoveError) -> ApiError {
             let message = format!("the allocator {id} is connected; stop its daemon first");
             Answer::AllocatorConnected.saying(message)
         }
+        RemoveError::Unreadable { .. } => Answer::UnreadableHost.saying(error.to_string()),
         RemoveError::Unfinished(error) => error.into(),
     }
 }

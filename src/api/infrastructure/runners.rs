@@ -68,6 +68,7 @@ fn not_deleted(id: &str, error: RemoveError) -> ApiError {
         RemoveError::NotFound => no_such_runner(id),
         RemoveError::Connected(_) => failed,
         RemoveError::LastOfItsKind { role, .. } => failed.because(last(role)),
+        RemoveError::Unreadable { .. } => Answer::UnreadableHost.saying(error.to_string()),
         RemoveError::Unfinished(error) => error.into(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
             enrolment::enrol,
             removal::remove_runner,
         },
-        records::KeyRecord,
+        records::{KeyRecord, decode},
         registry::Registry,
         testing::{Interleaved, TestCluster, facts},
     },
@@ -129,6 +129,14 @@ async fn what_was_cut_off_is_brought_over_by_the_next_start_and_then_nothing_is_
     store.fails_after(1);
     bring_over(&*store).await.expect_err("killed");
     assert_eq!(hosts(&shared).await.len(), BATCH, "half of it is brought over");
+    // The version before does not take what is left for the whole cluster.
+    let records = store.list(&MemberPart::root()).await.expect("listed");
+    let read_by_the_version_before = |record: &Record| decode::<WholeRecord>(record).map(|_| ());
+    let identities = records.iter().filter(|it| it.path.as_str().matches('/').count() == 3);
+    let answers: Vec<_> = identities.map(read_by_the_version_before).collect();
+    let too_new = Err(StoreError::TooNew { found: 2, known: 1 });
+    assert_eq!(answers.iter().filter(|it| **it == too_new).count(), BATCH);
+    assert_eq!(answers.iter().filter(|it| it.is_ok()).count(), HOSTS - BATCH);
     store.fails_after(usize::MAX);
     bring_over(&*store).await.expect("brought over");
     let found = hosts(&shared).await;
@@ -138,6 +146,58 @@ async fn what_was_cut_off_is_brought_over_by_the_next_start_and_then_nothing_is_
         assert_eq!(host.allocator.maintenance_since.is_some(), number % 3 == 0, "{number}");
         let owner = store.get(&OwnerRecord::path(&host.runner_id)).await.expect("read");
         assert_eq!(owner.map(|it| it.version), Some(1));
+    }
+    store.fails_after(0);
+    bring_over(&*store).await.expect("nothing is left to do");
+}
+
+#[tokio::test]
+async fn a_name_of_which_only_an_owner_is_left_can_join() {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let cluster = TestCluster::start_on(store.clone()).await;
+    let token = cluster.token("", None, None).await;
+    let join = async |number| {
+        enrol(&cluster.app, cluster.caller(number), cluster.request(number, "", &token)).await
+    };
+    let member = join(8).await.expect("joined").runner_id;
+    let left = serde_json::json!({
+        "schema": 1,
+        "runner_id": "10.0.0.9",
+        "coordinator": "10.0.0.1",
+        "session": "0197c3a0-0000-7000-8000-000000000002",
+    });
+    for (number, value) in [(9, left.to_string()), (10, "damaged".to_owned())] {
+        let path = OwnerRecord::path(&cluster.request(number, "", &token).runner_id);
+        let op = Op::Create { path, value: value.into_bytes(), lease: None };
+        store.commit(vec![op]).await.expect("written");
+        join(number).await.expect_err("its place is taken");
+    }
+    bring_over(&*store).await.expect("brought over");
+    for number in [9, 10] {
+        join(number).await.expect("joined");
+    }
+    let kept = store.get(&OwnerRecord::path(&member)).await.expect("read");
+    assert_eq!(kept.map(|it| it.version), Some(1), "of a member it stays");
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_read_stays_and_others_are_brought_over() {
+    let store = Arc::new(Interleaved::default());
+    let shared: SharedStore = store.clone();
+    store.commit(whole(0, true).into()).await.expect("written");
+    bring_over(&*store).await.expect("brought over");
+    let path = MemberPart::Facts.path(&runner(0));
+    let damage = Op::Put { path: path.clone(), value: b"damaged".to_vec(), version: 1 };
+    store.commit(vec![damage]).await.expect("written");
+    store.commit(whole(1, false).into()).await.expect("written");
+    bring_over(&*store).await.expect("brought over");
+    let found: Vec<_> = hosts(&shared).await.iter().map(|it| it.runner_id.clone()).collect();
+    assert_eq!(found, [runner(1)]);
+    let damaged = store.get(&path).await.expect("read").expect("there");
+    assert_eq!((damaged.version, &*damaged.value), (2, &b"damaged"[..]));
+    for number in [0, 1] {
+        let owner = store.get(&OwnerRecord::path(&runner(number))).await.expect("read");
+        assert!(owner.is_some(), "{number}");
     }
     store.fails_after(0);
     bring_over(&*store).await.expect("nothing is left to do");

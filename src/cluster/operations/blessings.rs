@@ -30,17 +30,20 @@ pub async fn bless_hosts(
     if let Some((runner, _)) = named.iter().find(unknown) {
         return Err(SetRolesError::RunnerNotFound(runner.clone()).into());
     }
-    let mut changes = named.to_vec();
-    if extent == Extent::All {
-        let hosts = app.registry.hosts();
-        let known: HashSet<&RunnerId> = named.iter().map(|(runner, _)| runner).collect();
-        let others = hosts.iter().filter(|host| !known.contains(&host.runner_id));
-        changes.extend(others.map(|host| (host.runner_id.clone(), Blessing::Taken)));
+    // Whether they have it already is for the store to say.
+    for (runner, blessing) in named {
+        bless(app, origin, runner, (name, *blessing), definition).await?;
     }
-    for (runner, blessing) in changes {
-        let Some(host) = app.member(runner.as_str(), None) else { continue };
-        if host.has_named(name) != (blessing == Blessing::Given) {
-            bless(app, origin, &runner, (name, blessing), definition).await?;
+    if extent == Extent::Named {
+        return Ok(());
+    }
+    let known: HashSet<&RunnerId> = named.iter().map(|(runner, _)| runner).collect();
+    for host in app.registry.hosts() {
+        // Most hosts do not have it, and are not read for that.
+        let now = app.member(host.runner_id.as_str(), None);
+        if !known.contains(&host.runner_id) && now.is_some_and(|now| now.has_named(name)) {
+            let taken = (name, Blessing::Taken);
+            bless(app, origin, &host.runner_id, taken, definition).await?;
         }
     }
     Ok(())

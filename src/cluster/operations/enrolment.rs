@@ -137,8 +137,13 @@ async fn new_member(
 }
 
 fn taken_by(known: &Member, caller: Caller, request: &EnrolRequest) -> EnrolError {
+    let (runner_id, requested) = (known.runner_id.clone(), request.runner_id.clone());
+    if runner_id != requested {
+        let (known_ip, known_key) = (known.facts.host_ip, known.key);
+        return EnrolError::RunnerIdAlike { runner_id, known_ip, known_key, requested };
+    }
     EnrolError::RunnerIdTaken {
-        runner_id: known.runner_id.clone(),
+        runner_id,
         known_ip: known.facts.host_ip,
         known_key: known.key,
         new_ip: request.facts.host_ip,

@@ -3,7 +3,7 @@
 use crate::{
     cluster::{
         app::App,
-        records::{OwnerRecord, create, decode},
+        records::{OwnerRecord, create, readable},
     },
     model::RunnerId,
     store::{Op, StoreError},
@@ -21,7 +21,8 @@ pub(super) struct Presence {
 impl Presence {
     pub async fn read(app: &App, runner: &RunnerId) -> Result<Self, StoreError> {
         let record = app.store.get(&OwnerRecord::path(runner)).await?;
-        let owner: Option<OwnerRecord> = record.as_ref().map(decode).transpose()?;
+        // One that cannot be read says nothing of a session, and keeps nobody.
+        let owner: Option<OwnerRecord> = record.as_ref().map(readable).transpose()?.flatten();
         // A session here may have begun, or ended, and not be written down yet.
         let elsewhere = |it: &OwnerRecord| {
             it.session.is_some() && it.coordinator.as_ref() != Some(&app.runner_id)

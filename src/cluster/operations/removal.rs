@@ -5,17 +5,16 @@ use super::{
     presence::Presence,
     roles::{Last, last_of_its_kind, role_change, roles_of_the_first_host},
     stops_at_the_store,
-    stored::StoredMember,
+    stored::{Found, StoredHost, StoredMember},
 };
 use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        member::Member,
-        records::Actor,
+        records::{Actor, IdentityRecord},
     },
     model::{KeyId, Role, RunnerId, TokenId},
-    store::Room,
+    store::{Room, StorePath},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +25,10 @@ pub enum RemoveError {
     Connected(RunnerId),
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
+    #[error(
+        "the record {record} of {runner} cannot be read, and without it nobody can say whether the host may go"
+    )]
+    Unreadable { runner: RunnerId, record: StorePath },
     #[error(transparent)]
     Unfinished(#[from] Unfinished),
 }
@@ -136,7 +139,7 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
         standing: None,
     };
     // A host of this name with another key is another host.
-    let same = |host: &Member, _| match host.key == caller.key {
+    let same = |host: &IdentityRecord, _| match host.key == caller.key {
         true => Ok(()),
         false => Err(RemoveError::NotFound),
     };
@@ -151,13 +154,11 @@ pub async fn evict_hosts_of(
     origin: &Origin,
     token: TokenId,
 ) -> Result<Vec<RunnerId>, Unfinished> {
-    let came_with_it = |host: &Member| host.joined.token == Some(token);
-    let hosts = app.registry.hosts().into_iter().filter(|host| came_with_it(host));
-    let hosts: Vec<RunnerId> = hosts.map(|host| host.runner_id.clone()).collect();
+    let came_with_it = |host: &IdentityRecord| host.joined.token == Some(token);
     let mut evicted = Vec::new();
-    for runner in hosts {
+    for runner in app.registry.let_in_by(token) {
         // Somebody else may have taken the name since.
-        let same = |host: &Member, _| match came_with_it(host) {
+        let same = |host: &IdentityRecord, _| match came_with_it(host) {
             true => Ok(()),
             false => Err(RemoveError::NotFound),
         };
@@ -181,15 +182,20 @@ async fn remove(
     origin: &Origin,
     runner: &RunnerId,
     action: &'static str,
-    check: impl Fn(&Member, bool) -> Result<(), RemoveError> + Sync,
+    check: impl Fn(&IdentityRecord, bool) -> Result<(), RemoveError> + Sync,
 ) -> Result<KeyId, RemoveError> {
     let check = &check;
     carry_out(app, origin, |now| {
         Box::pin(async move {
-            let stored = StoredMember::read(&*app.store, runner).await?;
-            let stored = stored.ok_or(RemoveError::NotFound)?;
-            let host = &stored.member;
-            if let Some(role) = roles_of_the_first_host(&host.roles).iter().next() {
+            let unreadable = |record| RemoveError::Unreadable { runner: runner.clone(), record };
+            let stored = match StoredHost::find(&*app.store, runner).await? {
+                Found::Nothing => return Err(RemoveError::NotFound),
+                Found::Host(stored) => stored,
+                Found::Unreadable(record) => return Err(unreadable(record)),
+            };
+            let host = &stored.identity;
+            let roles = stored.roles().map_err(unreadable)?;
+            if let Some(role) = roles_of_the_first_host(roles).iter().next() {
                 return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
             }
             let presence = Presence::read(app, runner).await?;
@@ -202,7 +208,7 @@ async fn remove(
                 action,
                 room: Room::Reserve,
                 subject: runner.to_string(),
-                before: host.in_audit(),
+                before: stored.parts.in_audit(),
                 after: json!(null),
             };
             Ok(Attempt::Commit(change, host.key))

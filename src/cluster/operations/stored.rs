@@ -5,14 +5,34 @@ use crate::{
     cluster::{
         member::{Member, Parts},
         records::{
-            DesiredRecord, IdentityRecord, KeyRecord, MemberPart, SettingsRecord, create, decode,
-            put,
+            DesiredRecord, IdentityRecord, KeyRecord, MemberPart, SettingsRecord, Stored, create,
+            decode, put, readable,
         },
     },
-    model::{KeyId, RunnerId},
+    model::{KeyId, RoleSet, RunnerId},
     rt::Timestamp,
     store::{Op, Record, Store, StoreError, StorePath},
 };
+
+/// What the store has under the name of a host.
+pub(super) enum Found {
+    Nothing,
+    Host(Box<StoredHost>),
+    /// This record cannot be read, and without it nobody can say which host that is.
+    Unreadable(StorePath),
+}
+
+/// A host with the versions of its records, of which some may not be readable: enough to remove it.
+#[derive(Debug)]
+pub(super) struct StoredHost {
+    pub identity: IdentityRecord,
+    pub parts: Parts,
+    /// The revision of the commit that made it what it is.
+    revision: u64,
+    key_version: u64,
+    /// Of those records that there are.
+    versions: Vec<(MemberPart, u64)>,
+}
 
 /// A member with the versions of its records. Who changes one of them names that one, and holds on
 /// to the member; others may change the others at once.
@@ -22,29 +42,29 @@ pub(super) struct StoredMember {
     /// The revision of the commit that made it what it is.
     pub revision: u64,
     key_version: u64,
-    identity: u64,
-    facts: u64,
-    desired: u64,
-    /// `None` as long as nothing was set.
-    settings: Option<u64>,
+    versions: Vec<(MemberPart, u64)>,
 }
 
-impl StoredMember {
-    /// The member with this name, if there is one.
-    pub async fn read(store: &dyn Store, runner: &RunnerId) -> Result<Option<Self>, StoreError> {
+impl StoredHost {
+    pub async fn find(store: &dyn Store, runner: &RunnerId) -> Result<Found, StoreError> {
         let path = MemberPart::Identity.path(runner);
         for _ in 0..ATTEMPTS {
-            let Some(record) = store.get(&path).await? else { return Ok(None) };
-            let identity: IdentityRecord = decode(&record)?;
-            let key = store.get(&KeyRecord::path(&identity.key)).await?;
+            let Some(record) = store.get(&path).await? else { return Ok(Found::Nothing) };
+            let Some(identity) = readable::<IdentityRecord>(&record)? else {
+                return Ok(Found::Unreadable(path));
+            };
+            let key_path = KeyRecord::path(&identity.key);
+            let key = store.get(&key_path).await?;
             let below = store.list(&path).await?;
-            if let Some(stored) = Self::put_together(&record, identity, key, below)? {
-                return Ok(Some(stored));
+            let stored = Self::put_together(&record, identity, key, below)?;
+            let host = |stored| Found::Host(Box::new(stored));
+            if stored.as_ref().is_some_and(|stored| stored.parts.are_whole()) {
+                return Ok(stored.map_or(Found::Nothing, host));
             }
             // Removed or replaced in between; else its records do not belong together.
             let now = store.get(&path).await?;
             if now.is_some_and(|now| now.revision == record.revision) {
-                break;
+                return Ok(stored.map_or(Found::Unreadable(key_path), host));
             }
         }
         Err(StoreError::Failed(format!("what is kept of {runner} is not whole")))
@@ -58,38 +78,72 @@ impl StoredMember {
     ) -> Result<Option<Self>, StoreError> {
         let Some(key) = key else { return Ok(None) };
         let holder = KeyRecord::Host { runner_id: identity.runner_id.clone() };
-        if decode::<KeyRecord>(&key)? != holder {
+        if readable::<KeyRecord>(&key)? != Some(holder) {
             return Ok(None);
         }
-        let (mut parts, mut versions) = (Parts::default(), [None; 3]);
-        parts.take(MemberPart::Identity, Some(record))?;
-        for record in below {
-            let part = MemberPart::at(&record.path).map(|(_, part)| part);
-            let version = match part {
-                Some(MemberPart::Facts) => &mut versions[0],
-                Some(MemberPart::Desired) => &mut versions[1],
-                Some(MemberPart::Settings) => &mut versions[2],
-                Some(MemberPart::Identity) | None => continue,
-            };
-            *version = Some(record.version);
-            parts.take(part.expect("one of them"), Some(&record))?;
+        let (mut parts, mut versions) = (Parts::default(), Vec::new());
+        for record in below.iter().chain([record]) {
+            let Some((_, part)) = MemberPart::at(&record.path) else { continue };
+            parts.take(part, Some(record))?;
+            versions.push((part, record.version));
         }
-        let (Ok(member), [Some(facts), Some(desired), settings]) = (parts.whole(), versions) else {
-            return Ok(None);
+        let (revision, key_version) = (record.revision, key.version);
+        Ok(Some(Self { identity, parts, revision, key_version, versions }))
+    }
+
+    /// The roles that it is meant to run; else which record does not say so.
+    pub fn roles(&self) -> Result<&RoleSet, StorePath> {
+        let path = || MemberPart::Desired.path(&self.identity.runner_id);
+        self.parts.roles().ok_or_else(path)
+    }
+
+    /// Deletes all of it; its key stays known as that of a removed host.
+    pub fn removed(&self, now: Timestamp) -> Vec<Op> {
+        let IdentityRecord { runner_id, key, .. } = &self.identity;
+        // The identity is the last: it is not deleted if there is still something below it.
+        let deletions = self
+            .versions
+            .iter()
+            .map(|(part, version)| Op::Delete { path: part.path(runner_id), version: *version });
+        deletions.chain([key_goes(runner_id, *key, self.key_version, now)]).collect()
+    }
+}
+
+/// Leaves nobody with this key; it stays known as that of a removed host.
+fn key_goes(runner: &RunnerId, key: KeyId, version: u64, now: Timestamp) -> Op {
+    let tombstone = KeyRecord::Removed { runner_id: runner.clone(), at: now };
+    put(KeyRecord::path(&key), &tombstone, version)
+}
+
+impl StoredMember {
+    /// The member with this name, if there is one.
+    pub async fn read(store: &dyn Store, runner: &RunnerId) -> Result<Option<Self>, StoreError> {
+        let host = match StoredHost::find(store, runner).await? {
+            Found::Nothing => return Ok(None),
+            Found::Host(host) => *host,
+            Found::Unreadable(path) => {
+                let reason = format!("what is kept of {runner} is not whole: see {path}");
+                return Err(StoreError::Failed(reason));
+            }
         };
-        Ok(Some(Self {
-            member,
-            revision: record.revision,
-            key_version: key.version,
-            identity: record.version,
-            facts,
-            desired,
-            settings,
-        }))
+        let StoredHost { parts, revision, key_version, versions, .. } = host;
+        match parts.whole() {
+            Ok(member) => Ok(Some(Self { member, revision, key_version, versions })),
+            Err(_) => Err(StoreError::Failed(format!("what is kept of {runner} is not whole"))),
+        }
     }
 
     fn path(&self, part: MemberPart) -> StorePath {
         part.path(&self.member.runner_id)
+    }
+
+    /// Writes one of its records, which may not be there: nobody has set anything on it then.
+    fn write<T: Stored>(&self, part: MemberPart, record: &T) -> Op {
+        let path = self.path(part);
+        match self.versions.iter().find(|(it, _)| *it == part) {
+            Some((_, version)) => put(path, record, *version),
+            None => create(path, record),
+        }
     }
 
     /// That it is still this member, and no other of its name.
@@ -98,54 +152,25 @@ impl StoredMember {
     }
 
     pub fn with_desired(&self, desired: &DesiredRecord) -> [Op; 2] {
-        let write = put(self.path(MemberPart::Desired), desired, self.desired);
-        [self.is_still_there(), write]
+        [self.is_still_there(), self.write(MemberPart::Desired, desired)]
     }
 
     pub fn with_settings(&self, settings: &SettingsRecord) -> [Op; 2] {
-        [self.is_still_there(), self.settings_op(settings)]
-    }
-
-    fn settings_op(&self, settings: &SettingsRecord) -> Op {
-        let path = self.path(MemberPart::Settings);
-        match self.settings {
-            Some(version) => put(path, settings, version),
-            None => create(path, settings),
-        }
-    }
-
-    fn key_goes(&self, now: Timestamp) -> Op {
-        let tombstone = KeyRecord::Removed { runner_id: self.member.runner_id.clone(), at: now };
-        put(KeyRecord::path(&self.member.key), &tombstone, self.key_version)
+        [self.is_still_there(), self.write(MemberPart::Settings, settings)]
     }
 
     /// Puts another member in its place, on which nothing has been set.
     pub fn replaced_by(&self, member: &Member, now: Timestamp) -> Vec<Op> {
         let key = KeyRecord::Host { runner_id: member.runner_id.clone() };
         vec![
-            put(self.path(MemberPart::Identity), &member.identity(), self.identity),
-            put(self.path(MemberPart::Facts), &member.facts(), self.facts),
-            put(self.path(MemberPart::Desired), &member.desired(), self.desired),
+            self.write(MemberPart::Identity, &member.identity()),
+            self.write(MemberPart::Facts, &member.facts()),
+            self.write(MemberPart::Desired, &member.desired()),
             // Also if there are none: so that none are made for the other one meanwhile.
-            self.settings_op(&member.settings()),
-            self.key_goes(now),
+            self.write(MemberPart::Settings, &member.settings()),
+            key_goes(&self.member.runner_id, self.member.key, self.key_version, now),
             create(KeyRecord::path(&member.key), &key),
         ]
-    }
-
-    /// Deletes all of it; its key stays known as that of a removed host.
-    pub fn removed(&self, now: Timestamp) -> Vec<Op> {
-        let parts = [
-            (MemberPart::Facts, Some(self.facts)),
-            (MemberPart::Desired, Some(self.desired)),
-            (MemberPart::Settings, self.settings),
-            // Last: it is not deleted if there is still something below it.
-            (MemberPart::Identity, Some(self.identity)),
-        ];
-        let deletion = |(part, version): (_, Option<u64>)| {
-            version.map(|version| Op::Delete { path: self.path(part), version })
-        };
-        parts.into_iter().filter_map(deletion).chain([self.key_goes(now)]).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 mod at_once;
 mod blessings;
+mod damaged;
 mod presence;
 
 use std::{sync::Arc, time::Duration};
@@ -21,7 +22,7 @@ use crate::{
         testing::{Interleaved, TestCluster},
     },
     model::{CapacitySource, RunnerId, Secret},
-    store::{SqliteStore, Store},
+    store::{Record, SqliteStore, Store},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,7 +1,15 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::{cluster::records::decode, store::MemoryStore};
+use crate::{
+    cluster::{
+        operations::{enrolment::enrol, removal::evict_runner},
+        records::decode,
+        testing::TestCluster,
+    },
+    rt::Timestamp,
+    store::MemoryStore,
+};
 
 fn began(number: u128) -> Transition {
     Transition::Began { runner: runner(), session: SessionId(Uuid::from_u128(number)) }
@@ -42,19 +50,25 @@ async fn with_a_member() -> SharedStore {
 }
 
 #[tokio::test]
-async fn an_owner_that_cannot_be_read_is_forgotten_and_makes_way() {
-    let store: SharedStore = Arc::new(MemoryStore::new());
-    let value = b"damaged".to_vec();
-    let op = Op::Create { path: OwnerRecord::path(&runner()), value, lease: None };
-    store.commit(vec![op]).await.expect("committed");
+async fn an_owner_that_cannot_be_read_is_made_anew_and_keeps_nobody_out() {
+    let cluster = TestCluster::start().await;
+    let (app, token) = (&cluster.app, cluster.token("", None, None).await);
+    enrol(app, cluster.caller(7), cluster.request(7, "", &token)).await.expect("joined");
+    let damage =
+        Op::Put { path: OwnerRecord::path(&runner()), value: b"damaged".to_vec(), version: 1 };
+    app.store.commit(vec![damage]).await.expect("committed");
     let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
     let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let owners = Owners::load(app.store.clone(), coordinator, &liveness, Clock::system());
     let mut owners = owners.await.expect("loaded");
     assert!(!liveness.is_connected(&runner()));
     let latest = owners.latest([began(1)].into_iter());
     owners.write(latest).await.expect("written");
-    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(1))));
+    assert_eq!(owner(&app.store).await, Some(SessionId(Uuid::from_u128(1))));
+    evict_runner(app, &cluster.origin(), &runner()).await.expect("evicted");
+    let again = cluster.request(7, "", &token);
+    enrol(app, cluster.caller(8), again).await.expect("another one has its name");
+    assert_eq!(owner(&app.store).await, None);
 }
 
 #[tokio::test]
@@ -81,6 +95,42 @@ async fn what_others_have_written_is_read_anew_and_who_is_no_member_has_no_owner
     store.commit(vec![again]).await.expect("it joins again");
     write(began(3)).await;
     assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(3))));
+}
+
+#[tokio::test]
+async fn when_a_host_came_and_went_is_read_anew_once_others_have_written_it() {
+    let store = with_a_member().await;
+    let path = PassagesRecord::path(&runner());
+    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
+    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let mut owners = owners.await.expect("loaded");
+    let mut write = async |transition| {
+        let latest = owners.latest([transition].into_iter());
+        owners.write(latest).await.expect("written");
+    };
+    let passage =
+        |second, connected| Passage { at: Timestamp::from_unix_seconds(second), connected };
+    let elsewhere =
+        PassagesRecord { runner_id: runner(), passages: vec![passage(1, true), passage(2, false)] };
+    let stored = async || {
+        let record = store.get(&path).await.expect("read")?;
+        let passages = decode::<PassagesRecord>(&record).expect("readable").passages;
+        Some((record.version, passages.iter().map(|it| it.connected).collect::<Vec<_>>()))
+    };
+    store.commit(vec![create(path.clone(), &elsewhere)]).await.expect("written");
+    write(began(1)).await;
+    assert_eq!(stored().await, Some((2, vec![true, false, true])));
+    store.commit(vec![put(path.clone(), &elsewhere, 2)]).await.expect("written");
+    write(ended(1)).await;
+    assert_eq!(stored().await, Some((3, vec![true, false])), "that is known there already");
+    write(began(2)).await;
+    assert_eq!(stored().await, Some((4, vec![true, false, true])));
+    store.commit(vec![put(path.clone(), &elsewhere, 4)]).await.expect("written");
+    liveness.passages.removed(&runner());
+    write(ended(2)).await;
+    assert_eq!(stored().await, None);
+    assert_eq!(liveness.passages.of(&runner()), []);
 }
 
 #[tokio::test]
@@ -119,7 +169,7 @@ async fn when_a_host_came_and_went_outlives_the_coordinator_and_goes_with_the_ho
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_deletes_the_owner_of_no_other_one() {
+async fn the_end_of_a_session_is_the_end_of_no_other_one() {
     let second = Some(SessionId(Uuid::from_u128(2)));
     assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(1)]]).await, second);
     assert_eq!(owner_after(&[&[began(1)], &[began(2), ended(1)]]).await, second);

@@ -102,8 +102,11 @@ codes! {
         "The API has something else under this name, which would hide the host: names that begin with '_', and 'settings', 'health' and 'filtered-groups'."
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
-        "Another host, with another key, is registered under this runner id, or under one that differs from it in upper and lower case alone."
+        "Another host, with another key, is registered under this runner id."
         "If that host is gone, delete it ('ece-agent host delete ID' on the first host) and repeat the command, or repeat it with --replace and the token that the lost host joined with, if that was made with --allow-replace; if it is not gone, choose another name with --runner-id."
+    JoinRunnerIdAlike "join.runner_id_alike" Refused
+        "Another host, with another key, is registered under a runner id that differs from this one in upper and lower case alone."
+        "Give --runner-id another name; or, if that host is gone and this one comes in its place, the name as the message shows it, letter by letter, and go on as that answer says."
     JoinKeyInUse "join.key_in_use" Refused
         "This host's key is already registered under another runner id."
         "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
@@ -302,6 +305,9 @@ codes! {
     StoreUnreadableDocument "store.unreadable_document" General
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
         "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."
+    StoreUnreadableHost "store.unreadable_host" General
+        "A record that says which host that is, or which roles it has, is damaged in the coordinator's datastore: it might be the only one with a role."
+        "The message names the record. Look for a failing disk; restore 'coordinator/' from a backup ('docs/operations.md' has the procedure). The host keeps its name until then: another one joins under another name, with --runner-id."
     StoreChangesLost "store.changes_lost" General
         "The coordinator's datastore lacks changes that it had acknowledged before: the end of its log was damaged, or an earlier copy of store.db was put in its place. It is said once, in the log."
         "See what is missing ('ece-agent audit list' ends where the datastore does) and repeat it, revocations first; a host that says 'host.unknown' joins again. Look for a failing disk. 'store.revision' in 'coordinator/' belongs to the store.db beside it: restore both, or neither."

@@ -31,6 +31,10 @@ pub enum EnrolError {
         new_ip: IpAddr,
         new_key: KeyId,
     },
+    #[error(
+        "the runner id {runner_id} is taken by the host {known_ip} with the key {known_key}; {requested} differs from it in upper and lower case alone"
+    )]
+    RunnerIdAlike { runner_id: RunnerId, known_ip: IpAddr, known_key: KeyId, requested: RunnerId },
     #[error("the host {runner_id} ({known_ip}) cannot be replaced: {reason}")]
     ReplaceRefused { runner_id: RunnerId, known_ip: IpAddr, reason: &'static str },
     #[error("this host's key is registered as {registered}, and it asks to join as {requested}")]

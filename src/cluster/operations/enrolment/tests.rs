@@ -1,5 +1,5 @@
 use super::*;
-use crate::cluster::testing::TestCluster;
+use crate::cluster::{operations::removal::remove_runner, testing::TestCluster};
 
 #[tokio::test]
 async fn a_name_that_the_api_has_for_something_else_is_refused() {
@@ -24,7 +24,13 @@ async fn a_name_that_differs_from_another_hosts_in_case_alone_is_taken() {
     join(7, "Rack-1").await.expect("the same answer again");
     let refused = join(8, "rack-1").await.expect_err("taken");
     assert!(refused.to_string().contains("the runner id Rack-1 is taken"), "{refused}");
+    assert!(refused.to_string().contains("rack-1 differs from it"), "{refused}");
     join(8, "rack-2").await.expect("another name");
+    let taken = join(9, "Rack-1").await.expect_err("taken");
+    assert!(matches!(taken, EnrolError::RunnerIdTaken { .. }), "{taken:?}");
+    let runner = "Rack-1".parse().expect("an id");
+    remove_runner(&cluster.app, &cluster.origin(), &runner).await.expect("removed");
+    join(9, "RACK-1").await.expect("its name is free");
 }
 
 #[tokio::test(start_paused = true)]

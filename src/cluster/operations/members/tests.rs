@@ -43,6 +43,31 @@ async fn a_member_with_hidden_text_in_its_tags_stays_and_the_text_is_shown() {
 }
 
 #[tokio::test]
+async fn a_member_stays_when_its_hidden_text_is_longer_once_it_is_shown() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    enrol(&cluster.app, cluster.caller(7), cluster.request(7, "", &token)).await.expect("joined");
+    let seven: RunnerId = "10.0.0.7".parse().expect("an id");
+    let value = format!("{}{}", "a".repeat(60), "\u{200d}".repeat(59));
+    assert_eq!(value.len(), 237);
+    for tags in [1, 16] {
+        let mut odd = facts("10.0.0.7");
+        for tag in 0..tags {
+            odd.allocator_tags.0.insert(format!("tag-{tag}"), value.clone());
+        }
+        let hash = odd.hash();
+        let taken = update_facts(&cluster.app, cluster.caller(7), &seven, odd, hash).await;
+        assert_eq!(taken.expect("it stays a member"), FactsTaken::Yes);
+        let host = cluster.app.registry.view().host(&seven).expect("a member");
+        let shown = &host.facts.allocator_tags;
+        assert_eq!(shown.0.len(), tags);
+        shown.check().expect("within the limits");
+        let begins = format!("{}\\u{{200d}}\\u{{200d}}", "a".repeat(60));
+        assert!(shown.0.values().all(|it| it.starts_with(&begins)), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
     let cluster = TestCluster::start().await;
     let (app, token) = (&cluster.app, cluster.token("", None, None).await);

@@ -1,12 +1,13 @@
 use super::{
     super::{
+        blessings::{Extent, bless_hosts},
         documents::{self, DocumentError, Expect},
         roles::{BlessError, Blessing, Definition, bless},
     },
     *,
 };
 use crate::cluster::{
-    records::{Document, MemberPart},
+    records::{DesiredRecord, Document, MemberPart, decode},
     testing::given_up_after,
 };
 
@@ -34,6 +35,34 @@ async fn of_blessings_at_once_none_is_lost() {
         let host = cluster.app.member(host.runner_id.as_str(), None).expect("there");
         assert_eq!(host.roles.to_string(), "allocator,proxy");
         assert!(host.other_roles.contains("services-forwarder"));
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_role_by_the_store_is_what_counts_for_a_host_that_is_named() {
+    let cluster = TestCluster::start().await;
+    let token = cluster.token("", None, None).await;
+    join(&cluster, 7, "", &token).await.expect("joined");
+    let (app, origin, path) =
+        (&cluster.app, cluster.origin(), MemberPart::Desired.path(&runner(7)));
+    let stored = async || app.store.get(&path).await.expect("read").expect("there");
+    for blessing in [Blessing::Given, Blessing::Taken] {
+        let named = [(runner(7), blessing)];
+        let bless = async || bless_hosts(app, &origin, "proxy", &named, Extent::Named, None).await;
+        bless().await.expect("blessed");
+        let record = stored().await;
+        let blessed: DesiredRecord = decode(&record).expect("readable");
+        let roles = if blessing == Blessing::Given { "" } else { "proxy" };
+        let undone = DesiredRecord {
+            roles: roles.parse().expect("roles"),
+            revision: blessed.revision + 1,
+            ..blessed.clone()
+        };
+        // The registry has not heard of it yet.
+        app.store.commit(vec![put(path.clone(), &undone, record.version)]).await.expect("undone");
+        bless().await.expect("blessed");
+        let now: DesiredRecord = decode(&stored().await).expect("readable");
+        assert_eq!(now.roles, blessed.roles);
     }
 }
 
