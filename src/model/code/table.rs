@@ -228,7 +228,7 @@ codes! {
         "The ece-agent that the installer script was to run, or a directory on the way to it, can be changed by somebody other than root or the caller."
         "Put ece-agent where only root or you can write, or run the command that is printed beside the message."
     UpgradeFailed "upgrade.failed" General
-        "The new binary did not come up healthy; the one before it runs again."
+        "The new binary did not come up healthy. The one before it was put back, unless it does not run any more on what the new one has stored; the message says what runs now."
         "The message has the reason; see 'journalctl -u ece-agent'."
     UpgradePackaged "upgrade.packaged" BadArgument
         "The binary belongs to a Debian package, and is replaced by one."
