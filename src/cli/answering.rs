@@ -10,6 +10,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::channel,
     },
     thread,
     time::Duration,
@@ -79,29 +80,47 @@ fn is_silent(place: &Path, longest: Duration) -> Failure {
     ))
 }
 
+/// How long the last words may take, which may be for a file system that is silent too.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Whatever a verb does with them, it ends when its file systems fall silent; until this is dropped.
 #[derive(Debug)]
 pub struct Watched(Arc<AtomicBool>);
 
 impl Watched {
     pub fn state(state: &StateDir) -> Self {
-        Self::all(places_of_state(state))
+        Self::all(places_of_state(state), |_| ())
     }
 
     pub fn state_and_storage(state: &StateDir, storage: &Path) -> Self {
-        Self::all(places_of_state(state).into_iter().chain(places_of_storage(storage)).collect())
+        Self::state_and_storage_telling(state, storage, |_| ())
     }
 
-    fn all(places: Vec<PathBuf>) -> Self {
+    /// `told` hears why the process ends, where others look for that too. Nobody waits for it long.
+    pub fn state_and_storage_telling(
+        state: &StateDir,
+        storage: &Path,
+        told: impl FnOnce(&Failure) + Send + 'static,
+    ) -> Self {
+        let places = places_of_state(state).into_iter().chain(places_of_storage(storage));
+        Self::all(places.collect(), told)
+    }
+
+    fn all(places: Vec<PathBuf>, told: impl FnOnce(&Failure) + Send + 'static) -> Self {
         let is_over = Arc::<AtomicBool>::default();
-        let told = is_over.clone();
+        let is_told = is_over.clone();
         thread::spawn(move || {
             let mut before = false;
-            while !told.load(Ordering::Relaxed) {
+            while !is_told.load(Ordering::Relaxed) {
                 thread::sleep(PAUSE);
                 let found = silent(places.clone(), LONGEST / 2);
-                match found.filter(|_| !told.load(Ordering::Relaxed)) {
-                    Some(place) if before => end_process(&is_silent(&place, LONGEST)),
+                match found.filter(|_| !is_told.load(Ordering::Relaxed)) {
+                    Some(place) if before => {
+                        let failure = is_silent(&place, LONGEST);
+                        let why = failure.clone();
+                        within(LAST_WORDS, move || told(&why));
+                        end_process(&failure)
+                    }
                     // A process that was stopped has not looked.
                     found => before = found.is_some(),
                 }
@@ -121,8 +140,36 @@ impl Drop for Watched {
     }
 }
 
+/// Does it, and waits no longer than this.
+fn within(longest: Duration, work: impl FnOnce() + Send + 'static) {
+    let (tell, done) = channel();
+    thread::spawn(move || {
+        work();
+        let _ = tell.send(());
+    });
+    let _ = done.recv_timeout(longest);
+}
+
 pub fn end_process(failure: &Failure) -> ! {
     let arguments: Vec<OsString> = env::args_os().collect();
     Output::from_arguments(&arguments).failure(failure);
     process::exit(failure.exit() as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn last_words_are_waited_for_and_not_for_ever() {
+        let (said, heard) = channel();
+        within(Duration::from_secs(60), move || said.send(()).expect("heard"));
+        heard.try_recv().expect("it was said");
+        let (_open, never) = channel::<()>();
+        let began = Instant::now();
+        within(Duration::from_millis(50), move || drop(never.recv()));
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
 }
