@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
+    answering::Watched,
     background::ended,
     install::copy_binary,
     known_host::{must_be_own, not_installed},
@@ -54,6 +55,7 @@ struct Upgrade {
 
 pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.answering()?;
+    let watched = Watched::state(&state);
     let is_service = runs_as_service(&state) && Path::new(ServiceLayout::BINARY).exists();
     if !is_service {
         must_be_own(&state)?;
@@ -98,6 +100,8 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
         }
         let timeout = Duration::from_secs(arguments.timeout.into());
         let upgrade = Upgrade { state, is_service, target, before, timeout };
+        // Ended in the middle it would leave a host without a daemon.
+        watched.end();
         upgrade.carry_out(&new).await?;
         output.note(&format!("upgraded to {new_version}"));
         output.note("this was this host alone: repeat it on the others, one after the other");

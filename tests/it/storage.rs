@@ -299,9 +299,17 @@ fn a_file_system_that_never_answers_ends_each_command_with_its_name() {
         check.arg("--host-storage-path").arg(&host.storage);
         ends(check);
     }
+    {
+        let _dead = DeadMount::over(&cluster.first.storage).unwrap();
+        for words in [&["host", "list"][..], &["reset-password"]] {
+            let mut command = agent(words);
+            command.arg("--state-dir").arg(&cluster.first.state);
+            ends(command);
+        }
+    }
     let _dead = DeadMount::over(&host.state).unwrap();
     ends(verb(&["status", "--wait", "--timeout", "1"]));
-    for words in [&["status"][..], &["uninstall"], &["stop"], &["start"]] {
+    for words in [&["status"][..], &["uninstall"], &["stop"], &["start"], &["upgrade"]] {
         ends(verb(words));
     }
     // A daemon waits longer, and not for ever.
