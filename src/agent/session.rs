@@ -336,6 +336,7 @@ impl Session {
         let skew = memory.clock_ahead_ms.and_then(clock_skew);
         let skew = skew.as_ref().map(Problem::from);
         let unread = memory.unread.as_ref().map(Problem::from);
+        let unknown = self.supervisor.unknown_roles().as_ref().map(Problem::from);
         let notices = memory.notices.iter().cloned().map(Problem::from);
         self.board.update(|status| {
             status.coordinator = Some(coordinator.clone());
@@ -343,7 +344,7 @@ impl Session {
             status.desired_revision = memory.desired.revision;
             status.maintenance = memory.desired.maintenance;
             status.host_ip = Some(memory.facts.host_ip);
-            let own = [wrong_date, skew, unread].into_iter().flatten();
+            let own = [wrong_date, skew, unread, unknown].into_iter().flatten();
             status.warnings = own.chain(notices).collect();
         });
     }

@@ -34,6 +34,14 @@ impl DesiredState {
         self.roles.iter().filter_map(|name| name.parse::<Role>().ok()).collect()
     }
 
+    /// Roles that a newer version can run and this one does not know: they have a payload. A name
+    /// without one is of no role of ours.
+    pub fn unknown_roles(&self) -> impl Iterator<Item = &str> {
+        let of_later = |name: &&String| name.parse::<Role>().is_err();
+        let meant = |name: &&String| self.roles.contains(name);
+        self.payloads.keys().filter(of_later).filter(meant).map(String::as_str)
+    }
+
     /// What `role` is meant to be, if the host is meant to have it.
     pub fn of_role(&self, role: Role) -> Option<RolePayload> {
         if !self.roles.iter().any(|name| name == role.name()) {
