@@ -15,15 +15,15 @@ use crate::{
     client::{ClientError, CoordinatorClient, resolve},
     config::StateDir,
     host::SharedMachine,
-    model::{Code, CoordinatorAddress, Failure, RunnerId, SessionId},
+    model::{Code, CoordinatorAddress, Failure, Role, RunnerId, SessionId},
     preflight::clock_skew,
     rt::{Backoff, Clock, Patient, Shutdown, random_fraction},
     tls::PinVerifier,
     wire::{
         desired::DesiredState,
         hosts::{
-            Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, SessionReply,
-            SessionRequest,
+            Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, RoleHealth,
+            SessionReply, SessionRequest,
         },
     },
 };
@@ -184,7 +184,7 @@ impl Session {
             facts: memory.send_facts.then(|| memory.facts.clone()),
             // Whoever is not connected wants an answer at once.
             applied_revision: if self.board.read().connected { memory.desired.revision } else { 0 },
-            health: self.supervisor.health(),
+            health: self.supervisor.health().into_iter().map(for_others).collect(),
             hold_ms: memory.hold.as_millis() as u64,
             closing,
             boot_id: self.machine.boot_id(),
@@ -383,6 +383,11 @@ async fn showing<T>(
             () = supervisor.changed() => board.set_roles(supervisor.health()),
         }
     }
+}
+
+/// The version of what a role was told last is for those who ask the host itself.
+fn for_others((role, health): (Role, RoleHealth)) -> (Role, RoleHealth) {
+    (role, RoleHealth { applied: None, ..health })
 }
 
 #[cfg(test)]
