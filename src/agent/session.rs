@@ -15,15 +15,15 @@ use crate::{
     client::{ClientError, CoordinatorClient, resolve},
     config::StateDir,
     host::SharedMachine,
-    model::{Code, CoordinatorAddress, Failure, RunnerId, SessionId},
+    model::{Code, CoordinatorAddress, Failure, Role, RunnerId, SessionId},
     preflight::clock_skew,
     rt::{Backoff, Clock, Patient, Shutdown, random_fraction},
     tls::PinVerifier,
     wire::{
         desired::DesiredState,
         hosts::{
-            Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, SessionReply,
-            SessionRequest,
+            Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, RoleHealth,
+            SessionReply, SessionRequest,
         },
     },
 };
@@ -184,7 +184,7 @@ impl Session {
             facts: memory.send_facts.then(|| memory.facts.clone()),
             // Whoever is not connected wants an answer at once.
             applied_revision: if self.board.read().connected { memory.desired.revision } else { 0 },
-            health: self.supervisor.health(),
+            health: self.supervisor.health().into_iter().map(for_others).collect(),
             hold_ms: memory.hold.as_millis() as u64,
             closing,
             boot_id: self.machine.boot_id(),
@@ -336,6 +336,7 @@ impl Session {
         let skew = memory.clock_ahead_ms.and_then(clock_skew);
         let skew = skew.as_ref().map(Problem::from);
         let unread = memory.unread.as_ref().map(Problem::from);
+        let unknown = self.supervisor.unknown_roles().as_ref().map(Problem::from);
         let notices = memory.notices.iter().cloned().map(Problem::from);
         self.board.update(|status| {
             status.coordinator = Some(coordinator.clone());
@@ -343,7 +344,7 @@ impl Session {
             status.desired_revision = memory.desired.revision;
             status.maintenance = memory.desired.maintenance;
             status.host_ip = Some(memory.facts.host_ip);
-            let own = [wrong_date, skew, unread].into_iter().flatten();
+            let own = [wrong_date, skew, unread, unknown].into_iter().flatten();
             status.warnings = own.chain(notices).collect();
         });
     }
@@ -382,6 +383,11 @@ async fn showing<T>(
             () = supervisor.changed() => board.set_roles(supervisor.health()),
         }
     }
+}
+
+/// The version of what a role was told last is for those who ask the host itself.
+fn for_others((role, health): (Role, RoleHealth)) -> (Role, RoleHealth) {
+    (role, RoleHealth { applied: None, ..health })
 }
 
 #[cfg(test)]

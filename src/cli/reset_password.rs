@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     StateDirArgument,
     access::read_password,
-    answering::{LONGEST, storage_answers},
+    answering::{LONGEST, Watched, storage_answers},
     daemon_socket::connect,
     known_host::{Known, known_host, not_installed, other_owner},
     output::Output,
@@ -71,9 +71,13 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         Some(storage) => Some(storage),
         None => known.storage_path()?,
     };
-    if let Some(storage) = &storage {
-        storage_answers(storage, LONGEST)?;
-    }
+    let watched = match &storage {
+        Some(storage) => {
+            storage_answers(storage, LONGEST)?;
+            Watched::state_and_storage(&state, storage)
+        }
+        None => Watched::state(&state),
+    };
     let kept_as = match user.as_str() {
         ADMIN => Some("adminconsole_root_password"),
         "readonly" => Some("adminconsole_readonly_password"),
@@ -93,6 +97,8 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
     }
     let refused: Result<_, DaemonError> = run_to_end(async {
         let client = connect(&state).await?;
+        // A password that was made here would be lost with this process.
+        watched.end();
         client.set_password(user, password.clone()).await
     });
     if let Some(reason) = refused.map_err(|error| not_answered(error, &state))? {

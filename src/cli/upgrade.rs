@@ -1,7 +1,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -9,11 +9,16 @@ use tokio::time::Instant;
 
 use super::{
     StateDirArgument,
+    answering::Watched,
+    background::ended,
     install::copy_binary,
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    service_layout::{ServiceLayout, how_to_start, runs_as_service, service_failed},
+    service_layout::{
+        ServiceLayout, how_to_start, runs_as_service, service_failed, service_has_failed,
+        with_unit_log,
+    },
     stop::stop_daemon,
     wait::{running, until_connected},
 };
@@ -22,7 +27,7 @@ use crate::{
     config::StateDir,
     host::{
         process::spawn_background,
-        service::{LONGEST_STOP, is_packaged, stop_service, systemctl},
+        service::{LONGEST_STOP, is_packaged, stop_service, systemctl, unit_state},
     },
     model::{Code, Exit, Failure},
 };
@@ -50,6 +55,7 @@ struct Upgrade {
 
 pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Failure> {
     let state = arguments.state.answering()?;
+    let watched = Watched::state(&state);
     let is_service = runs_as_service(&state) && Path::new(ServiceLayout::BINARY).exists();
     if !is_service {
         must_be_own(&state)?;
@@ -94,6 +100,8 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
         }
         let timeout = Duration::from_secs(arguments.timeout.into());
         let upgrade = Upgrade { state, is_service, target, before, timeout };
+        // Ended in the middle it would leave a host without a daemon.
+        watched.end();
         upgrade.carry_out(&new).await?;
         output.note(&format!("upgraded to {new_version}"));
         output.note("this was this host alone: repeat it on the others, one after the other");
@@ -101,8 +109,12 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
     })
 }
 
+const SEE_STATUS: &str = "'ece-agent status' says what is not as before. The version before it needs the state directory as it was before the upgrade: restore its copy, then run 'upgrade --binary FILE' with that version.";
+const RESTORE: &str = "'ece-agent logs' says why the daemon does not run. The version before it needs the state directory as it was before the upgrade: restore its copy, then run 'upgrade --binary FILE' with that version.";
+const SEE_LOG: &str = "'ece-agent logs' says why the daemon does not run; when that is mended run 'ece-agent start', then repeat the upgrade.";
+
 fn failed(message: String) -> Failure {
-    Failure::new(Code::UpgradeFailed, message)
+    Failure::in_lines(Code::UpgradeFailed, &message)
 }
 
 /// What a binary says of itself: one that does not run here is found out before it is installed.
@@ -139,32 +151,62 @@ impl Upgrade {
         copy_binary(&self.target, &kept).map_err(|error| io("keeping the old binary", error))?;
         copy_binary(new, &self.target).map_err(|error| io("installing the new binary", error))?;
         let healthy = match self.restart().await {
-            Ok(()) => self.until_healthy().await,
+            Ok(_) => self.until_healthy().await,
             Err(failure) => Err(failure),
         };
-        if let Err(failure) = healthy {
-            copy_binary(&kept, &self.target).map_err(|error| io("going back", error))?;
-            self.restart().await?;
-            let _ = fs::remove_file(&kept);
-            return Err(failed(format!("the new binary is not healthy: {failure}")));
-        }
+        let outcome = match healthy {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.go_back(new, &kept, &failure).await),
+        };
         let _ = fs::remove_file(&kept);
-        Ok(())
+        outcome
     }
 
-    async fn restart(&self) -> Result<(), Failure> {
+    /// Puts the one before back. Where it does not run any more, as what the new one has stored is
+    /// too new for it, the new one is what the host has.
+    async fn go_back(&self, new: &Path, kept: &Path, why: &Failure) -> Failure {
+        let why = format!("the new binary is not healthy: {why}");
+        let Err(lost) = self.runs(kept).await else {
+            return failed(format!("{why}; the one before it runs again"));
+        };
+        let is_too_new = lost.message.contains(Code::StoreTooNew.name());
+        let why = format!("{why}; the one before it does not run any more: {lost}");
+        let (outcome, fix) = match self.runs(new).await {
+            Ok(()) => ("so the new one was put back, and runs", SEE_STATUS),
+            Err(_) if is_too_new => ("so the new one was put back, and does not run", RESTORE),
+            Err(_) => match self.runs(kept).await {
+                Ok(()) => ("nor does the new one; the one before was put back, and runs", SEE_LOG),
+                Err(_) => ("nor does the new one; the one before was put back", SEE_LOG),
+            },
+        };
+        Failure::in_lines(Code::UpgradeFailed, &format!("{why}; {outcome}")).with_fix(fix)
+    }
+
+    /// Puts a binary in place, and waits until its daemon answers, connected or not.
+    async fn runs(&self, binary: &Path) -> Result<(), Failure> {
+        copy_binary(binary, &self.target).map_err(|error| failed(error.to_string()))?;
+        let mut child = self.restart().await?;
+        let gone = || match &mut child {
+            Some(child) => ended(child, &self.state),
+            None => (unit_state() == "failed").then(service_has_failed),
+        };
+        self.until_it_answers(gone).await
+    }
+
+    /// The daemon's process, where it is a child of this one.
+    async fn restart(&self) -> Result<Option<Child>, Failure> {
         if self.is_service {
             let _ = systemctl(["reset-failed", "ece-agent"]);
             stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
-            return systemctl(["start", "ece-agent"])
-                .map(|_| ())
-                .map_err(|error| service_failed(&error));
+            return systemctl(["start", "ece-agent"]).map(|_| None).map_err(|error| {
+                Failure::in_lines(Code::ServiceFailed, &with_unit_log(&error.to_string()))
+            });
         }
         stop_daemon(&self.state).await?;
         let dir = self.state.path().as_os_str();
         let arguments = ["run".as_ref(), "--background".as_ref(), "--state-dir".as_ref(), dir];
         spawn_background(&self.target, &arguments, &self.state.log())
-            .map(|_| ())
+            .map(Some)
             .map_err(|error| failed(error.to_string()))
     }
 
@@ -174,10 +216,22 @@ impl Upgrade {
         if self.before.as_ref().is_some_and(|status| status.connected) {
             return until_connected(&self.state, deadline, || None, |_| ()).await.map(|_| ());
         }
+        self.until_it_answers(|| None).await
+    }
+
+    /// `gone` tells why it never will.
+    async fn until_it_answers(
+        &self,
+        mut gone: impl FnMut() -> Option<Failure>,
+    ) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timeout;
         loop {
             let answered = running(&self.state).await;
             if matches!(answered, Ok(Some(_))) {
                 return Ok(());
+            }
+            if let Some(failure) = gone() {
+                return Err(failure);
             }
             if Instant::now() >= deadline {
                 let message = "the daemon does not answer";

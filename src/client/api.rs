@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -55,12 +55,19 @@ impl HttpVerb {
 
 /// What an operation has answered. As JSON it is all that a coordinator has said, whatever of it
 /// this version knows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Reply {
     #[serde(skip)]
     coordinator: CoordinatorAddress,
     content: Value,
+}
+
+/// What was answered may be a secret.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("coordinator", &self.coordinator).finish_non_exhaustive()
+    }
 }
 
 impl Reply {
@@ -156,5 +163,20 @@ impl ApiClient {
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {
         read(&self.address, request.send().await, MAX_REPLY).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_is_printed_for_those_who_look_for_a_mistake_shows_no_secret() {
+        let coordinator = "10.0.0.1:12443".parse().expect("an address");
+        let content = serde_json::json!({ "key": "ek_secret" });
+        let reply = Reply { coordinator, content };
+        let shown = format!("{reply:?}");
+        assert!(shown.contains("10.0.0.1") && !shown.contains("ek_secret"), "{shown}");
+        assert!(serde_json::to_string(&reply).expect("plain data").contains("ek_secret"));
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -21,6 +21,9 @@ const BATCH: usize = 200;
 
 /// How often it is read anew what somebody else has written meanwhile.
 const ATTEMPTS: usize = 16;
+
+/// The same of hosts together.
+const ATTEMPTS_TOGETHER: usize = 2;
 
 /// Keeps the store's record of who is connected: one small write when a session begins or ends,
 /// none while it lasts.
@@ -131,20 +134,49 @@ impl Owners {
         for runner in &removed {
             self.written.remove(runner);
         }
-        for _ in 0..ATTEMPTS {
-            match self.try_to_write(&latest, removed.clone()).await {
-                Ok(()) => return Ok(()),
+        // Hosts that leave or are replaced all the time must not keep the others from being written:
+        // a batch that loses its race twice is halved.
+        let mut left = vec![(latest, removed)];
+        while let Some((latest, removed)) = left.pop() {
+            let hosts: BTreeSet<RunnerId> = latest.keys().chain(&removed).cloned().collect();
+            let attempts = if hosts.len() > 1 { ATTEMPTS_TOGETHER } else { ATTEMPTS };
+            if self.is_written(&latest, &removed, attempts).await? {
+                continue;
+            }
+            if hosts.len() <= 1 {
+                let runner = hosts.first().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(%runner, "whether {runner} is connected is not written down: others write it all the time");
+                continue;
+            }
+            let half: BTreeSet<_> = hosts.into_iter().step_by(2).collect();
+            let (first, second) = latest.into_iter().partition(|(it, _)| half.contains(it));
+            let (gone, others_gone) = removed.into_iter().partition(|it| half.contains(it));
+            left.extend([(first, gone), (second, others_gone)]);
+        }
+        Ok(())
+    }
+
+    /// Whether it was written, in so many attempts.
+    async fn is_written(
+        &mut self,
+        latest: &HashMap<RunnerId, Option<SessionId>>,
+        removed: &HashSet<RunnerId>,
+        attempts: usize,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..attempts {
+            match self.try_to_write(latest, removed.clone()).await {
+                Ok(()) => return Ok(true),
                 Err(Unwritten::Failed(error)) => return Err(error),
                 Err(Unwritten::Outdated(path)) => {
-                    tracing::debug!(%path, "somebody else wrote who is connected; reading it anew");
+                    tracing::debug!(%path, "somebody else wrote {path}, which says who is connected; reading it anew");
                     for runner in latest.keys() {
                         self.written.remove(runner);
                     }
-                    self.read_passages(latest.keys(), &removed).await?;
+                    self.read_passages(latest.keys(), removed).await?;
                 }
             }
         }
-        Err(StoreError::Failed("somebody else writes who is connected all the time".into()))
+        Ok(false)
     }
 
     /// Reads the records of hosts that are met for the first time. Who has none is no member.

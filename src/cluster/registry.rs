@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use super::{
     liveness::Liveness,
     member::{Member, Parts},
-    records::{ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
+    records::{
+        ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable,
+    },
     sessions::Sessions,
 };
 use crate::{
@@ -26,6 +28,8 @@ use crate::{
 pub struct Registry {
     view: RwLock<View>,
     applied: watch::Sender<u64>,
+    /// Nothing more comes of the store.
+    is_over: watch::Sender<bool>,
     /// The revision of the last reading of everything.
     read_at: AtomicU64,
     liveness: Arc<Liveness>,
@@ -180,7 +184,8 @@ impl Registry {
     ) -> Result<Self, StoreError> {
         let (view, revision) = read_all(store).await?;
         let (view, applied) = (RwLock::new(view), watch::Sender::new(revision));
-        Ok(Self { view, applied, read_at: AtomicU64::new(revision), liveness, sessions })
+        let (is_over, read_at) = (watch::Sender::new(false), AtomicU64::new(revision));
+        Ok(Self { view, applied, is_over, read_at, liveness, sessions })
     }
 
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -239,15 +244,19 @@ impl Registry {
         values(&self.view().api_keys)
     }
 
-    /// Waits until the commit of this revision can be seen here.
+    /// Waits until the commit of this revision can be seen here, or never will be: then the
+    /// coordinator has ended, and the next one reads it.
     pub async fn caught_up(&self, revision: u64) {
-        let mut applied = self.applied.subscribe();
-        // Closed means that the process is ending.
-        let _ = applied.wait_for(|applied| *applied >= revision).await;
+        let (mut applied, mut is_over) = (self.applied.subscribe(), self.is_over.subscribe());
+        tokio::select! {
+            _ = applied.wait_for(|applied| *applied >= revision) => {}
+            _ = is_over.wait_for(|is_over| *is_over) => {}
+        }
     }
 
     /// Keeps the view current until the store is gone or cannot be understood.
     pub async fn follow(&self, store: &SharedStore, mut watch: Watch) -> Result<(), StoreError> {
+        let _told_when_dropped = Over(&self.is_over);
         while let Some(event) = watch.next().await {
             match event {
                 WatchEvent::Committed(committed) => self.apply(&committed)?,
@@ -294,6 +303,15 @@ impl Registry {
         self.applied.send_replace(revision);
         self.liveness.tell_all();
         Ok(())
+    }
+}
+
+/// Tells those who wait, however it comes that nobody follows the store any more.
+struct Over<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
     }
 }
 

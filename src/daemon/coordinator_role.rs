@@ -32,7 +32,7 @@ pub(super) struct CoordinatorRole {
     start: CoordinatorStart,
     datastore: Datastore,
     running: Option<LocalCoordinator>,
-    /// Why the last one does not run any more.
+    /// Why the last one can go on no longer.
     ended: Option<Failure>,
     access: SharedAccess,
     course: watch::Sender<Course>,
@@ -85,6 +85,12 @@ impl CoordinatorRole {
     fn give_access(&self, access: Option<LocalAccess>) {
         *self.access.lock().expect("no panic while held") = access;
     }
+
+    /// From all who have the coordinator's.
+    fn take_access(&self) {
+        self.give_access(None);
+        self.datastore.is(None);
+    }
 }
 
 #[async_trait::async_trait]
@@ -94,9 +100,10 @@ impl RoleService for CoordinatorRole {
     }
 
     async fn apply(&mut self, _wanted: &RolePayload) -> Result<(), Failure> {
-        if self.running.is_some() {
+        if self.running.is_some() && self.ended.is_none() {
             return Ok(());
         }
+        self.stop().await;
         if let Err(failure) = self.datastore.must_be_here().await {
             self.course.send_replace(Course::On);
             return Err(failure);
@@ -118,33 +125,34 @@ impl RoleService for CoordinatorRole {
     }
 
     async fn stop(&mut self) {
-        self.give_access(None);
-        self.datastore.is(None);
-        if let Some(running) = self.running.take() {
+        self.take_access();
+        if let Some(running) = &mut self.running {
             running.stop().await;
+            self.running = None;
         }
     }
 
     async fn health(&mut self) -> Result<String, Failure> {
         match (&self.running, &self.ended) {
-            (Some(_), _) => Ok("serves the API on 12443 and hosts on 12343".into()),
-            (None, Some(failure)) => Err(failure.clone()),
+            (_, Some(failure)) => Err(failure.clone()),
+            (Some(_), None) => Ok("serves the API on 12443 and hosts on 12343".into()),
             (None, None) => Err(Failure::new(Code::RolesNotHealthy, "it does not run")),
         }
     }
 
     async fn ended(&mut self) {
         let end = match &mut self.running {
-            Some(running) => running.ended().await,
-            None => pending().await,
+            Some(running) if self.ended.is_none() => running.ended().await,
+            _ => pending().await,
         };
         match end {
             // What was acknowledged is what a new process finds on the disk.
             End::Store(failure) => self.end_daemon(failure).await,
             End::Coordinator(failure) => {
                 tracing::error!(code = failure.code(), "{}", failure.message);
+                // This may be waited for no longer: its end is, before another one begins.
                 self.ended = Some(failure);
-                self.stop().await;
+                self.take_access();
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     preflight::taken_port,
     rt::{Clock, ShutdownTrigger, aside, files},
     server::Listeners,
-    store::{SharedStore, SqliteStore, StoreError},
+    store::{SharedStore, SqliteStore, Store as _, StoreError},
 };
 
 /// What a coordinator of this host is made from.
@@ -29,7 +29,7 @@ pub(super) struct CoordinatorStart {
 
 /// The coordinator of a cluster whose data is on this machine, with its datastore.
 pub(super) struct LocalCoordinator {
-    store: SharedStore,
+    store: Arc<SqliteStore>,
     /// One task, which ends with this.
     task: JoinSet<Result<(), Ended>>,
     stop: ShutdownTrigger,
@@ -65,7 +65,13 @@ impl LocalCoordinator {
             clock: clock.clone(),
             metrics: metrics_listener(identity).await,
         };
-        let coordinator = config.start(shutdown).await.map_err(start_failure)?;
+        let coordinator = match config.start(shutdown).await {
+            Ok(coordinator) => coordinator,
+            Err(error) => {
+                store.close().await;
+                return Err(start_failure(error));
+            }
+        };
         let access = coordinator.local_access();
         let mut task = JoinSet::new();
         task.spawn(coordinator.finished());
@@ -102,12 +108,14 @@ impl LocalCoordinator {
         self.task.abort_all();
     }
 
-    /// Ends it as it likes to be ended.
-    pub(super) async fn stop(mut self) {
+    /// Ends it as it likes to be ended, and its datastore: the next coordinator must not read what
+    /// this one is still writing to. Who stops to wait for that may begin again.
+    pub(super) async fn stop(&mut self) {
         self.stop.fire();
         if let Some(Ok(Err(error))) = self.task.join_next().await {
             tracing::error!(%error, "the coordinator's end: {error}");
         }
+        self.store.close().await;
     }
 }
 
@@ -124,7 +132,7 @@ async fn metrics_listener(identity: &Identity) -> Option<TcpListener> {
         .ok()
 }
 
-pub(super) fn open_store(state: &StateDir) -> Result<SharedStore, Failure> {
+pub(super) fn open_store(state: &StateDir) -> Result<Arc<SqliteStore>, Failure> {
     let dir = state.coordinator();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
         .map_err(|error| not_writable(&dir, error))?;

@@ -78,7 +78,11 @@ impl Giving {
 
     /// Gives the files in a directory.
     fn files_in(&self, dir: &OwnedFd) -> io::Result<Level> {
+        let device = fstat(dir)?.st_dev;
         Level::of(dir, |name, found| match self.ids(found) {
+            _ if found.st_dev != device => Ok(()),
+            // Its other name may be elsewhere, and of somebody else.
+            Some(_) if is(found, SFlag::S_IFREG) && found.st_nlink > 1 => Ok(()),
             Some(_) if self.is_shared() => self.give_plain_file(dir, name, found),
             Some((uid, gid)) => fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW),
             None => Ok(()),
@@ -111,6 +115,7 @@ fn is_plain_with_one_name(found: &FileStat) -> bool {
 
 /// However deep it is, one directory is open at a time: the way back leads over `..`.
 fn give_below(mut dir: OwnedFd, giving: Giving) -> io::Result<()> {
+    let device = fstat(&dir)?.st_dev;
     let mut levels = vec![giving.files_in(&dir)?];
     while let Some(level) = levels.last_mut() {
         if let Some(name) = level.left.pop() {
@@ -118,7 +123,9 @@ fn give_below(mut dir: OwnedFd, giving: Giving) -> io::Result<()> {
                 Err(_) if giving.is_shared() => continue,
                 opened => opened?,
             };
-            if !giving.enters(&fstat(&below)?, levels.len()) {
+            let found = fstat(&below)?;
+            // What is mounted there is something else.
+            if found.st_dev != device || !giving.enters(&found, levels.len()) {
                 continue;
             }
             dir = below;
@@ -245,6 +252,15 @@ mod tests {
             assert_eq!(owner(&state.join(taken)), Owner::ROOT, "{taken}");
         }
         assert_eq!(owner(&state.join("theirs")), other);
+        // All that is there is given with a directory of root's, but for what has another name, which
+        // may be anybody's; and taken back alike.
+        give_from_root(&state, user).expect("given");
+        assert_eq!(owner(&state.join("theirs")), user);
+        assert_eq!(owner(&outside), Owner::ROOT);
+        let planted = root.path().join("planted");
+        fs::hard_link(state.join("theirs"), &planted).expect("linked");
+        take_for_root(&state, user).expect("taken");
+        assert_eq!(owner(&planted), user);
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn bounded(mut health: BTreeMap<Role, RoleHealth>, host: &Member) -> BTreeMap<Ro
     const MOST_CHARS: usize = 256;
     health.retain(|role, _| host.has(*role));
     for health in health.values_mut() {
-        // For the host's own status; nobody here asks for it.
+        // Earlier versions say it; nobody here asks for it.
         health.applied = None;
         let said = [Some(&mut health.detail), health.code.as_mut(), health.fix.as_mut()];
         for text in said.into_iter().flatten() {

@@ -83,9 +83,10 @@ named_id! {
 }
 
 impl RunnerId {
-    /// Whether the API has something else under this name beside its hosts, which would be hidden.
+    /// Whether the API has something else under this name beside its hosts, which would be hidden, or
+    /// the command line would take it for a flag, and people for nothing.
     pub fn is_reserved(&self) -> bool {
-        self.0.starts_with('_')
+        self.0.starts_with(['_', '-', '.'])
             || matches!(self.as_str(), "settings" | "health" | "filtered-groups")
     }
 }
@@ -142,6 +143,7 @@ mod tests {
     fn names_that_the_api_has_for_something_else_are_told_apart() {
         let reserved = |text: &str| text.parse::<RunnerId>().expect("an id").is_reserved();
         assert!(reserved("_search") && reserved("health"));
+        assert!(reserved("--evict") && reserved(".hidden"));
         assert!(!reserved("health-1") && !reserved("10.0.0.1"));
     }
 

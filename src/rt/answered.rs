@@ -1,17 +1,12 @@
-use std::{
-    sync::mpsc::{Receiver, channel},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::mpsc::channel, thread, time::Duration};
 
-/// Does each of `work` on a thread of its own, which may wait for ever: the first of them that has
-/// not answered when `longest` is over, if one has not.
+/// Does one of `work` after the other on a thread of its own, which may wait for ever: the first of
+/// them that has taken `longest` and not answered, if there is one.
 pub fn first_silent<T: Send + Clone + 'static>(
     work: Vec<T>,
     longest: Duration,
     look: impl Fn(&T) + Send + 'static,
 ) -> Option<T> {
-    let until = Instant::now() + longest;
     let (tell, told) = channel();
     let asked = work.clone();
     thread::spawn(move || {
@@ -22,11 +17,7 @@ pub fn first_silent<T: Send + Clone + 'static>(
             }
         }
     });
-    work.into_iter().find(|_| !answers(&told, until))
-}
-
-fn answers(told: &Receiver<()>, until: Instant) -> bool {
-    told.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
+    work.into_iter().find(|_| told.recv_timeout(longest).is_err())
 }
 
 #[cfg(test)]
@@ -44,5 +35,11 @@ mod tests {
         };
         assert_eq!(first_silent(vec![1, 2, 3], Duration::from_millis(50), look), Some(2));
         assert_eq!(first_silent(vec![1, 3], Duration::from_secs(60), |_| ()), None);
+    }
+
+    #[test]
+    fn what_answers_slowly_is_not_silent_however_much_of_it_there_is() {
+        let look = |_: &u32| thread::sleep(Duration::from_millis(300));
+        assert_eq!(first_silent(vec![1, 2, 3, 4], Duration::from_secs(1), look), None);
     }
 }

@@ -34,6 +34,14 @@ impl DesiredState {
         self.roles.iter().filter_map(|name| name.parse::<Role>().ok()).collect()
     }
 
+    /// Roles that a newer version can run and this one does not know: they have a payload. A name
+    /// without one is of no role of ours.
+    pub fn unknown_roles(&self) -> impl Iterator<Item = &str> {
+        let of_later = |name: &&String| name.parse::<Role>().is_err();
+        let meant = |name: &&String| self.roles.contains(name);
+        self.payloads.keys().filter(of_later).filter(meant).map(String::as_str)
+    }
+
     /// What `role` is meant to be, if the host is meant to have it.
     pub fn of_role(&self, role: Role) -> Option<RolePayload> {
         if !self.roles.iter().any(|name| name == role.name()) {
@@ -55,6 +63,8 @@ impl DesiredState {
 pub struct RolePayload {
     /// Another one for each other content, and nothing that can be read.
     pub version: String,
+    /// Where it is missing, only this role cannot read it.
+    #[serde(default)]
     pub content: Value,
 }
 
@@ -123,6 +133,17 @@ mod tests {
         assert_eq!(allocator(&state), expected);
         assert_eq!(state.of_role(Role::Allocator).expect("it has it").version, "0d9a");
         assert_eq!(state.of_role(Role::Proxy), None);
+    }
+
+    #[test]
+    fn a_payload_without_content_is_for_its_role_alone_to_complain_of() {
+        let said = r#"{"revision":7,"roles":["allocator","proxy"],"payloads":{
+            "proxy":{"version":"1"},"allocator":{"version":"2","content":{"maintenance":true}}}}"#;
+        let state: DesiredState = serde_json::from_str(said).expect("readable");
+        assert!(allocator(&state).maintenance);
+        let proxy = state.of_role(Role::Proxy).expect("it has the role");
+        assert_eq!((proxy.version.as_str(), &proxy.content), ("1", &Value::Null));
+        assert!(proxy.read::<DesiredAllocator>().is_err());
     }
 
     /// The fields that version 0.1.0 reads, as it reads them.

@@ -166,7 +166,8 @@ pub struct RoleHealth {
     pub code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
-    /// The version of the payload that the role has carried out; older hosts do not say.
+    /// The version of the payload that the role has carried out: in the host's own status. In polls
+    /// it is not said any more, and not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     os::unix::{
-        fs::{chown, symlink},
+        fs::{PermissionsExt, chown, symlink},
         process::CommandExt,
     },
     path::Path,
@@ -176,6 +176,41 @@ fn a_user_without_root_upgrades_their_own_daemon() {
     assert!(told.contains("upgraded"), "{told}");
     assert_eq!(fs::read(&program).unwrap(), fs::read(&newer).unwrap());
     call(&["stop"]).expect(0);
+}
+
+#[test]
+fn an_upgrade_that_cannot_go_back_leaves_what_runs_and_says_so() {
+    let cluster = Cluster::prepare();
+    let (host, dir) = (&cluster.first, tempfile::tempdir().unwrap());
+    let (program, newer) = (dir.path().join("ece-agent"), dir.path().join("newer"));
+    fs::copy(agent_path(), &program).unwrap();
+    // Its first start takes from the datastore what the version before cannot be without.
+    let key = host.state.join("coordinator/master.key");
+    let (key, real) = (key.display(), agent_path().display());
+    let script = format!(
+        "#!/bin/sh
+[ \"$1\" = --version ] && echo ece-agent 9.9.9 && exit 0
+[ -e {key} ] && mv {key} {key}.newer && exit 7
+[ -e {key}.newer ] && mv {key}.newer {key}
+exec {real} \"$@\"\n"
+    );
+    fs::write(&newer, script).unwrap();
+    fs::set_permissions(&newer, fs::Permissions::from_mode(0o755)).unwrap();
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        Finished::of(command.args(arguments).arg("--state-dir").arg(&host.state))
+    };
+    let storage = host.storage.to_str().unwrap();
+    let flags = ["--force", "--host-ip", &host.address, "--host-storage-path", storage];
+    call(&[&["install"], &flags[..]].concat()).expect(0);
+    let upgrade = ["upgrade", "--timeout", "5", "--binary", newer.to_str().unwrap()];
+    let told = call(&upgrade).refused(1, "upgrade.failed").stderr;
+    assert!(told.contains("store.missing") && !told.contains("runs again"), "{told}");
+    assert!(told.contains("the new one was put back, and runs"), "{told}");
+    assert_eq!(fs::read(&program).unwrap(), fs::read(&newer).unwrap());
+    let verb = |name: &str| Finished::of(agent([name, "--state-dir"]).arg(&host.state));
+    verb("status").expect(0);
+    verb("stop").expect(0);
 }
 
 #[test]

@@ -299,9 +299,17 @@ fn a_file_system_that_never_answers_ends_each_command_with_its_name() {
         check.arg("--host-storage-path").arg(&host.storage);
         ends(check);
     }
+    {
+        let _dead = DeadMount::over(&cluster.first.storage).unwrap();
+        for words in [&["host", "list"][..], &["reset-password"]] {
+            let mut command = agent(words);
+            command.arg("--state-dir").arg(&cluster.first.state);
+            ends(command);
+        }
+    }
     let _dead = DeadMount::over(&host.state).unwrap();
     ends(verb(&["status", "--wait", "--timeout", "1"]));
-    for words in [&["status"][..], &["uninstall"], &["stop"], &["start"]] {
+    for words in [&["status"][..], &["uninstall"], &["stop"], &["start"], &["upgrade"]] {
         ends(verb(words));
     }
     // A daemon waits longer, and not for ever.
@@ -350,4 +358,39 @@ fn a_file_system_that_falls_silent_in_the_middle_of_a_command_ends_it() {
         assert!(told.contains(&place.display().to_string()), "{told}");
     }
     assert!(in_time, "they end with the file system only");
+}
+
+#[test]
+fn an_installation_that_a_silent_file_system_ends_says_so_in_its_log_too() {
+    let test = "storage::an_installation_that_a_silent_file_system_ends_says_so_in_its_log_too";
+    let cluster = Cluster::prepare();
+    let host = &cluster.first;
+    fs::create_dir_all(&host.state).unwrap();
+    let log = host.storage.join("logs/bootstrap-logs/bootstrap.log");
+    let mut command = host.install_command(&["--force", "--timeout", "100"]);
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let signal = |name: &str| {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(child.id() as i32),
+            name.parse::<nix::sys::signal::Signal>().unwrap(),
+        )
+        .unwrap();
+    };
+    // Its work has begun, and most of it is still to come.
+    let until = Instant::now() + Duration::from_secs(20);
+    while !log.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal("SIGSTOP");
+    let dead = DeadMount::over(&host.state);
+    signal("SIGCONT");
+    let ended = child.wait_with_output().unwrap();
+    if dead.is_none() {
+        Finished::of(agent(["stop", "--state-dir"]).arg(&host.state));
+        return skip(test, "no FUSE mount can be made");
+    }
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("[storage.silent]"), "{told}");
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("[ERROR]") && log.contains("[storage.silent]"), "{log}");
 }

@@ -64,6 +64,8 @@ type HealthBoard = watch::Sender<BTreeMap<Role, RoleHealth>>;
 /// The roles of this host. Their tasks end with it.
 pub struct Supervisor {
     wanted: RoleSet,
+    /// Names of roles that only a newer version has.
+    unknown: Vec<String>,
     wants: BTreeMap<Role, watch::Sender<Option<RolePayload>>>,
     tasks: JoinSet<()>,
     health: watch::Receiver<BTreeMap<Role, RoleHealth>>,
@@ -79,7 +81,7 @@ impl Supervisor {
             wants.insert(service.role(), wanted);
             tasks.spawn(RoleTask::new(service, told, board.clone()).run());
         }
-        Self { wanted: RoleSet::default(), wants, tasks, health }
+        Self { wanted: RoleSet::default(), unknown: Vec::new(), wants, tasks, health }
     }
 
     /// Says what is to run.
@@ -92,10 +94,22 @@ impl Supervisor {
             }
         }
         self.wanted = wanted;
+        let unknown: Vec<_> = desired.unknown_roles().map(str::to_owned).collect();
+        if std::mem::replace(&mut self.unknown, unknown) != self.unknown
+            && let Some(failure) = self.unknown_roles()
+        {
+            tracing::error!(code = failure.code(), "{}", failure.message);
+        }
         for (role, task) in &self.wants {
             let now = desired.of_role(*role);
             task.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
         }
+    }
+
+    /// That the host was given roles which this version does not know, if it was.
+    pub fn unknown_roles(&self) -> Option<Failure> {
+        let message = || format!("this version does not know the role {}", self.unknown.join(", "));
+        (!self.unknown.is_empty()).then(|| Failure::new(Code::RolesNotHere, message()))
     }
 
     /// Ends all roles, and waits for those that answer.

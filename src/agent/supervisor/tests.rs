@@ -130,6 +130,22 @@ async fn a_role_that_this_host_cannot_run_is_unhealthy_and_has_a_code() {
     assert!(supervisor.health().is_empty());
 }
 
+#[tokio::test]
+async fn a_role_of_a_newer_version_is_told_of_and_a_name_that_is_no_role_is_not() {
+    let mut supervisor = Fragile::default().supervised();
+    let mut given = with_payload(RolePayload::default());
+    given.roles.extend(["orchestrator".into(), "services-forwarder".into()]);
+    for name in ["orchestrator", "taken-away"] {
+        given.payloads.insert(name.into(), RolePayload::default());
+    }
+    supervisor.apply(&given);
+    let failure = supervisor.unknown_roles().expect("it is told of");
+    assert!(failure.is(Code::RolesNotHere), "{failure}");
+    assert_eq!(failure.message, "this version does not know the role orchestrator");
+    supervisor.apply(&roles("proxy"));
+    assert_eq!(supervisor.unknown_roles(), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_role_that_failed_is_started_again_less_and_less_often_until_it_is_healthy() {
     let role = Fragile::default();

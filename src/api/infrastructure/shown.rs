@@ -174,6 +174,9 @@ impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
         let HostNow { member: host, state, problems } = self.0;
         let tags = host.tags();
+        // How the datastore here is doing is better known here.
+        let store_failed = problems.iter().any(|it| it.is(Code::StoreFailed));
+        let is_told = |it: &Failure| store_failed && it.is(Code::StoreFailed);
         let like_a_field = tags.keys().any(|name| is_like_a_field(name));
         let tags_problem = like_a_field.then_some(Code::PreflightTags);
         let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
@@ -205,8 +208,7 @@ impl RunnerView<'_> {
                 .iter()
                 .cloned()
                 .chain(tags_problem.map(|code| Failure::new(code, code.cause())))
-                // How the datastore is doing is better known here.
-                .chain(state.role_failures().filter(|it| !it.is(Code::StoreFailed)))
+                .chain(state.role_failures().filter(|it| !is_told(it)))
                 .map(|failure| problem_shown(&failure))
                 .collect(),
         }
@@ -258,4 +260,47 @@ pub fn public_hostname(host: &Member) -> String {
 
 pub fn build_info(host: &Member) -> BuildInfo {
     BuildInfo { commit_hash: String::new(), version: host.facts.version.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        cluster::{
+            app::datastore_full, liveness::Source, operations::enrolment::enrol,
+            testing::TestCluster,
+        },
+        model::SessionId,
+        wire::hosts::RoleHealth,
+    };
+
+    #[tokio::test]
+    async fn a_datastore_that_has_failed_a_role_is_shown_once() {
+        let cluster = TestCluster::start().await;
+        let (app, caller) = (&cluster.app, cluster.caller(7));
+        let token = cluster.token("allocator", None, None).await;
+        let host = enrol(app, caller, cluster.request(7, "allocator", &token)).await;
+        let host = Arc::new(host.expect("joined"));
+        let source = Source {
+            session: SessionId(Uuid::new_v4()),
+            connection: 1,
+            key: caller.key,
+            address: caller.address,
+            boot_id: None,
+        };
+        let ill = RoleHealth::from(&Failure::new(Code::StoreFailed, "d"));
+        app.liveness.poll(&host.runner_id, source, [(Role::Allocator, ill)].into());
+        let mut now = app.now(host);
+        let shown = |now: &HostNow| -> Vec<String> {
+            RunnerView(now).info().problems.into_iter().map(|it| it.message).collect()
+        };
+        let said = "the role allocator is not healthy, as the host says: d";
+        assert_eq!(shown(&now), [said]);
+        now.problems.push(datastore_full());
+        assert_eq!(shown(&now), [datastore_full().message]);
+    }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{
     CONFIG_FILE, StateDirArgument,
+    answering::{LONGEST, storage_answers},
     known_host::{HOW_TO_NOTE, Known, KnownHost, known_host, other_owner},
     run_to_end,
     secrets_file::SecretsFile,
@@ -340,6 +341,7 @@ fn secret_line(content: Option<zeroize::Zeroizing<Vec<u8>>>) -> Result<Secret, &
 
 /// The password of the admin that a first host keeps, and the file.
 fn own_password(host: &KnownHost, state: &StateDir) -> Result<(PathBuf, Secret), Failure> {
+    storage_answers(&host.storage_path, LONGEST)?;
     let file = StorageLayout::of(&host.storage_path).secrets_file();
     let password = SecretsFile::open(&host.storage_path, other_owner(state))
         .map_err(|error| unreadable(&file, &error.to_string()))?

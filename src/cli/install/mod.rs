@@ -22,6 +22,7 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -57,7 +58,7 @@ pub use unit::copy_binary;
 pub fn install(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
     let whole = arguments.clone().with_config_file(Path::new(CONFIG_FILE));
     all_answers(whole.as_ref().unwrap_or(&arguments))?;
-    let log = log_of(whole.as_ref().unwrap_or(&arguments));
+    let log = Arc::new(log_of(whole.as_ref().unwrap_or(&arguments)));
     let whole = whole.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()));
     let ended = log.renew().and_then(|()| install_logged(whole?, &log, output));
     ended.inspect_err(|failure| log.failure(failure))
@@ -115,7 +116,7 @@ pub fn end_earlier_log(arguments: &[OsString]) {
 
 fn install_logged(
     arguments: InstallArguments,
-    log: &BootstrapLog,
+    log: &Arc<BootstrapLog>,
     output: Output,
 ) -> Result<Exit, Failure> {
     let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
@@ -142,7 +143,10 @@ fn install_logged(
         () => RunMode::Background,
     };
     let storage = &options.settings.storage_path;
-    let watched = Some(Watched::state_and_storage(&options.state_dir, storage));
+    let told = log.clone();
+    let told = move |failure: &Failure| told.failure(failure);
+    let watched = Watched::state_and_storage_telling(&options.state_dir, storage, told);
+    let watched = Some(watched);
     run_daemon(Installation { options, output, run_mode, log, watched }.carry_out())
 }
 

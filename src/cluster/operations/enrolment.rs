@@ -104,7 +104,6 @@ async fn new_member(
     if request.runner_id.is_reserved() {
         return Err(EnrolError::RunnerIdReserved(request.runner_id.clone()));
     }
-    app.joins.take(token.id).map_err(|_| EnrolError::TooMany(token.id))?;
     check_facts(&request.facts, &request.facts_hash)?;
     let token_op = Op::Check { path: TokenRecord::path(token.id), version: token_version };
     let used = UseRecord { runner_id: request.runner_id.clone(), key: caller.key, at: now };
@@ -112,6 +111,7 @@ async fn new_member(
         if request.replace {
             let host = member(caller, request, &token, now);
             let ops = vec![token_op, use_of(app, &token, &used).await?];
+            counts_for(app, &token)?;
             return replace(app, known, host, &token, ops, now).await;
         }
         return Err(taken_by(&known.member, caller, request));
@@ -121,6 +121,7 @@ async fn new_member(
         return Err(taken_by(&known, caller, request));
     }
     let use_op = use_of(app, &token, &used).await?;
+    counts_for(app, &token)?;
     let host = member(caller, request, &token, now);
     let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
     let mut ops = vec![token_op, use_op, create(KeyRecord::path(&caller.key), &key)];
@@ -134,6 +135,12 @@ async fn new_member(
         after: host.in_audit(),
     };
     Ok(Attempt::Commit(change, host))
+}
+
+/// Who would be let in is one of those that came with the token; who is refused is none, or they would
+/// keep the others out.
+fn counts_for(app: &App, token: &TokenRecord) -> Result<(), EnrolError> {
+    app.joins.take(token.id).map_err(|_| EnrolError::TooMany(token.id))
 }
 
 fn taken_by(known: &Member, caller: Caller, request: &EnrolRequest) -> EnrolError {

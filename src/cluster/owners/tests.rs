@@ -5,10 +5,10 @@ use crate::{
     cluster::{
         operations::{enrolment::enrol, removal::evict_runner},
         records::decode,
-        testing::TestCluster,
+        testing::{Interleaved, TestCluster},
     },
     rt::Timestamp,
-    store::MemoryStore,
+    store::{MemoryStore, Store},
 };
 
 fn began(number: u128) -> Transition {
@@ -176,4 +176,30 @@ async fn the_end_of_a_session_is_the_end_of_no_other_one() {
     assert_eq!(owner_after(&[&[began(1)], &[ended(1), began(2)]]).await, second);
     assert_eq!(owner_after(&[&[began(1)], &[began(2)], &[ended(2)]]).await, None);
     assert_eq!(owner_after(&[&[began(1), ended(1)]]).await, None);
+}
+
+#[tokio::test]
+async fn hosts_that_others_write_all_the_time_keep_nobody_else_from_being_written() {
+    let store = Arc::new(Interleaved::default());
+    let named = |number: u128| -> RunnerId { format!("10.0.1.{number}").parse().expect("an id") };
+    let members: Vec<Op> = (0..20)
+        .map(|number| {
+            create(OwnerRecord::path(&named(number)), &OwnerRecord::nobody(&named(number)))
+        })
+        .collect();
+    store.commit(members).await.expect("committed");
+    store.is_always_written_by_others(OwnerRecord::path(&named(7)));
+    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
+    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
+    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
+    let mut owners = owners.await.expect("loaded");
+    let session = |number| SessionId(Uuid::from_u128(number));
+    let all = (0..20).map(|it| Transition::Began { runner: named(it), session: session(it) });
+    let latest = owners.latest(all);
+    owners.write(latest).await.expect("it is the end of nothing");
+    for number in 0..20 {
+        let record = store.get(&OwnerRecord::path(&named(number))).await.expect("read");
+        let owner: OwnerRecord = decode(&record.expect("there")).expect("readable");
+        assert_eq!(owner.session, (number != 7).then(|| session(number)), "{number}");
+    }
 }

@@ -176,3 +176,20 @@ async fn a_host_is_a_member_when_all_its_records_are_there_and_can_be_read() {
     assert!(seen[0].is_some() && seen[1..].iter().all(Option::is_none));
     assert!(registry.view().incomplete.is_empty());
 }
+
+#[tokio::test]
+async fn nobody_waits_for_what_the_end_of_the_coordinator_leaves_unseen() {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let watch = store.watch();
+    let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
+    let registry =
+        Arc::new(Registry::load(&store, liveness, Arc::default()).await.expect("loaded"));
+    let revision = create(&store, "a").await + 1;
+    let followed = (registry.clone(), store.clone());
+    let task = tokio::spawn(async move { followed.0.follow(&followed.1, watch).await });
+    registry.caught_up(revision - 1).await;
+    let soon = std::time::Duration::from_secs(20);
+    let waits = tokio::time::timeout(soon, registry.caught_up(revision));
+    task.abort();
+    waits.await.expect("it is told");
+}

@@ -21,12 +21,15 @@ pub struct Interleaved {
     conflicts: AtomicUsize,
     /// Commits that go through until all fail.
     left: AtomicUsize,
+    /// What others write all the time.
+    contended: Mutex<Option<StorePath>>,
 }
 
 impl Default for Interleaved {
     fn default() -> Self {
         let (other, conflicts) = (Mutex::new(None), AtomicUsize::new(0));
-        Self { store: MemoryStore::new(), other, conflicts, left: AtomicUsize::new(usize::MAX) }
+        let (left, contended) = (AtomicUsize::new(usize::MAX), Mutex::new(None));
+        Self { store: MemoryStore::new(), other, conflicts, left, contended }
     }
 }
 
@@ -38,6 +41,11 @@ impl Interleaved {
     /// How many commits have found something else than was read, since this was asked last.
     pub fn conflicts(&self) -> usize {
         self.conflicts.swap(0, Ordering::SeqCst)
+    }
+
+    /// From now on every commit of this record comes too late.
+    pub fn is_always_written_by_others(&self, path: StorePath) {
+        *self.contended.lock().expect("no panic while held") = Some(path);
     }
 
     /// After so many more commits all fail.
@@ -70,6 +78,10 @@ impl Store for Interleaved {
         let less = |left: usize| left.checked_sub(1);
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_err() {
             return Err(StoreError::Failed("it was killed".into()).into());
+        }
+        let contended = self.contended.lock().expect("no panic while held").clone();
+        if let Some(path) = contended.filter(|path| ops.iter().any(|op| op.path() == path)) {
+            return Err(CommitError::Conflict { operation: 0, path });
         }
         let committed = self.store.commit_within(room, ops).await;
         if let Err(CommitError::Conflict { .. }) = &committed {

@@ -20,7 +20,7 @@ use crate::{
     host::FakeMachine,
     model::{HOSTS_PORT, RoleSet},
     rt::{Clock, Timestamp},
-    store::SqliteStore,
+    store::{CommitError, SqliteStore},
     wire::{desired::DesiredState, hosts::RoleHealth},
 };
 
@@ -161,6 +161,26 @@ async fn one_that_dies_is_told_of_at_once_and_begun_again() {
     }
     assert!(timeout(Duration::ZERO, handle.over()).await.is_err(), "the daemon goes on");
     role.stop().await;
+}
+
+#[tokio::test]
+async fn another_one_begins_when_nobody_writes_for_the_last_one_any_more() {
+    let machine = Machine::new().with_datastore().await;
+    let (mut role, _handle) = machine.role(true, true);
+    for _ in 0..2 {
+        role.apply(&RolePayload::default()).await.expect("it runs");
+        let running = role.running.as_mut().expect("it runs");
+        let store = running.store();
+        running.dies();
+        timeout(SOON, role.ended()).await.expect("it is noticed");
+        // Who waits for its end may turn to something else.
+        let _cut_off = timeout(Duration::ZERO, role.stop()).await;
+        role.apply(&RolePayload::default()).await.expect("another one");
+        let late = store.commit(Vec::new()).await;
+        assert!(matches!(late, Err(CommitError::Store(_))), "{late:?}");
+        role.health().await.expect("it is healthy");
+        role.stop().await;
+    }
 }
 
 #[tokio::test]

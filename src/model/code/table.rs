@@ -99,7 +99,7 @@ codes! {
         "Look at the coordinator's log ('ece-agent logs' there) for the request id shown; repeat the command afterwards."
 
     JoinRunnerIdReserved "join.runner_id_reserved" Refused
-        "The API has something else under this name, which would hide the host: names that begin with '_', and 'settings', 'health' and 'filtered-groups'."
+        "The API has something else under this name, which would hide the host ('settings', 'health', 'filtered-groups', and names that begin with '_'), or it reads like a flag or a hidden file (names that begin with '-' or '.')."
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
         "Another host, with another key, is registered under this runner id."
@@ -231,7 +231,7 @@ codes! {
         "The ece-agent that the installer script was to run, or a directory on the way to it, can be changed by somebody other than root or the caller."
         "Put ece-agent where only root or you can write, or run the command that is printed beside the message."
     UpgradeFailed "upgrade.failed" General
-        "The new binary did not come up healthy; the one before it runs again."
+        "The new binary did not come up healthy. The one before it was put back, unless it does not run any more on what the new one has stored; the message says what runs now."
         "The message has the reason; see 'journalctl -u ece-agent'."
     UpgradePackaged "upgrade.packaged" BadArgument
         "The binary belongs to a Debian package, and is replaced by one."

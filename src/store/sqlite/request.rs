@@ -5,9 +5,20 @@ use tokio::sync::oneshot;
 use crate::store::{CommitError, Lease, LeaseId, Op, Room, StoreError};
 
 pub(super) enum Request {
-    Commit { room: Room, ops: Vec<Op>, reply: oneshot::Sender<Result<u64, CommitError>> },
-    OpenLease { reply: oneshot::Sender<Result<Lease, StoreError>> },
-    CloseLease { lease: LeaseId, reply: oneshot::Sender<Result<(), StoreError>> },
+    Commit {
+        room: Room,
+        ops: Vec<Op>,
+        reply: oneshot::Sender<Result<u64, CommitError>>,
+    },
+    OpenLease {
+        reply: oneshot::Sender<Result<Lease, StoreError>>,
+    },
+    CloseLease {
+        lease: LeaseId,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// Nothing is written after it.
+    Close,
 }
 
 /// What may use the reserve; the others hear that the disk is full.
@@ -47,6 +58,7 @@ pub(super) fn refuse(batch: Vec<Request>, error: &StoreError) {
             Request::CloseLease { reply, .. } => {
                 let _ = reply.send(Err(error.clone()));
             }
+            Request::Close => {}
         }
     }
 }

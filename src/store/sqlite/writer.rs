@@ -85,20 +85,31 @@ impl Writer {
         Ok(Self { connection, feed, reserve, noted, disk, full, revision, last_lease, leases })
     }
 
-    /// Works until nobody can ask any more or the disk can no longer be relied on.
+    /// Works until it is told to end, nobody can ask any more, or the disk can no longer be relied
+    /// on.
     pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Request>) -> StoreError {
-        while let Some(first) = queue.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(next) = queue.try_recv()
-            {
-                batch.push(next);
+        let mut closes = false;
+        while !closes && let Some(first) = queue.blocking_recv() {
+            let mut batch = Vec::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
+                closes = matches!(request, Request::Close);
+                if closes {
+                    break;
+                }
+                batch.push(request);
+                next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
             }
             if let Err(error) = self.carry_out(batch) {
                 return error;
             }
         }
-        StoreError::Failed("it was closed".into())
+        let closed = StoreError::Failed("it was closed".into());
+        queue.close();
+        while let Some(late) = queue.blocking_recv() {
+            refuse(vec![late], &closed);
+        }
+        closed
     }
 
     /// Writes the batch and answers its callers. An error means that the disk can no longer be
@@ -211,6 +222,7 @@ impl Writer {
                         }),
                     }
                 }
+                Request::Close => unreachable!("it is in no batch"),
             };
             results.push(result);
         }
@@ -239,7 +251,7 @@ impl Writer {
                     self.leases.end(lease);
                     let _ = reply.send(Ok(()));
                 }
-                (Request::Commit { .. } | Request::OpenLease { .. }, _) => {
+                (Request::Commit { .. } | Request::OpenLease { .. } | Request::Close, _) => {
                     unreachable!("each request has its own result")
                 }
             }

@@ -99,6 +99,7 @@ fn an_upgrade_that_is_not_healthy_goes_back_to_what_ran_before() {
         format!("bash {script} upgrade --user admin --pass x --binary /root/bad --timeout 10");
     let told = second.run(&upgrade).refused(1, "upgrade.failed").stderr;
     assert!(told.contains("no effect here: --user --pass"), "{told}");
+    assert!(told.contains("the one before it runs again"), "{told}");
     assert_eq!(second.run("sha256sum < /usr/bin/ece-agent").stdout, before);
     first.sees_connected("10.77.0.12");
     second.run("echo no program > /root/worse && chmod 755 /root/worse").expect(0);
