@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use super::{
     liveness::Liveness,
     member::{Member, Parts},
-    records::{ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable},
+    records::{
+        ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable,
+    },
     sessions::Sessions,
 };
 use crate::{
