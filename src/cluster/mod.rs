@@ -6,7 +6,7 @@
 //! - `change` commits nothing without its audit record.
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
 //! - `lists` does what looks at all of them, beside everything else.
-//! - `layout` brings over what earlier versions have stored.
+//! - `earlier_records` brings over what earlier versions have stored.
 //! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
 
 pub mod app;
@@ -14,8 +14,8 @@ pub mod audit_growth;
 pub mod bootstrap;
 pub mod change;
 pub mod counters;
+pub mod earlier_records;
 pub mod host_allowances;
-pub mod layout;
 pub mod lists;
 pub mod liveness;
 pub mod member;

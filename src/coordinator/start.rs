@@ -16,7 +16,7 @@ use crate::{
         app::App,
         change::Origin,
         counters::count_samples,
-        layout::bring_over,
+        earlier_records::bring_over,
         liveness::Liveness,
         operations::{
             api_keys::forget_keys_that_are_over,

@@ -20,9 +20,9 @@ use crate::{
         change::Origin,
         member::Member,
         operations::{
-            blessings::{Extent, bless_hosts},
+            blessings::{self, BlessError, Definition, Extent, bless_hosts},
             documents::{self, DocumentError, Expect, Versioned},
-            roles::{self, BlessError, Definition, WantedRoles},
+            roles::WantedRoles,
         },
     },
     http::{
@@ -77,8 +77,8 @@ pub(super) async fn bless(
 ) -> Result<(), ApiError> {
     let definition = version.map(|version| Definition { kind: KIND.name, id, version });
     let blessing = |wanted: &Blessing| match wanted.value {
-        true => roles::Blessing::Given,
-        false => roles::Blessing::Taken,
+        true => blessings::Blessing::Given,
+        false => blessings::Blessing::Taken,
     };
     let named = blessings.runner_ids_to_blessing.iter();
     let named = named.map(|(runner, wanted)| Ok((runner_id(runner)?, blessing(wanted))));

@@ -6,7 +6,7 @@ use super::{BootstrapError, commit_here};
 use crate::{
     cluster::{
         change::Change,
-        layout,
+        earlier_records,
         records::{
             Actor, ClusterRecord, DesiredRecord, IdentityRecord, KeyRecord, MemberPart, create,
             decode, put, readable,
@@ -40,7 +40,7 @@ pub async fn register_key(
     {
         return Ok(false);
     }
-    layout::bring_over(store).await?;
+    earlier_records::bring_over(store).await?;
     recognise(store, asking, now).await.map(|known| known.has_new_key)
 }
 

@@ -22,7 +22,7 @@ pub use self::first_host::{Asking, register_key};
 use self::first_host::{Recognised, recognise};
 use super::{
     change::{Change, ChangeError, Origin, Unfinished},
-    layout,
+    earlier_records,
     member::Member,
     operations::tokens::{NewToken, TokenOptions, mint},
     passwords,
@@ -138,7 +138,7 @@ pub async fn bootstrap(
     let plan_file = host.dir.join("bootstrap.json");
     if let Some(cluster) = existing(store, master).await? {
         remove(&plan_file)?;
-        layout::bring_over(store).await?;
+        earlier_records::bring_over(store).await?;
         let Recognised { runner_id, roles, has_new_key } =
             recognise(store, &host.asking(), now).await?;
         return Ok(bootstrapped(cluster, runner_id, roles, has_new_key));

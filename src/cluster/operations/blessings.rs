@@ -1,12 +1,75 @@
-//! Which hosts are blessed with a role: those that have it.
+//! Blessings: which hosts have a role by its name.
 
 use std::collections::HashSet;
 
-use super::roles::{BlessError, Blessing, Definition, SetRolesError, bless};
+use super::{
+    Unfinished,
+    roles::{SetRolesError, WantedRoles, change_roles},
+    stops_at_the_store,
+};
 use crate::{
     cluster::{app::App, change::Origin},
     model::RunnerId,
 };
+
+/// Why a host is not blessed with a role, or not freed from it.
+#[derive(Debug, thiserror::Error)]
+pub enum BlessError {
+    #[error("the role has changed since: its version is {0}")]
+    Redefined(u64),
+    #[error(transparent)]
+    Roles(#[from] SetRolesError),
+}
+
+impl From<Unfinished> for BlessError {
+    fn from(error: Unfinished) -> Self {
+        SetRolesError::from(error).into()
+    }
+}
+
+stops_at_the_store!(BlessError);
+
+/// What is to become of a host's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blessing {
+    Given,
+    Taken,
+}
+
+/// The definition of a role, of which version it must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition<'a> {
+    pub kind: &'a str,
+    pub id: &'a str,
+    pub version: u64,
+}
+
+/// Gives a host a role by its name, or takes it, and leaves all others as they are. Nothing is done
+/// if the role is not as it is defined there any more.
+pub async fn bless(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    (name, blessing): (&str, Blessing),
+    definition: Option<Definition<'_>>,
+) -> Result<(), BlessError> {
+    let one = &WantedRoles::from_names([name])?;
+    change_roles(app, origin, runner, definition, |host| {
+        let (mut roles, mut other) = (host.roles.clone(), host.other_roles.clone());
+        for role in one.roles.iter() {
+            if blessing == Blessing::Given { roles.insert(role) } else { roles.remove(role) }
+        }
+        for name in &one.other {
+            if blessing == Blessing::Given {
+                other.insert(name.clone())
+            } else {
+                other.remove(name)
+            };
+        }
+        WantedRoles { roles, other }
+    })
+    .await
+}
 
 /// The hosts that blessings are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

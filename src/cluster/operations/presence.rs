@@ -11,14 +11,14 @@ use crate::{
 
 /// Whether a host is connected, and the record that says so: whoever names it changes nothing if a
 /// session has begun by then, at whichever coordinator.
-pub(super) struct Presence {
+pub(super) struct StoredPresence {
     pub connected: bool,
     runner: RunnerId,
     /// `None` if there is no record.
     version: Option<u64>,
 }
 
-impl Presence {
+impl StoredPresence {
     pub async fn read(app: &App, runner: &RunnerId) -> Result<Self, StoreError> {
         let record = app.store.get(&OwnerRecord::path(runner)).await?;
         // One that cannot be read says nothing of a session, and keeps nobody.

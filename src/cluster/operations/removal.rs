@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::{
     Attempt, Caller, Unfinished, carry_out, comments,
-    presence::Presence,
+    presence::StoredPresence,
     roles::{Last, last_of_its_kind, role_change, roles_of_the_first_host},
     stops_at_the_store,
     stored::{Found, StoredHost, StoredMember},
@@ -90,7 +90,7 @@ async fn take_role(
                 Last::OfNone(held) => held,
             };
             if whom == Whom::Disconnected {
-                let presence = Presence::read(app, runner).await?;
+                let presence = StoredPresence::read(app, runner).await?;
                 if presence.connected {
                     return Err(RemoveError::Connected(runner.clone()));
                 }
@@ -198,7 +198,7 @@ async fn remove(
             if let Some(role) = roles_of_the_first_host(roles).iter().next() {
                 return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
             }
-            let presence = Presence::read(app, runner).await?;
+            let presence = StoredPresence::read(app, runner).await?;
             check(host, presence.connected)?;
             let mut ops = comments::deletions(app, runner).await?;
             ops.extend(presence.ends());

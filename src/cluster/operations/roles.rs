@@ -3,7 +3,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    Attempt, BATCH, Unfinished, carry_out, documents::held_at, stops_at_the_store,
+    Attempt, BATCH, Unfinished,
+    blessings::{BlessError, Definition},
+    carry_out,
+    documents::held_at,
+    stops_at_the_store,
     stored::StoredMember,
 };
 use crate::{
@@ -40,23 +44,6 @@ pub enum SetRolesError {
 }
 
 stops_at_the_store!(SetRolesError);
-
-/// Why a host is not blessed with a role, or not freed from it.
-#[derive(Debug, thiserror::Error)]
-pub enum BlessError {
-    #[error("the role has changed since: its version is {0}")]
-    Redefined(u64),
-    #[error(transparent)]
-    Roles(#[from] SetRolesError),
-}
-
-impl From<Unfinished> for BlessError {
-    fn from(error: Unfinished) -> Self {
-        SetRolesError::from(error).into()
-    }
-}
-
-stops_at_the_store!(BlessError);
 
 /// Names beside the roles of this program that a host has at most.
 const MOST_OTHER: usize = 64;
@@ -95,49 +82,7 @@ pub async fn set_roles(
     }
 }
 
-/// What is to become of a host's role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blessing {
-    Given,
-    Taken,
-}
-
-/// The definition of a role, of which version it must be.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition<'a> {
-    pub kind: &'a str,
-    pub id: &'a str,
-    pub version: u64,
-}
-
-/// Gives a host a role by its name, or takes it, and leaves all others as they are. Nothing is done
-/// if the role is not as it is defined there any more.
-pub async fn bless(
-    app: &App,
-    origin: &Origin,
-    runner: &RunnerId,
-    (name, blessing): (&str, Blessing),
-    definition: Option<Definition<'_>>,
-) -> Result<(), BlessError> {
-    let one = &WantedRoles::from_names([name])?;
-    change_roles(app, origin, runner, definition, |host| {
-        let (mut roles, mut other) = (host.roles.clone(), host.other_roles.clone());
-        for role in one.roles.iter() {
-            if blessing == Blessing::Given { roles.insert(role) } else { roles.remove(role) }
-        }
-        for name in &one.other {
-            if blessing == Blessing::Given {
-                other.insert(name.clone())
-            } else {
-                other.remove(name)
-            };
-        }
-        WantedRoles { roles, other }
-    })
-    .await
-}
-
-async fn change_roles(
+pub(super) async fn change_roles(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,

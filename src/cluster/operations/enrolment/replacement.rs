@@ -5,7 +5,7 @@ use crate::{
         change::Change,
         member::Member,
         operations::{
-            Attempt, presence::Presence, roles::roles_of_the_first_host, stored::StoredMember,
+            Attempt, presence::StoredPresence, roles::roles_of_the_first_host, stored::StoredMember,
         },
         records::TokenRecord,
     },
@@ -38,7 +38,7 @@ pub(super) async fn replace(
     if !roles_of_the_first_host(&known.roles).is_empty() {
         return Err(refused("it holds the cluster"));
     }
-    let presence = Presence::read(app, &known.runner_id).await?;
+    let presence = StoredPresence::read(app, &known.runner_id).await?;
     if presence.connected {
         return Err(refused("it is connected"));
     }

@@ -1,8 +1,7 @@
 use super::{
     super::{
-        blessings::{Extent, bless_hosts},
+        blessings::{BlessError, Blessing, Definition, Extent, bless, bless_hosts},
         documents::{self, DocumentError, Expect},
-        roles::{BlessError, Blessing, Definition, bless},
     },
     *,
 };
