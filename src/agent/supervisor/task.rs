@@ -55,6 +55,8 @@ impl RoleTask {
             tracing::info!(%role, "starting role {role}");
             self.keep_running().await;
             tracing::info!(%role, "stopping role {role}");
+            // Whoever wants it again meanwhile is not to take it for the one that will run.
+            self.said.say(Err(Failure::new(Code::RolesNotHealthy, "it is being stopped")));
             self.service.stop().await;
             self.said.nothing();
         }

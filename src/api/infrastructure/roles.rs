@@ -20,9 +20,9 @@ use crate::{
         change::Origin,
         member::Member,
         operations::{
-            blessings::{self, BlessError, Definition, Extent, bless_hosts},
+            blessings::{self, Extent, bless_hosts},
             documents::{self, DocumentError, Expect, Versioned},
-            roles::WantedRoles,
+            roles::{BlessError, Definition, WantedRoles},
         },
     },
     http::{

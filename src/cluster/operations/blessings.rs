@@ -2,46 +2,17 @@
 
 use std::collections::HashSet;
 
-use super::{
-    Unfinished,
-    roles::{SetRolesError, WantedRoles, change_roles},
-    stops_at_the_store,
-};
+use super::roles::{BlessError, Definition, SetRolesError, WantedRoles, change_roles};
 use crate::{
     cluster::{app::App, change::Origin},
     model::RunnerId,
 };
-
-/// Why a host is not blessed with a role, or not freed from it.
-#[derive(Debug, thiserror::Error)]
-pub enum BlessError {
-    #[error("the role has changed since: its version is {0}")]
-    Redefined(u64),
-    #[error(transparent)]
-    Roles(#[from] SetRolesError),
-}
-
-impl From<Unfinished> for BlessError {
-    fn from(error: Unfinished) -> Self {
-        SetRolesError::from(error).into()
-    }
-}
-
-stops_at_the_store!(BlessError);
 
 /// What is to become of a host's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blessing {
     Given,
     Taken,
-}
-
-/// The definition of a role, of which version it must be.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition<'a> {
-    pub kind: &'a str,
-    pub id: &'a str,
-    pub version: u64,
 }
 
 /// Gives a host a role by its name, or takes it, and leaves all others as they are. Nothing is done

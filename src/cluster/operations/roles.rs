@@ -3,11 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    Attempt, BATCH, Unfinished,
-    blessings::{BlessError, Definition},
-    carry_out,
-    documents::held_at,
-    stops_at_the_store,
+    Attempt, BATCH, Unfinished, carry_out, documents::held_at, stops_at_the_store,
     stored::StoredMember,
 };
 use crate::{
@@ -20,6 +16,31 @@ use crate::{
     model::{Role, RoleSet, RunnerId},
     store::{Op, PageFrom, Room, StoreError, StorePath},
 };
+
+/// Why a host is not blessed with a role, or not freed from it.
+#[derive(Debug, thiserror::Error)]
+pub enum BlessError {
+    #[error("the role has changed since: its version is {0}")]
+    Redefined(u64),
+    #[error(transparent)]
+    Roles(#[from] SetRolesError),
+}
+
+impl From<Unfinished> for BlessError {
+    fn from(error: Unfinished) -> Self {
+        SetRolesError::from(error).into()
+    }
+}
+
+stops_at_the_store!(BlessError);
+
+/// The definition of a role, of which version it must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition<'a> {
+    pub kind: &'a str,
+    pub id: &'a str,
+    pub version: u64,
+}
 
 /// The roles that a host is to have: those that this program runs, and names that ECE's tools
 /// keep on a host beside them.

@@ -1,7 +1,8 @@
 use super::{
     super::{
-        blessings::{BlessError, Blessing, Definition, Extent, bless, bless_hosts},
+        blessings::{Blessing, Extent, bless, bless_hosts},
         documents::{self, DocumentError, Expect},
+        roles::{BlessError, Definition},
     },
     *,
 };
