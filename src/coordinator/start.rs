@@ -268,10 +268,14 @@ fn load_or_create_key(file: &std::path::Path) -> Result<PrivateKey, StartError> 
 }
 
 async fn sweep(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
+    // Hosts come back over the time that they were told before, by what handshakes cost then; those
+    // that are turned away once take longer. It is the longest that was thought of here.
+    let mut return_window = Duration::ZERO;
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {
-                app.liveness.sweep(app.pace.return_window(app.liveness.count()));
+                return_window = return_window.max(app.pace.return_window(app.liveness.count()));
+                app.liveness.sweep(return_window);
                 count_samples();
             }
             () = shutdown.wait() => return Ok(()),

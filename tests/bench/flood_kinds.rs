@@ -29,7 +29,7 @@ use super::{
 /// Each flood, with its title in the table.
 pub const KINDS: [(&str, &str); 10] = [
     ("idle", "2,000 idle connections"),
-    ("passwords", "wrong passwords, one address"),
+    ("passwords", "wrong passwords, from the address of the one who logs in"),
     ("passwords-50", "wrong passwords, 50 addresses"),
     ("bearers", "invented bearer tokens"),
     ("enrolments", "refused enrolments, a new key each"),
