@@ -4,11 +4,13 @@
 use std::{io, time::Duration};
 
 use super::{
-    StateDirArgument, UserArguments, event::Event, known_host::not_installed, output::Output,
-    run_to_end, service_child::ServiceChild,
+    event::Event,
+    output::Output,
+    run_to_end,
+    service_child::{HostChildArguments, ServiceChild},
 };
 use crate::{
-    agent::{HostKeyState, Identity, dialler, load_identity, load_key},
+    agent::{HostKeyState, Identity, dialler, load_key},
     client::HttpCoordinator,
     config::StateDir,
     host::{LinuxMachine, Machine, service::service_user, tree::Owner},
@@ -21,21 +23,9 @@ pub const LEAVE_VERB: &str = "leave-cluster";
 /// How long the child may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
-#[derive(clap::Args)]
-pub struct LeaveArguments {
-    #[command(flatten)]
-    user: UserArguments,
-    #[command(flatten)]
-    state: StateDirArgument,
-    #[arg(long)]
-    json: bool,
-}
-
 /// What a process does that root has started as the service user.
-pub fn leave_as_child(arguments: LeaveArguments, output: Output) -> Result<Exit, Failure> {
-    arguments.user.become_them()?;
-    let state = arguments.state.state_dir();
-    let identity = load_identity(&state)?.ok_or_else(|| not_installed(&state))?;
+pub fn leave_as_child(arguments: HostChildArguments, output: Output) -> Result<Exit, Failure> {
+    let (state, identity) = arguments.become_user()?;
     run_to_end(leave(&identity, &state))?;
     output.tell(&Event::Left);
     Ok(Exit::Success)
@@ -82,8 +72,7 @@ pub fn leave_as_service_user(state: &StateDir) -> Result<(), Failure> {
 }
 
 fn said_by_child(user: Owner, state: &StateDir) -> io::Result<Option<Event>> {
-    let dir = state.path().as_os_str();
-    let arguments = [LEAVE_VERB.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir];
+    let arguments = HostChildArguments::of(LEAVE_VERB, state);
     let child = ServiceChild::start(user, &arguments, Default::default(), LONGEST)?;
     child.next_event()
 }

@@ -109,9 +109,9 @@ enum Verb {
     #[command(name = check::PROBE_VERB, hide = true)]
     ProbeStorage(check::ProbeArguments),
     #[command(name = leave::LEAVE_VERB, hide = true)]
-    LeaveCluster(leave::LeaveArguments),
+    LeaveCluster(service_child::HostChildArguments),
     #[command(name = install::FORMER_VERB, hide = true)]
-    TellFormer(install::FormerArguments),
+    TellFormer(service_child::HostChildArguments),
     /// Run the daemon of an installed host in this process
     #[command(after_help = "Example:
   ece-agent run --state-dir /var/lib/ece-agent")]

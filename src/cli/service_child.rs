@@ -14,8 +14,16 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{event::Event, service_layout::ServiceLayout};
-use crate::host::{service::spawn_as, tree::Owner};
+use super::{
+    StateDirArgument, UserArguments, event::Event, known_host::not_installed,
+    service_layout::ServiceLayout,
+};
+use crate::{
+    agent::{Identity, load_identity},
+    config::StateDir,
+    host::{service::spawn_as, tree::Owner},
+    model::Failure,
+};
 
 /// How much it may say, in bytes.
 const MAX_SAID: u64 = 16 << 20;
@@ -23,6 +31,33 @@ const MAX_SAID: u64 = 16 << 20;
 /// How long it may take to end when it has said all.
 const LONGEST_END: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// What a child is called with that has to do with the host of a state directory.
+#[derive(clap::Args)]
+pub struct HostChildArguments {
+    #[command(flatten)]
+    user: UserArguments,
+    #[command(flatten)]
+    state: StateDirArgument,
+    #[arg(long)]
+    json: bool,
+}
+
+impl HostChildArguments {
+    /// For whoever calls a child by this verb.
+    pub fn of<'a>(verb: &'a str, state: &'a StateDir) -> [&'a OsStr; 4] {
+        let dir = state.path().as_os_str();
+        [verb.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir]
+    }
+
+    /// Turns into the service user, and reads as that user which host it is.
+    pub fn become_user(self) -> Result<(StateDir, Identity), Failure> {
+        self.user.become_them()?;
+        let state = self.state.state_dir();
+        let identity = load_identity(&state)?.ok_or_else(|| not_installed(&state))?;
+        Ok((state, identity))
+    }
+}
 
 pub struct ServiceChild {
     child: Child,

@@ -140,7 +140,7 @@ impl Owners {
         while let Some((latest, removed)) = left.pop() {
             let hosts: BTreeSet<RunnerId> = latest.keys().chain(&removed).cloned().collect();
             let attempts = if hosts.len() > 1 { ATTEMPTS_TOGETHER } else { ATTEMPTS };
-            if self.is_written(&latest, &removed, attempts).await? {
+            if self.write_together(&latest, &removed, attempts).await? {
                 continue;
             }
             if hosts.len() <= 1 {
@@ -156,8 +156,8 @@ impl Owners {
         Ok(())
     }
 
-    /// Whether it was written, in so many attempts.
-    async fn is_written(
+    /// Writes in one commit, if that goes in so many attempts; whether it did.
+    async fn write_together(
         &mut self,
         latest: &HashMap<RunnerId, Option<SessionId>>,
         removed: &HashSet<RunnerId>,

@@ -20,7 +20,7 @@ use super::{
     app::App,
     bootstrap::{FirstHost, bootstrap},
     change::Origin,
-    liveness::Liveness,
+    liveness::{Liveness, Source},
     operations::{
         Caller,
         tokens::{NewToken, TokenOptions, create_token},
@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     limits::{allowance::Allowance, pace::Pace},
-    model::{CapacitySource, Fingerprint, RoleSet},
+    model::{CapacitySource, Fingerprint, RoleSet, SessionId},
     rt::{Clock, ShutdownTrigger, Timestamp},
     store::{MemoryStore, SharedStore, StoreError},
     wire::hosts::{EnrolRequest, Facts, PROTOCOL, SecretText},
@@ -75,6 +75,17 @@ pub fn facts(host_ip: &str) -> Facts {
         allocator_tags: Default::default(),
         proxy_tags: Default::default(),
         version: "0.1.0".into(),
+    }
+}
+
+/// From where a host polls that has just begun a session.
+pub fn polls_of(caller: Caller) -> Source {
+    Source {
+        session: SessionId(Uuid::new_v4()),
+        connection: 1,
+        key: caller.key,
+        address: caller.address,
+        boot_id: None,
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{AtFlags, OFlag, openat},
+    libc::dev_t,
     sys::stat::{FileStat, Mode, SFlag, fstat},
     unistd::{Gid, Uid, fchown, fchownat},
 };
@@ -76,9 +77,8 @@ impl Giving {
         }
     }
 
-    /// Gives the files in a directory.
-    fn files_in(&self, dir: &OwnedFd) -> io::Result<Level> {
-        let device = fstat(dir)?.st_dev;
+    /// Gives the files in a directory that are on `device`.
+    fn files_in(&self, dir: &OwnedFd, device: dev_t) -> io::Result<Level> {
         Level::of(dir, |name, found| match self.ids(found) {
             _ if found.st_dev != device => Ok(()),
             // Its other name may be elsewhere, and of somebody else.
@@ -116,7 +116,7 @@ fn is_plain_with_one_name(found: &FileStat) -> bool {
 /// However deep it is, one directory is open at a time: the way back leads over `..`.
 fn give_below(mut dir: OwnedFd, giving: Giving) -> io::Result<()> {
     let device = fstat(&dir)?.st_dev;
-    let mut levels = vec![giving.files_in(&dir)?];
+    let mut levels = vec![giving.files_in(&dir, device)?];
     while let Some(level) = levels.last_mut() {
         if let Some(name) = level.left.pop() {
             let below = match open_below(dir.as_fd(), &name, OFlag::O_DIRECTORY) {
@@ -129,7 +129,7 @@ fn give_below(mut dir: OwnedFd, giving: Giving) -> io::Result<()> {
                 continue;
             }
             dir = below;
-            levels.push(giving.files_in(&dir)?);
+            levels.push(giving.files_in(&dir, device)?);
             continue;
         }
         if let Some((uid, gid)) = giving.ids(&level.found) {

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Cluster, DeadMount, Finished, agent, disk_failure_library, skip, within};
+use crate::support::{
+    Cluster, DeadMount, Finished, agent, disk_failure_library, hold_lock, skip, within,
+};
 
 const A_MOMENT: Duration = Duration::from_secs(3);
 const UNTIL_LOST: Duration = Duration::from_secs(15);
@@ -175,17 +177,9 @@ fn whoever_is_about_to_let_go_of_the_state_is_waited_for() {
     let cluster = Cluster::start();
     let (host, token) = (cluster.host(2), cluster.token(""));
     std::fs::create_dir(&host.state).unwrap();
-    let hold = |seconds: &str| {
-        let mut flock = std::process::Command::new("flock");
-        flock.arg("--no-fork").arg(host.state.join("lock")).args(["sleep", seconds]);
-        let held = flock.spawn().unwrap();
-        let mut free = std::process::Command::new("flock");
-        free.arg("--nonblock").arg(host.state.join("lock")).arg("true");
-        assert!(within(A_MOMENT, || !free.status().unwrap().success()));
-        held
-    };
+    let lock = host.state.join("lock");
     // As a process is gone a moment after it was killed.
-    let mut held = hold("60");
+    let mut held = hold_lock(&lock);
     let mut install = host.install_command(&["--force"]);
     install.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
     let mut install = install.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -197,7 +191,7 @@ fn whoever_is_about_to_let_go_of_the_state_is_waited_for() {
     told.for_each(drop);
     assert!(install.wait().unwrap().success());
     host.stop_background();
-    let mut held = hold("60");
+    let mut held = hold_lock(&lock);
     cluster.try_install(&host, &token, &["--force"]).refused(1, "state.in_use");
     held.kill().unwrap();
     held.wait().unwrap();

@@ -9,7 +9,9 @@ use std::{
 
 use ece_agent::host::process::is_root;
 
-use crate::support::{Cluster, DeadMount, Finished, Host, SmallDisk, agent, skip, within};
+use crate::support::{
+    Cluster, DeadMount, Finished, Host, SmallDisk, agent, hold_lock, skip, within,
+};
 
 fn uninstall(host: &Host) -> Finished {
     let mut command = agent(["uninstall", "--force", "--json", "--state-dir"]);
@@ -252,10 +254,7 @@ fn of_two_who_uninstall_one_waits_and_the_program_that_was_joined_with_is_named(
         let mut command = agent(["uninstall", "--json", "--state-dir"]);
         Finished::of(command.arg(&host.state).env("HOME", &home))
     };
-    let mut flock = std::process::Command::new("flock");
-    let mut other = flock.arg("--no-fork").arg(&lock).args(["sleep", "60"]).spawn().unwrap();
-    assert!(within(Duration::from_secs(5), || lock.exists()));
-    std::thread::sleep(Duration::from_millis(200));
+    let mut other = hold_lock(&lock);
     let told = uninstall().refused(1, "state.in_use").stdout;
     assert!(told.contains("another 'ece-agent uninstall'"), "{told}");
     assert!(host.state.join("identity.json").exists());

@@ -266,15 +266,13 @@ pub fn build_info(host: &Member) -> BuildInfo {
 mod tests {
     use std::sync::Arc;
 
-    use uuid::Uuid;
-
     use super::*;
     use crate::{
         cluster::{
-            app::datastore_full, liveness::Source, operations::enrolment::enrol,
-            testing::TestCluster,
+            app::datastore_full,
+            operations::enrolment::enrol,
+            testing::{TestCluster, polls_of},
         },
-        model::SessionId,
         wire::hosts::RoleHealth,
     };
 
@@ -285,13 +283,7 @@ mod tests {
         let token = cluster.token("allocator", None, None).await;
         let host = enrol(app, caller, cluster.request(7, "allocator", &token)).await;
         let host = Arc::new(host.expect("joined"));
-        let source = Source {
-            session: SessionId(Uuid::new_v4()),
-            connection: 1,
-            key: caller.key,
-            address: caller.address,
-            boot_id: None,
-        };
+        let source = polls_of(caller);
         let ill = RoleHealth::from(&Failure::new(Code::StoreFailed, "d"));
         app.liveness.poll(&host.runner_id, source, [(Role::Allocator, ill)].into());
         let mut now = app.now(host);

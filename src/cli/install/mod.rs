@@ -51,7 +51,7 @@ use health::until_healthy;
 use installation::{Installation, RunMode};
 
 pub use member::become_member;
-pub use renewal::{FORMER_VERB, FormerArguments, tell_former};
+pub use renewal::{FORMER_VERB, tell_former};
 pub use service::MEMBER_VERB;
 pub use unit::copy_binary;
 

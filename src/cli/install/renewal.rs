@@ -9,12 +9,11 @@ use crate::{
         not_writable, roles_today,
     },
     cli::{
-        StateDirArgument, UserArguments,
         event::Event,
-        known_host::{not_installed, other_owner},
+        known_host::other_owner,
         output::Output,
         own_state_dir,
-        service_child::ServiceChild,
+        service_child::{HostChildArguments, ServiceChild},
         service_layout::runs_as_service,
     },
     config::{
@@ -126,21 +125,9 @@ pub const FORMER_VERB: &str = "tell-former-host";
 /// How long the child may take.
 const LONGEST: Duration = Duration::from_secs(10);
 
-#[derive(clap::Args)]
-pub struct FormerArguments {
-    #[command(flatten)]
-    user: UserArguments,
-    #[command(flatten)]
-    state: StateDirArgument,
-    #[arg(long)]
-    json: bool,
-}
-
 /// What a process does that root has started as the service user.
-pub fn tell_former(arguments: FormerArguments, output: Output) -> Result<Exit, Failure> {
-    arguments.user.become_them()?;
-    let state = arguments.state.state_dir();
-    let identity = load_identity(&state)?.ok_or_else(|| not_installed(&state))?;
+pub fn tell_former(arguments: HostChildArguments, output: Output) -> Result<Exit, Failure> {
+    let (state, identity) = arguments.become_user()?;
     let Former { roles, runner_id } = Former::of(&state, &identity);
     output.tell(&Event::Former { roles, runner_id });
     Ok(Exit::Success)
@@ -149,8 +136,7 @@ pub fn tell_former(arguments: FormerArguments, output: Output) -> Result<Exit, F
 /// A host of which this cannot be read is one that has nothing to keep.
 fn said_by_service_user(state: &StateDir) -> Option<Former> {
     let user = service_user().ok().flatten()?;
-    let dir = state.path().as_os_str();
-    let arguments = [FORMER_VERB.as_ref(), "--json".as_ref(), "--state-dir".as_ref(), dir];
+    let arguments = HostChildArguments::of(FORMER_VERB, state);
     let child = ServiceChild::start_this(user, &arguments, LONGEST).ok()?;
     match child.next_event() {
         Ok(Some(Event::Former { roles, runner_id })) => Some(Former { roles, runner_id }),

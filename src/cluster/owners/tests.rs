@@ -23,12 +23,16 @@ fn runner() -> RunnerId {
     "10.0.0.7".parse().expect("an id")
 }
 
-async fn owner_after(batches: &[&[Transition]]) -> Option<SessionId> {
-    let store = with_a_member().await;
+async fn owners_of(store: SharedStore) -> (Owners, Liveness) {
     let coordinator = "10.0.0.1".parse().expect("an id");
     let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
-    let mut owners = owners.await.expect("loaded");
+    let owners = Owners::load(store, coordinator, &liveness, Clock::system());
+    (owners.await.expect("loaded"), liveness)
+}
+
+async fn owner_after(batches: &[&[Transition]]) -> Option<SessionId> {
+    let store = with_a_member().await;
+    let (mut owners, _liveness) = owners_of(store.clone()).await;
     for batch in batches {
         let latest = owners.latest(batch.iter().cloned());
         owners.write(latest).await.expect("written");
@@ -57,10 +61,7 @@ async fn an_owner_that_cannot_be_read_is_made_anew_and_keeps_nobody_out() {
     let damage =
         Op::Put { path: OwnerRecord::path(&runner()), value: b"damaged".to_vec(), version: 1 };
     app.store.commit(vec![damage]).await.expect("committed");
-    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
-    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(app.store.clone(), coordinator, &liveness, Clock::system());
-    let mut owners = owners.await.expect("loaded");
+    let (mut owners, liveness) = owners_of(app.store.clone()).await;
     assert!(!liveness.is_connected(&runner()));
     let latest = owners.latest([began(1)].into_iter());
     owners.write(latest).await.expect("written");
@@ -75,10 +76,7 @@ async fn an_owner_that_cannot_be_read_is_made_anew_and_keeps_nobody_out() {
 async fn what_others_have_written_is_read_anew_and_who_is_no_member_has_no_owner() {
     let store = with_a_member().await;
     let path = OwnerRecord::path(&runner());
-    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
-    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
-    let mut owners = owners.await.expect("loaded");
+    let (mut owners, _liveness) = owners_of(store.clone()).await;
     let mut write = async |transition| {
         let latest = owners.latest([transition].into_iter());
         owners.write(latest).await.expect("written");
@@ -101,10 +99,7 @@ async fn what_others_have_written_is_read_anew_and_who_is_no_member_has_no_owner
 async fn when_a_host_came_and_went_is_read_anew_once_others_have_written_it() {
     let store = with_a_member().await;
     let path = PassagesRecord::path(&runner());
-    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
-    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
-    let mut owners = owners.await.expect("loaded");
+    let (mut owners, liveness) = owners_of(store.clone()).await;
     let mut write = async |transition| {
         let latest = owners.latest([transition].into_iter());
         owners.write(latest).await.expect("written");
@@ -189,10 +184,7 @@ async fn hosts_that_others_write_all_the_time_keep_nobody_else_from_being_writte
         .collect();
     store.commit(members).await.expect("committed");
     store.is_always_written_by_others(OwnerRecord::path(&named(7)));
-    let coordinator: RunnerId = "10.0.0.1".parse().expect("an id");
-    let liveness = Liveness::new(crate::rt::ShutdownTrigger::new().1);
-    let owners = Owners::load(store.clone(), coordinator, &liveness, Clock::system());
-    let mut owners = owners.await.expect("loaded");
+    let (mut owners, _liveness) = owners_of(store.clone()).await;
     let session = |number| SessionId(Uuid::from_u128(number));
     let all = (0..20).map(|it| Transition::Began { runner: named(it), session: session(it) });
     let latest = owners.latest(all);

@@ -1,10 +1,13 @@
 use std::{
     io::Write,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
+
+use super::within;
 
 pub fn agent_path() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ece-agent"))
@@ -30,6 +33,16 @@ pub fn disk_failure_library(dir: &Path) -> Option<String> {
     cc.args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]);
     let made = cc.status().is_ok_and(|status| status.success());
     made.then(|| library.display().to_string())
+}
+
+/// Another process that holds the lock of a file, until it is killed.
+pub fn hold_lock(file: &Path) -> Child {
+    let mut flock = Command::new("flock");
+    let held = flock.arg("--no-fork").arg(file).args(["sleep", "60"]).spawn().unwrap();
+    let mut free = Command::new("flock");
+    free.arg("--nonblock").arg(file).arg("true");
+    assert!(within(Duration::from_secs(5), || !free.status().unwrap().success()));
+    held
 }
 
 /// What a call came to.

@@ -10,7 +10,7 @@ mod terminal;
 
 pub use api::Reply;
 pub use cluster::{Cluster, Host};
-pub use command::{Finished, agent, agent_path, disk_failure_library};
+pub use command::{Finished, agent, agent_path, disk_failure_library, hold_lock};
 pub use dead_mount::DeadMount;
 pub use disk::SmallDisk;
 pub use lab::{Lab, Machine, PROVIDED};

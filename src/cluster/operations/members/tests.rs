@@ -1,18 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
-use uuid::Uuid;
-
 use super::*;
 use crate::{
     cluster::{
-        liveness::Source,
         operations::{
             audit::{AuditFilter, read_audit},
             enrolment::enrol,
         },
-        testing::{TestCluster, facts},
+        testing::{TestCluster, facts, polls_of},
     },
-    model::{Code, Role, SessionId},
+    model::{Code, Role},
     wire::hosts::RoleHealth,
 };
 
@@ -127,13 +124,7 @@ async fn what_a_host_says_of_a_role_that_it_does_not_have_does_not_count() {
     let caller = cluster.caller(7);
     let request = cluster.request(7, "allocator", &token);
     let host = Arc::new(enrol(app, caller, request).await.expect("joined"));
-    let source = Source {
-        session: SessionId(Uuid::new_v4()),
-        connection: 1,
-        key: caller.key,
-        address: caller.address,
-        boot_id: None,
-    };
+    let source = polls_of(caller);
     let ill = RoleHealth { healthy: false, ..RoleHealth::good("d") };
     let failures = |role: Role| {
         app.liveness.poll(&host.runner_id, source, [(role, ill.clone())].into());
