@@ -5,7 +5,7 @@
 //!   `member` puts together what is kept of a host in several records.
 //! - `change` commits nothing without its audit record.
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
-//! - `lists` does what looks at all of them, beside everything else.
+//! - `lists` does what looks at all of them, beside everything else; `hosts_now` is what it sees.
 //! - `earlier_records` brings over what earlier versions have stored.
 //! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
 
@@ -16,6 +16,7 @@ pub mod change;
 pub mod counters;
 pub mod earlier_records;
 pub mod host_allowances;
+pub mod hosts_now;
 pub mod lists;
 pub mod liveness;
 pub mod member;

@@ -89,7 +89,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
             (0..10).map(|_| coordinator.get_ms("/infrastructure/allocators?size=10000")).collect();
         if index + 1 == steps {
             eprintln!("the API …");
-            api = api::measure(&coordinator.admin());
+            api = api::measure(&coordinator.admin(), coordinator.pid());
         }
         coordinator.crash_and_restart();
         let shown_as_lost = lost(&coordinator);

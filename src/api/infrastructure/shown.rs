@@ -1,7 +1,11 @@
 //! Hosts as the API shows them, and as they are searched.
 
 use crate::{
-    cluster::{app::HostNow, liveness::Rival, member::Member},
+    cluster::{
+        hosts_now::HostNow,
+        liveness::{HostState, Rival},
+        member::Member,
+    },
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
     search::{Fields, Searchable, Value},
@@ -62,10 +66,10 @@ pub const RUNNER_FIELDS: Fields = Fields {
 };
 
 /// A host as an allocator.
-pub struct AllocatorView<'a>(pub &'a HostNow);
+pub struct AllocatorView<'a>(pub HostNow<'a>);
 
 /// A host as a runner.
-pub struct RunnerView<'a>(pub &'a HostNow);
+pub struct RunnerView<'a>(pub HostNow<'a>);
 
 /// As the contract counts: in 32 bits.
 pub fn int32(number: impl TryInto<i32>) -> i32 {
@@ -85,7 +89,7 @@ pub fn settings(host: &Member) -> AllocatorSettings {
 
 impl AllocatorView<'_> {
     pub fn info(&self) -> AllocatorInfo {
-        let HostNow { member: host, state, .. } = self.0;
+        let (host, state) = (&*self.0.member, self.0.state());
         let (capacity_mb, source) = host.capacity_mb();
         let since = host.allocator.maintenance_since;
         AllocatorInfo {
@@ -119,12 +123,12 @@ impl AllocatorView<'_> {
 
 impl Searchable for AllocatorView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let HostNow { member: host, state, .. } = self.0;
+        let host = &*self.0.member;
         let one = |value| vec![value];
         match field {
             "allocator_id" => one(Value::text(host.runner_id.as_str())),
-            "status.healthy" => one(Value::Flag(state.is_healthy(Some(Role::Allocator)))),
-            "status.connected" => one(Value::Flag(state.connected)),
+            "status.healthy" => one(Value::Flag(self.0.state().is_healthy(Some(Role::Allocator)))),
+            "status.connected" => one(Value::Flag(self.0.state().connected)),
             "status.maintenance_mode" => {
                 one(Value::Flag(host.allocator.maintenance_since.is_some()))
             }
@@ -172,13 +176,8 @@ fn shared_values<'a>(host: &'a Member, field: &str) -> Vec<Value<'a>> {
 
 impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
-        let HostNow { member: host, state, problems } = self.0;
+        let (host, state) = (&*self.0.member, self.0.state());
         let tags = host.tags();
-        // How the datastore here is doing is better known here.
-        let store_failed = problems.iter().any(|it| it.is(Code::StoreFailed));
-        let is_told = |it: &Failure| store_failed && it.is(Code::StoreFailed);
-        let like_a_field = tags.keys().any(|name| is_like_a_field(name));
-        let tags_problem = like_a_field.then_some(Code::PreflightTags);
         let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
         let names = host.roles.iter().map(|known| role(known.name()));
         RunnerInfo {
@@ -204,15 +203,21 @@ impl RunnerView<'_> {
             lost_at: state.lost_at.map(Timestamp::rfc3339),
             passages: Vec::new(),
             clones: state.rivals.iter().map(clone_shown).collect(),
-            problems: problems
-                .iter()
-                .cloned()
-                .chain(tags_problem.map(|code| Failure::new(code, code.cause())))
-                .chain(state.role_failures().filter(|it| !is_told(it)))
-                .map(|failure| problem_shown(&failure))
-                .collect(),
+            problems: problems_shown(self.0.problems(), host, state),
         }
     }
+}
+
+/// What is not as it should be with a host: as it is known here, and as the host says.
+fn problems_shown(known: Vec<Failure>, host: &Member, state: &HostState) -> Vec<RunnerProblem> {
+    // How the datastore here is doing is better known here.
+    let store_failed = known.iter().any(|it| it.is(Code::StoreFailed));
+    let is_told = |it: &Failure| store_failed && it.is(Code::StoreFailed);
+    let like_a_field = host.tags().keys().any(|name| is_like_a_field(name));
+    let tags_problem = like_a_field.then_some(Code::PreflightTags);
+    let of_tags = tags_problem.map(|code| Failure::new(code, code.cause()));
+    let said = state.role_failures().filter(|it| !is_told(it));
+    known.iter().cloned().chain(of_tags).chain(said).map(|it| problem_shown(&it)).collect()
 }
 
 fn problem_shown(failure: &Failure) -> RunnerProblem {
@@ -230,11 +235,11 @@ fn clone_shown(rival: &Rival) -> RunnerClone {
 
 impl Searchable for RunnerView<'_> {
     fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let HostNow { member: host, state, .. } = self.0;
+        let host = &*self.0.member;
         match field {
             "runner_id" => vec![Value::text(host.runner_id.as_str())],
-            "connected" => vec![Value::Flag(state.connected)],
-            "healthy" => vec![Value::Flag(state.is_healthy(None))],
+            "connected" => vec![Value::Flag(self.0.state().connected)],
+            "healthy" => vec![Value::Flag(self.0.state().is_healthy(None))],
             "maintenance_mode" => {
                 vec![Value::Flag(host.allocator.maintenance_since.is_some())]
             }
@@ -286,13 +291,13 @@ mod tests {
         let source = polls_of(caller);
         let ill = RoleHealth::from(&Failure::new(Code::StoreFailed, "d"));
         app.liveness.poll(&host.runner_id, source, [(Role::Allocator, ill)].into());
-        let mut now = app.now(host);
-        let shown = |now: &HostNow| -> Vec<String> {
-            RunnerView(now).info().problems.into_iter().map(|it| it.message).collect()
+        let now = app.now(host);
+        let shown = |known: Vec<Failure>| -> Vec<String> {
+            let shown = problems_shown(known, &now.member, now.state());
+            shown.into_iter().map(|it| it.message).collect()
         };
         let said = "the role allocator is not healthy, as the host says: d";
-        assert_eq!(shown(&now), [said]);
-        now.problems.push(datastore_full());
-        assert_eq!(shown(&now), [datastore_full().message]);
+        assert_eq!(shown(now.problems()), [said]);
+        assert_eq!(shown(vec![datastore_full()]), [datastore_full().message]);
     }
 }

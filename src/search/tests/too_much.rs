@@ -122,7 +122,7 @@ fn sorting_asks_each_document_once_for_each_key() {
     let order = Order::from_text("id,a,b,c,-id,-a,-b,-c").expect("an order");
     let all: Vec<Counting<'_>> =
         (0..500).map(|_| Counting { id: "same", ..Default::default() }).collect();
-    for document in page(all, &order, 0, usize::MAX) {
+    for document in page(all.into_iter(), &order, 0, usize::MAX) {
         assert_eq!(document.asked.get(), MOST_SORT_KEYS);
     }
 }
