@@ -60,7 +60,14 @@ impl Order {
 
     /// The values that a document is sorted by.
     fn of(&self, document: &dyn Searchable) -> Vec<Option<Value<'static>>> {
-        let first = |field: &String| document.values(field).into_iter().next().map(Value::owned);
+        let first = |field: &String| {
+            let mut first = None;
+            document.any(field, &mut |value| {
+                first = Some(value.owned());
+                true
+            });
+            first
+        };
         self.0.iter().map(|(field, _)| first(field)).collect()
     }
 

@@ -18,13 +18,13 @@ struct Host {
 }
 
 impl Searchable for Host {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
         match field {
-            "id" => vec![Value::text(self.id)],
-            "capacity.memory.total" => vec![Value::Number(self.memory)],
-            "status.connected" => vec![Value::Flag(self.connected)],
-            "metadata.value" => self.tags.iter().map(|tag| Value::text(tag)).collect(),
-            _ => Vec::new(),
+            "id" => is_meant(Value::text(self.id)),
+            "capacity.memory.total" => is_meant(Value::Number(self.memory)),
+            "status.connected" => is_meant(Value::Flag(self.connected)),
+            "metadata.value" => self.tags.iter().any(|tag| is_meant(Value::text(tag))),
+            _ => false,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     },
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
-    search::{Fields, Searchable, Value},
+    search::{Fields, IsMeant, Searchable, Value},
     wire::{
         allocators::{
             AllocatorCapacity, AllocatorCapacityMemory, AllocatorCapacityStorage,
@@ -122,32 +122,32 @@ impl AllocatorView<'_> {
 }
 
 impl Searchable for AllocatorView<'_> {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let host = &*self.0.member;
-        let one = |value| vec![value];
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
+        let (host, allocator) = (&*self.0.member, Some(Role::Allocator));
+        let since = host.allocator.maintenance_since;
         match field {
-            "allocator_id" => one(Value::text(host.runner_id.as_str())),
-            "status.healthy" => one(Value::Flag(self.0.state().is_healthy(Some(Role::Allocator)))),
-            "status.connected" => one(Value::Flag(self.0.state().connected)),
-            "status.maintenance_mode" => {
-                one(Value::Flag(host.allocator.maintenance_since.is_some()))
-            }
+            "allocator_id" => is_meant(Value::text(host.runner_id.as_str())),
+            "status.healthy" => is_meant(Value::Flag(self.0.state().is_healthy(allocator))),
+            "status.connected" => is_meant(Value::Flag(self.0.state().connected)),
+            "status.maintenance_mode" => is_meant(Value::Flag(since.is_some())),
             "status.maintenance_mode_timestamp" => {
-                host.allocator.maintenance_since.iter().map(|at| text(at.rfc3339())).collect()
+                since.is_some_and(|at| is_meant(text(at.rfc3339())))
             }
-            "capacity.memory.total" => one(Value::Number(host.capacity_mb().0 as f64)),
-            "capacity.memory.used" => one(Value::Number(0.0)),
-            "capacity.storage.total" => one(Value::Number((host.facts.storage_bytes >> 20) as f64)),
-            "capacity.available_cpus" => one(Value::Number(host.facts.cpus.into())),
+            "capacity.memory.total" => is_meant(Value::Number(host.capacity_mb().0 as f64)),
+            "capacity.memory.used" => is_meant(Value::Number(0.0)),
+            "capacity.storage.total" => {
+                is_meant(Value::Number((host.facts.storage_bytes >> 20) as f64))
+            }
+            "capacity.available_cpus" => is_meant(Value::Number(host.facts.cpus.into())),
             "settings.capacity" => {
-                settings(host).capacity.iter().map(|mb| Value::Number((*mb).into())).collect()
+                settings(host).capacity.is_some_and(|mb| is_meant(Value::Number(mb.into())))
             }
             "metadata" | "metadata.key" => {
-                host.metadata().keys().map(|it| Value::text(it)).collect()
+                host.metadata().keys().any(|it| is_meant(Value::text(it)))
             }
-            "metadata.value" => host.metadata().values().map(|it| Value::text(it)).collect(),
+            "metadata.value" => host.metadata().values().any(|it| is_meant(Value::text(it))),
             // What runs here: nothing does, and there is nothing to find.
-            field => shared_values(host, field),
+            field => any_shared(host, field, is_meant),
         }
     }
 
@@ -161,16 +161,17 @@ fn text(text: String) -> Value<'static> {
 }
 
 /// Fields that all kinds of hosts have.
-fn shared_values<'a>(host: &'a Member, field: &str) -> Vec<Value<'a>> {
+fn any_shared(host: &Member, field: &str, is_meant: IsMeant<'_>) -> bool {
     match field {
-        "zone_id" | "zone" => vec![Value::text(host.facts.zone.as_str())],
-        "host_ip" | "public_hostname" => vec![text(host.facts.host_ip.to_string())],
-        "region" => vec![Value::text(REGION)],
-        "build_info.version" => vec![Value::text(&host.facts.version)],
-        _ => match field.strip_prefix("metadata.").or_else(|| field.strip_prefix("tags.")) {
-            Some(key) => host.metadata().get(key).iter().map(|it| Value::text(it)).collect(),
-            None => Vec::new(),
-        },
+        "zone_id" | "zone" => is_meant(Value::text(host.facts.zone.as_str())),
+        "host_ip" | "public_hostname" => is_meant(text(host.facts.host_ip.to_string())),
+        "region" => is_meant(Value::text(REGION)),
+        "build_info.version" => is_meant(Value::text(&host.facts.version)),
+        _ => {
+            let key = field.strip_prefix("metadata.").or_else(|| field.strip_prefix("tags."));
+            let value = key.and_then(|key| host.metadata().get(key));
+            value.is_some_and(|it| is_meant(Value::text(it)))
+        }
     }
 }
 
@@ -234,22 +235,18 @@ fn clone_shown(rival: &Rival) -> RunnerClone {
 }
 
 impl Searchable for RunnerView<'_> {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
         let host = &*self.0.member;
         match field {
-            "runner_id" => vec![Value::text(host.runner_id.as_str())],
-            "connected" => vec![Value::Flag(self.0.state().connected)],
-            "healthy" => vec![Value::Flag(self.0.state().is_healthy(None))],
-            "maintenance_mode" => {
-                vec![Value::Flag(host.allocator.maintenance_since.is_some())]
+            "runner_id" => is_meant(Value::text(host.runner_id.as_str())),
+            "connected" => is_meant(Value::Flag(self.0.state().connected)),
+            "healthy" => is_meant(Value::Flag(self.0.state().is_healthy(None))),
+            "maintenance_mode" => is_meant(Value::Flag(host.allocator.maintenance_since.is_some())),
+            "roles" | "roles.role_name" => {
+                host.roles.iter().any(|role| is_meant(Value::text(role.name())))
+                    || host.other_roles.iter().any(|name| is_meant(Value::text(name)))
             }
-            "roles" | "roles.role_name" => host
-                .roles
-                .iter()
-                .map(|role| Value::text(role.name()))
-                .chain(host.other_roles.iter().map(|name| Value::text(name)))
-                .collect(),
-            field => shared_values(host, field),
+            field => any_shared(host, field, is_meant),
         }
     }
 
