@@ -325,8 +325,12 @@ mod tests {
             let error = check(&newcomer, &shown, "10.0.0.1", at).expect_err("a wrong date");
             assert!(matches!(error, TrustError::Date { .. }), "{error}");
             let member = PinVerifier::new([shown.pin], [shown.key]);
+            assert_eq!(check(&member, &shown, "10.0.0.1", START), Ok(()));
+            assert!(!member.saw_wrong_date());
             assert_eq!(check(&member, &shown, "10.0.0.1", at), Ok(()));
             assert!(member.saw_wrong_date());
+            member.set_known_keys([]);
+            check(&member, &shown, "10.0.0.1", at).expect_err("a key that is known no longer");
         }
     }
 }
