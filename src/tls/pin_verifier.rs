@@ -290,6 +290,10 @@ mod tests {
         let verifier = PinVerifier::new([ours.pin], []);
         let error = check(&verifier, &theirs, "10.0.0.1", START).expect_err("another cluster");
         assert!(matches!(error, TrustError::PinMismatch { .. }), "{error}");
+        let told = format!("({}); what it showed is of {}, {}", ours.pin, theirs.key, theirs.pin);
+        assert!(error.to_string().ends_with(&told), "{error}");
+        let error = check(&PinVerifier::new([], []), &theirs, "10.0.0.1", START).expect_err("none");
+        assert!(error.to_string().contains("the pinned CA (none)"), "{error}");
         let mixed = Shown { authority: ours.authority, ..theirs };
         let error = check(&verifier, &mixed, "10.0.0.1", START).expect_err("a chain put together");
         assert!(matches!(error, TrustError::Invalid { .. }), "{error}");

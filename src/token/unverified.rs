@@ -261,6 +261,33 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_have_16_kib_and_no_byte_more() {
+        let claims = format!(r#"{{"sub":"{ID}","iss":"current"}}"#);
+        let padded = |length| token(r#"{"alg":"HS256"}"#, &format!("{claims:length$}"));
+        let longest = padded(12_239);
+        assert_eq!(longest.len(), 16 * 1024);
+        UnverifiedToken::parse(&longest).expect("not too long");
+        let longer = padded(12_240);
+        assert_eq!(longer.len(), 16 * 1024 + 1);
+        assert_eq!(UnverifiedToken::parse(&longer).expect_err("too long"), Malformed::TooLong);
+    }
+
+    #[test]
+    fn a_token_is_persistent_if_it_says_so_or_never_expires() {
+        for (rest, persistent) in [
+            (r#""exp":1493646213"#, false),
+            (r#""exp":1493646213,"persistent":true"#, true),
+            (r#""exp":253402300799"#, false),
+            (r#""exp":null"#, true),
+        ] {
+            let claims = format!(r#"{{"sub":"{ID}","iss":"current",{rest}}}"#);
+            let token = UnverifiedToken::parse(&token(r#"{"alg":"HS256"}"#, &claims)).expect(rest);
+            assert_eq!(token.claims().is_persistent(), persistent, "{rest}");
+        }
+        refused(&format!(r#"{{"sub":"{ID}","iss":"current","exp":253402300800}}"#));
+    }
+
+    #[test]
     fn a_role_that_nobody_knows_is_named() {
         let claims = format!(r#"{{"sub":"{ID}","iss":"current","roles":["allocator","king"]}}"#);
         let token = UnverifiedToken::parse(&token(r#"{"alg":"HS256"}"#, &claims)).expect("a shape");
