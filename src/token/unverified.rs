@@ -241,15 +241,18 @@ mod tests {
             r#""exp":-1"#,
             r#""exp":18446744073709551616"#,
             r#""exp":1,"exp":2"#,
-            r#""exp":99999999999999"#,
             r#""persistent":"true""#,
             r#""roles":"allocator""#,
             r#""ca":["sha256:xyz"]"#,
         ] {
             let claims = format!(r#"{{"sub":"{ID}","iss":"current",{rest}}}"#);
-            assert_eq!(Failure::from(refused(&claims)).code(), "token.malformed", "{rest}");
+            let failure = Failure::from(refused(&claims));
+            assert_eq!(failure.code(), "token.malformed", "{rest}");
+            assert!(failure.message.contains("of a wrong type"), "{failure:?}");
         }
+        assert!(refused("{").to_string().contains("it is not JSON"));
         refused(r#"{"sub":"not-a-uuid","iss":"current"}"#);
+        refused(&format!(r#"{{"sub":"{ID}","iss":"current","exp":99999999999999}}"#));
         refused(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)));
     }
 
