@@ -28,3 +28,6 @@ pub use settings::{GivenSettings, HostSettings, SettingArguments};
 pub use state_dir::{StateDir, default_state_dir};
 pub use token_file::{TokenError, read_standard_input, read_token};
 pub use toml_file::{read_toml, toml_text};
+
+#[cfg(test)]
+mod tests;
