@@ -15,6 +15,7 @@ mod port_holder;
 pub mod reexec;
 mod shutdown;
 pub mod terminal;
+mod threads;
 pub mod unix_socket;
 mod way;
 
@@ -31,4 +32,5 @@ pub use net::{
 };
 pub use port_holder::port_holder;
 pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use threads::{daemon_runtime, may_start};
 pub use way::{closed_dir, may_write_in, why_not};
