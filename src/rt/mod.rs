@@ -10,6 +10,7 @@ pub mod disk;
 pub mod files;
 mod listening;
 mod lock;
+mod lock_holders;
 mod net;
 mod port_holder;
 pub mod reexec;
@@ -27,6 +28,7 @@ pub use clock::{Clock, Timestamp};
 pub use cpu::thread_cpu_time;
 pub use listening::listening_sockets;
 pub use lock::{FileLock, LockHeld};
+pub use lock_holders::{Holder, lock_holders};
 pub use net::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED, notice_dead_peers,
 };

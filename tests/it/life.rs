@@ -219,7 +219,10 @@ fn whoever_is_about_to_let_go_of_the_state_is_waited_for() {
     assert!(install.wait().unwrap().success());
     host.stop_background();
     let mut held = hold_lock(&lock);
-    cluster.try_install(&host, &token, &["--force"]).refused(1, "state.in_use");
+    let told = cluster.try_install(&host, &token, &["--force"]).refused(1, "state.in_use").stderr;
+    let process = held.id();
+    assert!(told.contains(&format!("sleep (process {process})")), "{told}");
+    assert!(told.contains(&format!("'kill {process}'")), "{told}");
     held.kill().unwrap();
     held.wait().unwrap();
 }
