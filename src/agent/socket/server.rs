@@ -76,8 +76,7 @@ async fn answer(
         }
         DaemonRequest::Watch => loop {
             followed.mark_unchanged();
-            if write(&mut writer, &board.read()).await.is_err()
-                || followed.changed().await.is_err()
+            if write(&mut writer, &board.read()).await.is_err() || followed.changed().await.is_err()
             {
                 return;
             }
