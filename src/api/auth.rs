@@ -10,14 +10,16 @@ use crate::{
     cluster::{
         app::App,
         change::{Credential, Origin, Standing},
+        counters::password_checked,
         operations::api_keys::user_of_key,
+        passwords::PasswordError,
         records::{Actor, UserRecord, UserRole},
     },
     http::{
         error::{Answer, ApiError},
         request_id::RequestId,
     },
-    limits::source::Source,
+    limits::{quiet::Quiet, source::Source},
     model::Secret,
     server::SharedContext,
 };
@@ -198,11 +200,29 @@ pub async fn check_password(
         return Ok(user);
     }
     let user = app.registry.view().enabled_user(name);
-    let checked = app.passwords.check(from, name, user, password).await?;
+    let is_known = user.is_some();
+    let checked = app.passwords.check(from, name, user, password).await;
+    password_checked(checked.as_ref().err());
+    let checked = checked.inspect_err(|error| wrong(is_known.then_some(name), from, error))?;
     // Another password may have come while this one waited for its turn.
     let now = app.registry.view().enabled_user(name);
     let same = now.filter(|now| now.password_hash == checked.password_hash);
     same.ok_or(Answer::Unauthenticated.into())
+}
+
+/// Logs that somebody may be guessing. What was typed as a name may be a password, unless there is
+/// such a user.
+fn wrong(known: Option<&str>, from: Source, error: &PasswordError) {
+    static SAID: Quiet = Quiet::new();
+    if let Some(left_out) = SAID.may_tell(from.address()) {
+        let whom =
+            known.map_or("somebody who is no user".into(), |name| format!("the user {name}"));
+        let more = match left_out {
+            0 => String::new(),
+            more => format!("; {more} lines like this were left out"),
+        };
+        tracing::warn!(%from, %error, left_out, "{whom} was not let in from {from}: {error}{more}");
+    }
 }
 
 /// The bearer token of a request, whatever it is worth.

@@ -16,4 +16,5 @@ mod stack;
 mod users;
 mod version;
 
+pub use auth::check_password;
 pub use routes::{api_router, openapi, redirect_router};

@@ -14,7 +14,7 @@ use crate::{
     agent::{Identity, give_back, load_identity, load_own_identity},
     config::{InstallArguments, InstallOptions, JoinRoute, Purpose, StateDir, default_state_dir},
     host::{process::is_root, service::service_user},
-    model::{Code, CoordinatorAddress, Failure, Fingerprint},
+    model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet},
     rt::files,
     tls::certificate_with_pin,
     token::{Claims, UnverifiedToken},
@@ -38,6 +38,9 @@ pub struct KnownHost {
     pub cluster_id: String,
     pub first_host: bool,
     pub storage_path: PathBuf,
+    /// Those that the host was last installed with, as root asked for them.
+    #[serde(default)]
+    pub roles: RoleSet,
     pub coordinators: Vec<CoordinatorAddress>,
     pub pins: Vec<Fingerprint>,
     /// The cluster's CA, as PEM.
@@ -59,6 +62,7 @@ impl From<Identity> for KnownHost {
             cluster_id: identity.cluster_id,
             first_host: identity.first_host,
             storage_path: identity.settings.storage_path,
+            roles: identity.joined_roles,
             pins: identity.pins,
             ca_certificate: Some(identity.ca_certificate),
         }
@@ -68,6 +72,11 @@ impl From<Identity> for KnownHost {
 impl KnownHost {
     /// From what root was given, or holds since the cluster was made.
     pub fn of_installation(options: &InstallOptions, said: &Identity) -> Option<Self> {
+        let known = Self::of_cluster(options, said)?;
+        Some(Self { roles: options.purpose.roles().clone(), ..known })
+    }
+
+    fn of_cluster(options: &InstallOptions, said: &Identity) -> Option<Self> {
         let storage = &options.settings.storage_path;
         match &options.purpose {
             Purpose::Stay(_) if options.purpose.route_of_member().is_some() => {
@@ -104,10 +113,16 @@ impl KnownHost {
             cluster_id: if is_id { said.cluster_id.clone() } else { String::new() },
             first_host,
             storage_path: storage.to_owned(),
+            roles: RoleSet::default(),
             ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), &route.pins),
             coordinators: route.coordinators,
             pins: route.pins,
         }
+    }
+
+    /// Roles that root has asked for when the service was installed.
+    pub fn roles_of_service() -> RoleSet {
+        Self::load().ok().flatten().map(|known| known.roles).unwrap_or_default()
     }
 
     pub fn as_file(&self) -> String {

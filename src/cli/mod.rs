@@ -383,7 +383,7 @@ fn run_to_end<T>(work: impl Future<Output = T>) -> T {
 
 /// What the system has to give before anything can be done.
 fn or_end<T>(make: impl FnOnce() -> io::Result<T>) -> T {
-    has_room().and_then(|()| make()).unwrap_or_else(|error| {
+    has_room().and_then(|()| crate::rt::may_start(1)).and_then(|()| make()).unwrap_or_else(|error| {
         let message = format!("the system does not give this process what each needs: {error}");
         let fix = "Let it open more files and start more threads ('ulimit -n' and 'ulimit -u' say how many it may).";
         let arguments: Vec<OsString> = env::args_os().collect();

@@ -8,7 +8,7 @@ use crate::{
     daemon::StateLock,
     host::{
         LinuxMachine, Machine,
-        service::{CommandError, unit_log, unit_state},
+        service::{CommandError, unit_log, unit_process, unit_state},
     },
     model::{Code, Failure},
 };
@@ -40,6 +40,16 @@ pub fn runs_as_service(state: &StateDir) -> bool {
 
 pub fn service_failed(error: &CommandError) -> Failure {
     Failure::in_lines(Code::ServiceFailed, &error.to_string())
+}
+
+/// Where somebody else works on the state directory while the service does not run, that is why it
+/// did not start; the service itself may not see who they are.
+pub fn or_in_use(state: &StateDir, failure: Failure) -> Failure {
+    let held = match unit_process() {
+        None => StateLock::must_be_free(state).err(),
+        Some(_) => None,
+    };
+    held.filter(|held| held.is(Code::StateInUse)).unwrap_or(failure)
 }
 
 pub fn is_unit_there() -> bool {
@@ -87,9 +97,9 @@ pub fn how_to_be_answered(state: &StateDir) -> String {
         return "Run 'systemctl restart ece-agent', which makes the socket anew, then repeat the command.".into();
     }
     let start = start_command(state);
-    match StateLock::must_be_free(state) {
-        Ok(()) => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
-        Err(_) => {
+    match StateLock::is_free(state) {
+        true => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
+        false => {
             let lock = shell_word(&state.lock().to_string_lossy());
             format!("End the daemon, whose process 'fuser {lock}' names, then run '{start}'.")
         }

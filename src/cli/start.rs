@@ -9,7 +9,7 @@ use super::{
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    service_layout::{is_unit_there, runs_as_service, service_failed},
+    service_layout::{is_unit_there, or_in_use, runs_as_service, service_failed},
     wait::running,
 };
 use crate::{
@@ -49,13 +49,14 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
         Err(failure) if failure.is(Code::DaemonNotTheService) => return Err(failure),
         // A daemon that starts puts its socket into the place of whatever is there.
         Err(_) if service && unit_state() != "active" => {}
-        Err(_) if !service && StateLock::must_be_free(&state).is_ok() => {}
+        Err(_) if !service && StateLock::is_free(&state) => {}
         Err(failure) => return Err(failure),
     }
     match service {
         true => {
             let _ = systemctl(["reset-failed", "ece-agent"]);
-            systemctl(["start", "ece-agent"]).map_err(|error| service_failed(&error))?;
+            systemctl(["start", "ece-agent"])
+                .map_err(|error| or_in_use(&state, service_failed(&error)))?;
         }
         false => run_to_end(start_in_background(&state))?,
     }

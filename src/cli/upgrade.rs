@@ -16,8 +16,8 @@ use super::{
     output::Output,
     run_to_end,
     service_layout::{
-        ServiceLayout, how_to_start, runs_as_service, service_failed, service_has_failed,
-        with_unit_log,
+        ServiceLayout, how_to_start, or_in_use, runs_as_service, service_failed,
+        service_has_failed, with_unit_log,
     },
     stop::stop_daemon,
     wait::{running, until_connected},
@@ -199,7 +199,8 @@ impl Upgrade {
             let _ = systemctl(["reset-failed", "ece-agent"]);
             stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
             return systemctl(["start", "ece-agent"]).map(|_| None).map_err(|error| {
-                Failure::in_lines(Code::ServiceFailed, &with_unit_log(&error.to_string()))
+                let message = with_unit_log(&error.to_string());
+                or_in_use(&self.state, Failure::in_lines(Code::ServiceFailed, &message))
             });
         }
         stop_daemon(&self.state).await?;

@@ -233,6 +233,13 @@ impl Registry {
         view.host(alike.iter().find(|it| *it != runner)?)
     }
 
+    /// The keys that are known as this host's.
+    pub fn keys_of(&self, runner: &RunnerId) -> Vec<KeyId> {
+        let is_its = |record: &KeyRecord| matches!(record, KeyRecord::Host { runner_id } if runner_id == runner);
+        let view = self.view();
+        view.keys.iter().filter(|(_, record)| is_its(record)).map(|(key, _)| *key).collect()
+    }
+
     pub fn count_hosts(&self) -> usize {
         self.view().hosts.len()
     }

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{Caller, Cluster, Raw, Reply, answer, request, within};
+use crate::support::{Caller, Cluster, Finished, Raw, Reply, agent, answer, request, within};
 
 #[test]
 fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() {
@@ -143,6 +143,17 @@ fn whoever_shares_an_address_with_a_guesser_gets_in_by_another_name() {
     assert!(within(Duration::from_secs(15), || Reply::to(&arguments).status == 200));
     // From then on the password is remembered.
     Reply::to(&arguments).expect(200);
+    assert!(guesser.goes_on());
+}
+
+#[test]
+fn verbs_on_the_first_host_get_in_while_somebody_guesses_from_there() {
+    let cluster = Cluster::start();
+    let mut guesser = Guesser::start(&cluster, "127.0.0.1", 300);
+    let state = cluster.first.state.to_str().unwrap();
+    for _ in 0..3 {
+        Finished::of(&mut agent(["token", "list", "--state-dir", state])).expect(0);
+    }
     assert!(guesser.goes_on());
 }
 

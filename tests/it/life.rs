@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Stdio,
+    os::unix::{fs::chown, process::CommandExt},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -44,6 +45,32 @@ fn a_paused_host_is_disconnected_within_15_seconds_and_comes_back() {
     assert!(started.elapsed() > Duration::from_secs(4), "one missed poll is not enough");
     host.signal("CONT");
     assert!(within(Duration::from_secs(10), || cluster.is_connected(&host.address)));
+}
+
+/// Threads that wait for work end while the process does not run.
+#[test]
+fn a_paused_host_that_may_start_no_more_threads_comes_back() {
+    const OF_ITS_OWN: u32 = 65_101;
+    let cluster = Cluster::start();
+    let mut host = cluster.host(2);
+    let token = cluster.token("allocator");
+    let mut command = host.install_command(&["--foreground", "--roles-token", &token]);
+    command.args(["--coordinator-host", &cluster.first.address, "--roles", "allocator"]);
+    if ece_agent::host::process::is_root() {
+        // Root has no such limit.
+        chown(host.state.parent().unwrap(), Some(OF_ITS_OWN), Some(OF_ITS_OWN)).unwrap();
+        command.uid(OF_ITS_OWN).gid(OF_ITS_OWN).env("HOME", host.state.parent().unwrap());
+    }
+    host.spawn(&mut command);
+    host.wait_connected();
+    host.signal("STOP");
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--nproc=1:", "--pid", &host.pid().to_string()]);
+    assert!(prlimit.status().unwrap().success());
+    assert!(within(UNTIL_LOST, || !cluster.is_connected(&host.address)));
+    host.signal("CONT");
+    assert!(within(UNTIL_LOST, || cluster.is_connected(&host.address)), "{}", host.log());
+    assert_eq!(host.stop(), Some(0), "{}", host.log());
 }
 
 #[test]
@@ -192,7 +219,10 @@ fn whoever_is_about_to_let_go_of_the_state_is_waited_for() {
     assert!(install.wait().unwrap().success());
     host.stop_background();
     let mut held = hold_lock(&lock);
-    cluster.try_install(&host, &token, &["--force"]).refused(1, "state.in_use");
+    let told = cluster.try_install(&host, &token, &["--force"]).refused(1, "state.in_use").stderr;
+    let process = held.id();
+    assert!(told.contains(&format!("sleep (process {process})")), "{told}");
+    assert!(told.contains(&format!("'kill {process}'")), "{told}");
     held.kill().unwrap();
     held.wait().unwrap();
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{
     CONFIG_FILE, StateDirArgument,
     answering::{LONGEST, storage_answers},
+    daemon_socket::connect,
     known_host::{HOW_TO_NOTE, Known, KnownHost, known_host, other_owner},
     run_to_end,
     secrets_file::SecretsFile,
@@ -174,7 +175,13 @@ impl AccessArguments {
                     (None, None) => return Err(told(no_password(&user, own, &address), false)),
                 };
                 let who = format!("as {user} with the password in {}", file.display());
-                (ApiCredentials::Password { user, password }, who)
+                let is_here = keeps.is_some_and(|host| is_api_of(host, &address));
+                let session = if is_here { session_here(&state, &user, &password) } else { None };
+                let credentials = match session {
+                    Some(token) => ApiCredentials::Session(token),
+                    None => ApiCredentials::Password { user, password },
+                };
+                (credentials, who)
             }
         };
         let with_key = matches!(credentials, ApiCredentials::ApiKey(_));
@@ -349,6 +356,20 @@ fn own_password(host: &KnownHost, state: &StateDir) -> Result<(PathBuf, Secret),
         .get("adminconsole_root_password")
         .ok_or_else(|| unreadable(&file, "it is damaged"))?;
     Ok((file, password))
+}
+
+fn is_api_of(first_host: &KnownHost, address: &CoordinatorAddress) -> bool {
+    let own = first_host.coordinators.first();
+    own.is_some_and(|own| own.clone().with_port(API_PORT) == *address)
+}
+
+/// A session that the daemon of this host opens: whoever guesses passwords from here can keep others
+/// waiting at the API, and cannot at the daemon's socket. Without one there is the password still.
+fn session_here(state: &StateDir, user: &str, password: &Secret) -> Option<Secret> {
+    run_to_end(async {
+        let daemon = connect(state).await.ok()?;
+        daemon.open_session(user, password.clone()).await.ok()?.ok()
+    })
 }
 
 fn no_password(user: &str, own: Option<&KnownHost>, at: &CoordinatorAddress) -> Failure {

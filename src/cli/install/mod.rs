@@ -125,7 +125,7 @@ fn install_logged(
     }
     let membership = renewal::membership(&state, arguments.new_identity);
     let roles_given = arguments.roles.is_some();
-    let mut options = renewal::with_settings_kept(arguments)
+    let mut options = renewal::with_settings_kept(arguments, output)
         .build(own_state_dir(), membership)
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
     options.roles_given = roles_given;

@@ -10,7 +10,7 @@ use crate::{
     },
     cli::{
         event::Event,
-        known_host::other_owner,
+        known_host::{KnownHost, other_owner},
         output::Output,
         own_state_dir,
         service_child::{HostChildArguments, ServiceChild},
@@ -75,16 +75,21 @@ pub(super) fn stays_with_its_cluster(options: &mut InstallOptions) -> bool {
 
 /// Fills what is not given from what the host has been. The settings of a service are in its config
 /// file; what else there is of it is in a file of its user.
-pub(super) fn with_settings_kept(arguments: InstallArguments) -> InstallArguments {
+pub(super) fn with_settings_kept(arguments: InstallArguments, output: Output) -> InstallArguments {
     if !arguments.new_identity {
         return arguments;
     }
     let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
     if runs_as_service(&state) && other_owner(&state).is_some() {
-        return match said_by_service_user(&state) {
-            Some(former) => former.below(arguments),
-            None => arguments,
-        };
+        let Some(former) = said_by_service_user(&state) else { return arguments };
+        let (former, others) = former.within(&KnownHost::roles_of_service());
+        if arguments.roles.is_none() && !others.is_empty() {
+            output.note(&format!(
+                "the host says that it had {}, too, which it was not installed with: --roles asks for them",
+                others.in_words()
+            ));
+        }
+        return former.below(arguments);
     }
     let Ok(Some(identity)) = load_own_identity(&state) else { return arguments };
     let mut settings: HostSettings = identity.settings.clone();
@@ -108,6 +113,13 @@ impl Former {
             roles: roles_today(state, identity),
             runner_id: (is_named && is_here).then(|| identity.runner_id.clone()),
         }
+    }
+
+    /// The same with no roles but those that root has asked for before, and which others it named:
+    /// the service user may not choose among a token's.
+    fn within(self, allowed: &RoleSet) -> (Self, RoleSet) {
+        let others = self.roles.beyond(allowed);
+        (Self { roles: self.roles.beyond(&others), ..self }, others)
     }
 
     fn below(self, mut given: InstallArguments) -> InstallArguments {
@@ -192,4 +204,23 @@ pub(super) fn set_damaged_aside(state: &StateDir) -> Result<bool, Failure> {
         _ => false,
     };
     Ok(identity || key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_user_gets_no_roles_that_root_has_not_asked_for() {
+        let roles = |text: &str| text.parse::<RoleSet>().expect("roles");
+        let asked = |said: &str, allowed: RoleSet| {
+            let former = Former { roles: roles(said), runner_id: None };
+            let (former, others) = former.within(&allowed);
+            (former.below(InstallArguments::default()).roles, others)
+        };
+        let all = asked("allocator,proxy,coordinator", roles("allocator,proxy"));
+        assert_eq!(all, (Some("allocator,proxy".into()), roles("coordinator")));
+        assert_eq!(asked("proxy", roles("allocator,proxy")), (Some("proxy".into()), roles("")));
+        assert_eq!(asked("proxy", RoleSet::default()), (None, roles("proxy")));
+    }
 }

@@ -52,17 +52,18 @@ impl Installation<'_> {
         if let Some(identity) = &before {
             self.check_same(identity)?;
         }
-        let stopped = stop_silent_service(&self.options.state_dir)?;
+        let state = &self.options.state_dir;
+        let stopped = stop_silent_service(state)?;
         let made = self.make_service(user, &found, &given, &progress);
         let installed = match made {
             // It did its work before, though it did not answer.
             Err(failure) if stopped => {
-                let again = start_service().err().map(|failure| failure.to_string());
+                let again = start_service(state).err().map(|failure| failure.to_string());
                 return Err(again.into_iter().fold(failure, |all, other| all.adding(&other)));
             }
             made => made?,
         };
-        step(reporter, Step::Daemon, start_service)?;
+        step(reporter, Step::Daemon, || start_service(state))?;
         self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
     }
 

@@ -306,7 +306,7 @@ codes! {
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
         "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."
     StoreUnreadableHost "store.unreadable_host" General
-        "A record that says which host that is, or which roles it has, is damaged in the coordinator's datastore: it might be the only one with a role."
+        "A record that says which roles a host has, or whose its key is, is damaged in the coordinator's datastore: it might be the only one with a role."
         "The message names the record. Look for a failing disk; restore 'coordinator/' from a backup ('docs/operations.md' has the procedure). The host keeps its name until then: another one joins under another name, with --runner-id."
     StoreChangesLost "store.changes_lost" General
         "The coordinator's datastore lacks changes that it had acknowledged before: the end of its log was damaged, or an earlier copy of store.db was put in its place. It is said once, in the log."
