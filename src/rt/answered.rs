@@ -1,7 +1,8 @@
 use std::{sync::mpsc::channel, thread, time::Duration};
 
 /// Does one of `work` after the other on a thread of its own, which may wait for ever: the first of
-/// them that has taken `longest` and not answered, if there is one.
+/// them that has taken `longest` and not answered, if there is one. Where no thread can be started
+/// nobody is asked.
 pub fn first_silent<T: Send + Clone + 'static>(
     work: Vec<T>,
     longest: Duration,
@@ -9,7 +10,7 @@ pub fn first_silent<T: Send + Clone + 'static>(
 ) -> Option<T> {
     let (tell, told) = channel();
     let asked = work.clone();
-    thread::spawn(move || {
+    let asking = thread::Builder::new().spawn(move || {
         for it in asked {
             look(&it);
             if tell.send(()).is_err() {
@@ -17,6 +18,9 @@ pub fn first_silent<T: Send + Clone + 'static>(
             }
         }
     });
+    if asking.is_err() {
+        return None;
+    }
     work.into_iter().find(|_| told.recv_timeout(longest).is_err())
 }
 
