@@ -152,6 +152,23 @@ mod tests {
         assert!(!AuditRecord::is_before(&last, Timestamp::from_unix_millis(1_800_090_000_000)));
         let place = AuditPlace::of(last);
         assert_eq!(place.to_string().parse(), Ok(place));
+        let id = "0".repeat(32);
+        for good in [format!("2026-11-26.13.0000.{id}"), format!("2026-11-26.13.0000.{id}-host")] {
+            let place: AuditPlace = good.parse().expect("a place");
+            assert_eq!(place.to_string(), good);
+            assert_eq!(AuditRecord::is_of_a_host(place.path()), good.ends_with("-host"));
+        }
+        for bad in [
+            format!("2026-11-2.13.0000.{id}"),
+            format!("2026-1x-26.13.0000.{id}"),
+            format!("2026-11-26.1.0000.{id}"),
+            format!("2026-11-26.1/.0000.{id}"),
+            format!("2026-11-26.13.000.{id}"),
+            format!("2026-11-26.13.0000.{id}0"),
+            format!("2026-11-26.13.0000.{id}-user"),
+        ] {
+            assert_eq!(bad.parse::<AuditPlace>(), Err(()), "{bad}");
+        }
         for bad in ["", "0", "2026", "a..b", "a/b", "a.b.c.d", "2026-11-26.13.0000.zz", "\u{e9}"] {
             assert_eq!(bad.parse::<AuditPlace>(), Err(()), "{bad}");
         }
