@@ -87,6 +87,9 @@ async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
     assert_eq!(app.hosts_now().iter().filter_map(shared).collect::<Vec<_>>(), expected);
     let alone = app.hosts_now().into_iter().map(|it| app.now(it.member));
     assert_eq!(alone.collect::<Vec<_>>().iter().filter_map(shared).collect::<Vec<_>>(), expected);
+    let others = app.hosts_now().into_iter().filter(|it| shared(it).is_none());
+    let problems: Vec<_> = others.map(|it| it.problems.len()).collect();
+    assert_eq!(problems, [0, 0], "nothing is wrong with the first and the last");
 }
 
 #[tokio::test(start_paused = true)]
