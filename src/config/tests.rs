@@ -1,4 +1,4 @@
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::Path, time::Duration};
 
 use super::{mistake::Checker, *};
 use crate::{
@@ -267,4 +267,30 @@ fn what_a_host_keeps_goes_by_the_names_that_earlier_versions_gave_it() {
 fn only_a_host_on_a_loopback_address_binds_one_address() {
     let [alone, network] = ["127.16.0.1", "10.0.0.1"].map(|it| it.parse().expect("an address"));
     assert_eq!((only_address(alone), only_address(network)), (Some(alone), None));
+}
+
+#[test]
+fn one_mistake_is_told_under_its_own_code_and_several_together() {
+    let mistakes = build(InstallArguments {
+        coordinator_host: vec!["10.0.0.1".into()],
+        skip: vec!["moon".into()],
+        ..Default::default()
+    })
+    .expect_err("two mistakes");
+    let several = Mistake::failure(&mistakes);
+    assert_eq!(several.code(), Code::ConfigInvalid.name());
+    for flag in ["--roles-token: ", "--skip: "] {
+        assert!(several.message.lines().any(|line| line.starts_with(flag)), "{several:?}");
+    }
+    let only = mistakes.into_iter().find(|it| it.flag == "--roles-token").expect("one");
+    assert_eq!(Mistake::failure(&[only]).code(), Code::TokenMissing.name());
+}
+
+#[test]
+fn what_is_written_as_toml_is_read_back() {
+    let file = toml_text(
+        &[("roles", "proxy"), ("runner-id", "a")].into_iter().collect::<BTreeMap<_, _>>(),
+    );
+    let read: InstallArguments = read_toml(&file).expect("TOML");
+    assert_eq!((read.roles.as_deref(), read.runner_id.as_deref()), (Some("proxy"), Some("a")));
 }

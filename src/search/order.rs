@@ -115,7 +115,6 @@ fn key_from_text(text: &str) -> Result<(String, Direction), BadQuery> {
 fn compare(one: &Value<'_>, other: &Value<'_>) -> Ordering {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one.total_cmp(other),
-        (Value::Flag(one), Value::Flag(other)) => one.cmp(other),
         _ => one.as_text().cmp(&other.as_text()),
     }
 }

@@ -192,6 +192,24 @@ mod tests {
         }
         let place = AuditPlace::of(last);
         assert_eq!(place.to_string().parse(), Ok(place));
+        let id = "0".repeat(32);
+        for good in [format!("2026-11-26.13.0000.{id}"), format!("2026-11-26.13.0000.{id}-host")] {
+            let place: AuditPlace = good.parse().expect("a place");
+            assert_eq!(place.to_string(), good);
+            let is_of_a_host = AuditShare::at(place.path()) == AuditShare::Hosts;
+            assert_eq!(is_of_a_host, good.ends_with("-host"));
+        }
+        for bad in [
+            format!("2026-11-2.13.0000.{id}"),
+            format!("2026-1x-26.13.0000.{id}"),
+            format!("2026-11-26.1.0000.{id}"),
+            format!("2026-11-26.1/.0000.{id}"),
+            format!("2026-11-26.13.000.{id}"),
+            format!("2026-11-26.13.0000.{id}0"),
+            format!("2026-11-26.13.0000.{id}-user"),
+        ] {
+            assert_eq!(bad.parse::<AuditPlace>(), Err(()), "{bad}");
+        }
         for bad in [
             "",
             "0",

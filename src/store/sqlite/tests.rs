@@ -141,6 +141,19 @@ async fn what_takes_access_away_goes_through_when_all_else_finds_the_reserve_in_
     store.commit(vec![create("other")]).await.expect("committed");
 }
 
+#[test]
+fn what_is_kept_back_goes_when_the_file_does_not_open() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("store.db");
+    std::fs::create_dir(&file).expect("made");
+    std::fs::write(file.with_file_name("store.reserve"), "x").expect("written");
+    for _ in 0..2 {
+        let error = SqliteStore::open(&file).err();
+        assert!(matches!(error, Some(StoreError::Failed(_))), "{error:?}");
+        assert!(!file.with_file_name("store.reserve").exists());
+    }
+}
+
 #[tokio::test]
 async fn one_that_is_closed_has_written_what_was_asked_before_and_writes_nothing_after() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -116,3 +116,47 @@ async fn a_user_who_is_no_administrator_pushes_out_nothing_but_what_they_did() {
     assert!(kept.iter().all(|record| record.actor != Actor::User("carol".into())), "{kept:?}");
     assert!(kept.len() > 2, "{kept:?}");
 }
+
+#[tokio::test]
+async fn a_reader_skips_filters_and_stops_as_they_say() {
+    let cluster = TestCluster::start().await;
+    for _ in 0..6 {
+        cluster.advance(Duration::from_secs(1));
+        cluster.token("", None, None).await;
+    }
+    let all = audited(&cluster, None, 100).await;
+    assert!(all.next.is_none());
+    let subjects =
+        |records: &[AuditRecord]| records.iter().map(|it| it.subject.clone()).collect::<Vec<_>>();
+    let all = subjects(&all.records);
+    assert_eq!(all.len(), 7);
+    let read = |filter: AuditFilter, before, skip, size| {
+        let app = cluster.app.clone();
+        async move { read_audit(&app, &filter, before, skip, size).await.expect("read") }
+    };
+    let some = read(AuditFilter::default(), None, 2, 3).await;
+    assert_eq!(subjects(&some.records), all[2..5]);
+    let rest = read(AuditFilter::default(), some.next, 1, 100).await;
+    assert_eq!((subjects(&rest.records), rest.next), (all[6..].to_vec(), None));
+    let made = AuditFilter { action: Some("token.create".into()), ..Default::default() };
+    assert_eq!(subjects(&read(made, None, 0, 100).await.records), all[..6]);
+    let one = AuditFilter { subject: Some(all[3].clone()), ..Default::default() };
+    assert_eq!(subjects(&read(one, None, 0, 100).await.records), all[3..4]);
+    // The latest is of now, and each of the others a second older.
+    let since = Some(cluster.app.clock.now().minus(Duration::from_secs(2)));
+    let late = read(AuditFilter { since, ..Default::default() }, None, 0, 100).await;
+    assert_eq!((subjects(&late.records), late.next), (all[..3].to_vec(), None));
+}
+
+#[tokio::test]
+async fn a_change_is_remembered_for_90_days() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let cluster = TestCluster::start().await;
+    cluster.token("", None, None).await;
+    let now = cluster.app.clock.now();
+    for (days, kept) in [(90, 2), (91, 0)] {
+        let now = now.plus(DAY * days);
+        forget_old_audit(&cluster.app.store, now, MOST).await.expect("forgotten");
+        assert_eq!(audited(&cluster, None, 9).await.records.len(), kept, "{days}");
+    }
+}

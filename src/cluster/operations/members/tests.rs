@@ -86,6 +86,9 @@ async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
     let expected = [of("10.0.0.7", "10.0.0.8"), of("10.0.0.8", "10.0.0.7")];
     let named = || app.hosts_now().all().filter_map(|it| shared(&it)).collect::<Vec<_>>();
     assert_eq!(named(), expected);
+    let others = app.hosts_now().all().filter(|it| shared(it).is_none());
+    let problems: Vec<_> = others.map(|it| it.problems().len()).collect();
+    assert_eq!(problems, [0, 0], "nothing is wrong with the first and the last");
 }
 
 #[tokio::test(start_paused = true)]
