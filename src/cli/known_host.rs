@@ -14,7 +14,7 @@ use crate::{
     agent::{Identity, give_back, load_identity, load_own_identity},
     config::{InstallArguments, InstallOptions, JoinRoute, Purpose, StateDir, default_state_dir},
     host::{process::is_root, service::service_user},
-    model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet},
+    model::{BootstrapSecret, Code, CoordinatorAddress, Failure, Fingerprint, RoleSet},
     rt::files,
     tls::certificate_with_pin,
     token::{Claims, UnverifiedToken},
@@ -89,7 +89,7 @@ impl KnownHost {
                 Self::of_first_host(storage, never, said)
             }
             Purpose::Join(join) => {
-                let token = UnverifiedToken::parse(join.token.0.expose()).ok()?;
+                let token = join.token.says().ok()?;
                 Some(Self::by_route(join.route(token.claims()).ok()?, false, storage, said))
             }
         }
@@ -99,7 +99,7 @@ impl KnownHost {
     /// cluster was made.
     fn of_first_host(storage: &Path, never: Option<u32>, said: &Identity) -> Option<Self> {
         let secrets = SecretsFile::open(storage, never).ok()??;
-        let token = secrets.get("bootstrap_runner_roles_token")?;
+        let token = secrets.get(BootstrapSecret::TokenWithoutRoles)?;
         let token = UnverifiedToken::parse(token.expose()).ok()?;
         let Claims { coordinators, pins, .. } = token.claims().clone();
         Some(Self::by_route(JoinRoute { coordinators, pins }, true, storage, said))

@@ -4,18 +4,21 @@
 mod build;
 mod flags;
 mod from_file;
+mod given_token;
 mod host_file;
 mod kept;
 mod mistake;
 mod options;
 mod raw;
 mod route;
+mod seen;
 mod settings;
 mod state_dir;
 mod token_file;
 mod toml_file;
 
 pub use from_file::FromFile;
+pub use given_token::GivenToken;
 pub use host_file::{Difference, edited};
 pub use mistake::Mistake;
 pub use options::{

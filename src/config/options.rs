@@ -2,11 +2,8 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FromFile, GivenSettings, HostSettings, JoinRoute, StateDir};
-use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
-    wire::hosts::SecretText,
-};
+use super::{FromFile, GivenSettings, GivenToken, HostSettings, JoinRoute, StateDir};
+use crate::model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId};
 
 /// What `install` is to do, with nothing left to check but the world. It travels, over a pipe, from
 /// the privileged process to the one that is the service user.
@@ -66,7 +63,7 @@ pub struct FirstHostOptions {
 pub struct JoinOptions {
     /// Empty: where the token says.
     pub coordinators: Vec<CoordinatorAddress>,
-    pub token: SecretText,
+    pub token: GivenToken,
     pub roles: RoleSet,
     /// Pins beside those in the token.
     pub pins: Vec<Fingerprint>,

@@ -6,6 +6,7 @@ use crate::{
     rt::Timestamp,
     tls::{ClusterAuthority, PrivateKey, certificate_to_pem},
     token::{Claims, SigningKey},
+    wire::hosts::SecretText,
 };
 
 fn build_as(
@@ -96,7 +97,7 @@ fn a_token_is_read_from_its_file_or_it_is_said_why_not() {
     }
     fs::write(&file, " T.o.k \n").expect("written");
     let Purpose::Join(join) = build(given()).expect("valid").purpose else { panic!("no join") };
-    assert_eq!(join.token.0.expose(), "T.o.k");
+    assert_eq!(SecretText::from(join.token).0.expose(), "T.o.k");
 }
 
 #[test]

@@ -35,7 +35,7 @@ use crate::{
     host::process::most_open_files,
     hosts::hosts_router,
     limits::{allowance::Allowance, pace::Pace, source::Source},
-    model::{CoordinatorAddress, RunnerId, Secret},
+    model::{CoordinatorAddress, CoordinatorLayout, RunnerId, Secret},
     rt::{Clock, Shutdown, files},
     server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
     store::{SharedStore, StoreError},
@@ -126,10 +126,11 @@ impl LocalAccess {
 impl CoordinatorConfig {
     /// Starts serving. When this returns, hosts and users can connect.
     pub async fn start(self, shutdown: Shutdown) -> Result<Coordinator, StartError> {
-        let master = MasterKey::load(&self.dir.join("master.key"))?;
+        let files = CoordinatorLayout::of(&self.dir);
+        let master = MasterKey::load(&files.master_key())?;
         let record = self.store.get(&ClusterRecord::path()).await?.ok_or(StartError::NoCluster)?;
         let (cluster, authority) = Cluster::open(&decode(&record)?, &master)?;
-        let key = load_or_create_key(&self.dir.join("tls.key"))?;
+        let key = load_or_create_key(&files.tls_key())?;
         let identity = Arc::new(CoordinatorIdentity::new(
             authority,
             key,

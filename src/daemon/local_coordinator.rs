@@ -12,7 +12,7 @@ use crate::{
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::{Machine, SharedMachine},
-    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT},
+    model::{Code, CoordinatorAddress, CoordinatorLayout, Failure, HOSTS_PORT},
     preflight::taken_port,
     rt::{Clock, ShutdownTrigger, aside, files},
     server::Listeners,
@@ -136,13 +136,13 @@ pub(super) fn open_store(state: &StateDir) -> Result<Arc<SqliteStore>, Failure> 
     let dir = state.coordinator();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
         .map_err(|error| not_writable(&dir, error))?;
-    for name in ["master.key", "tls.key", "store.db"] {
-        let file = dir.join(name);
+    let layout = CoordinatorLayout::of(&dir);
+    for file in [layout.master_key(), layout.tls_key(), layout.store()] {
         if let Some(reason) = files::why_exposed(&file) {
             tracing::warn!(%reason, "{} is not the daemon's alone: {reason}", file.display());
         }
     }
-    let store = SqliteStore::open(&dir.join("store.db")).map_err(store_failure)?;
+    let store = SqliteStore::open(&layout.store()).map_err(store_failure)?;
     if store.lost() > 0 {
         let lost = changes_lost(store.lost());
         tracing::error!(code = lost.code(), "{}; {}", lost.message, lost.fix);
@@ -160,7 +160,8 @@ fn changes_lost(count: u64) -> Failure {
 /// What a cluster cannot be without is never made anew where there was one.
 pub fn cluster_must_be_there(state: &StateDir) -> Result<(), Failure> {
     let dir = state.coordinator();
-    for file in [dir.join("store.db"), dir.join("master.key")] {
+    let layout = CoordinatorLayout::of(&dir);
+    for file in [layout.store(), layout.master_key()] {
         let what = match file.metadata() {
             Ok(found) if found.len() == 0 => "is empty",
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",

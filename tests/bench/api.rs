@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    coordinator::ADDRESS,
+    client::{client, log_in, url},
     process::{cpu_seconds, quantile},
 };
 
@@ -54,18 +54,9 @@ pub fn run(coordinator: u32) {
 }
 
 async fn ask_all(admin: &str, coordinator: u32) -> Value {
-    let client = reqwest::Client::builder()
-        .tls_danger_accept_invalid_certs(true)
-        .no_proxy()
-        // The coordinator closes connections over which nothing is asked for ten seconds.
-        .pool_idle_timeout(Duration::from_secs(5))
-        .build()
-        .unwrap();
+    let client = client().build().unwrap();
     let (user, password) = admin.split_once(':').unwrap();
-    let url = |path: &str| format!("https://{ADDRESS}:12443/api/v1{path}");
-    let login = json!({ "username": user, "password": password });
-    let login = client.post(url("/users/auth/_login")).json(&login).send().await.unwrap();
-    let bearer = login.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let bearer = log_in(&client, user, password).await.unwrap();
     let key = client
         .post(url("/users/auth/keys"))
         .basic_auth(user, Some(password))

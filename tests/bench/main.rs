@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod api;
+mod client;
 mod coordinator;
 mod figures;
 mod fleet;

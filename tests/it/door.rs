@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -12,7 +12,11 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{Caller, Cluster, Finished, Raw, Reply, agent, answer, request, within};
+use crate::support::{
+    Caller, Cluster, Finished, Raw, Reply, StopAtEnd, agent, answer, request, within,
+};
+
+const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
 #[test]
 fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() {
@@ -23,17 +27,19 @@ fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() 
     let idle: Vec<TcpStream> = [12343, 12443]
         .into_iter()
         .flat_map(|port| {
-            let address = cluster.first.address.clone();
-            (0..1000).map(move |_| TcpStream::connect((address.as_str(), port)).unwrap())
+            let address = SocketAddr::new(cluster.first.address.parse().unwrap(), port);
+            (0..1000).map(move |_| TcpStream::connect_timeout(&address, LONGEST_ANSWER).unwrap())
         })
         .collect();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !stop.load(Ordering::SeqCst) {
                     let url = cluster.url("/platform/infrastructure/runners");
-                    let bad = ["-sk", "-o", "/dev/null", "-u", "admin:wrong", &url];
+                    let limit = LONGEST_ANSWER.as_secs().to_string();
+                    let bad = ["-sk", "-m", &limit, "-o", "/dev/null", "-u", "admin:wrong", &url];
                     Command::new("curl").args(bad).stdout(Stdio::null()).status().unwrap();
                 }
             });
@@ -49,7 +55,6 @@ fn two_thousand_idle_connections_and_a_flood_of_bad_passwords_keep_nobody_out() 
         assert!(within(Duration::from_secs(10), || runner().status == 200));
         assert_eq!(known.status_json()["connected"], true);
         assert!(cluster.is_connected(&known.address));
-        stop.store(true, Ordering::SeqCst);
     });
     drop(idle);
 }
@@ -262,13 +267,4 @@ fn a_key_that_asks_without_end_is_turned_away_and_a_host_at_its_address_joins() 
         cluster.joined(3, "allocator");
         assert!(within(Duration::from_secs(10), || so_far() > before), "the flood had ended");
     });
-}
-
-/// Ends what goes on until it is told to, also when a test fails.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }

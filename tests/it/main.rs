@@ -40,6 +40,7 @@ mod roles;
 mod root;
 mod search;
 mod secrets;
+mod silent_disks;
 mod storage;
 mod structure;
 mod support;

@@ -18,13 +18,7 @@ mod service;
 mod token;
 mod unit;
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -44,7 +38,7 @@ use super::{
 };
 use crate::{
     agent::{AgentState, Progress, Status, load_identity},
-    config::{InstallArguments, Mistake, SettingArguments, StateDir},
+    config::{InstallArguments, Mistake, StateDir},
     model::{Code, Exit, Failure},
 };
 use health::until_healthy;
@@ -89,21 +83,10 @@ fn log_of(arguments: &InstallArguments) -> BootstrapLog {
 /// The same for a command line that cannot be read: what can be seen of it has to do.
 pub fn end_earlier_log(arguments: &[OsString]) {
     let text: Vec<_> = arguments.iter().skip(1).map(|it| it.to_string_lossy()).collect();
-    let joins = |it: &str| it.starts_with("--coordinator-host") || it.starts_with("--roles-token");
-    if text.first().is_none_or(|verb| verb != "install") || text.iter().any(|it| joins(it)) {
+    let seen = InstallArguments::seen_in(&text);
+    if text.first().is_none_or(|verb| verb != "install") || seen.joins() {
         return;
     }
-    const FLAG: &str = "--host-storage-path";
-    let at = text.iter().position(|it| it == FLAG).and_then(|at| text.get(at + 1));
-    let with_value = text.iter().find_map(|it| it.strip_prefix(FLAG)?.strip_prefix('='));
-    let storage = with_value.or(at.map(|it| &**it)).map(PathBuf::from);
-    let variable = || env::var_os("ECE_AGENT_HOST_STORAGE_PATH").map(PathBuf::from);
-    let host_storage_path = storage.or_else(variable);
-    let seen = InstallArguments {
-        settings: SettingArguments { host_storage_path, ..Default::default() },
-        dry_run: text.iter().any(|it| it == "--dry-run"),
-        ..Default::default()
-    };
     let whole = seen.clone().with_config_file(Path::new(CONFIG_FILE)).unwrap_or(seen);
     if all_answers(&whole).is_err() {
         return;

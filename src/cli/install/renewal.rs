@@ -22,8 +22,7 @@ use crate::{
     },
     daemon::cluster_must_be_there,
     host::service::service_user,
-    model::{Exit, Failure, RoleSet, RunnerId},
-    token::UnverifiedToken,
+    model::{CoordinatorLayout, Exit, Failure, RoleSet, RunnerId},
 };
 
 /// What the host is already. A first host stays one with a new identity too; a host that had
@@ -42,7 +41,8 @@ pub(super) fn membership(state: &StateDir, new_identity: bool) -> Membership {
 }
 
 fn has_datastore(state: &StateDir) -> bool {
-    state.coordinator().join("store.db").metadata().is_ok_and(|found| found.len() > 0)
+    let store = CoordinatorLayout::of(&state.coordinator()).store();
+    store.metadata().is_ok_and(|found| found.len() > 0)
 }
 
 fn was_a_member(state: &StateDir) -> bool {
@@ -181,7 +181,7 @@ impl Installation<'_> {
         self.check_replaceable()?;
         self.check_token()?;
         let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
-        let token = UnverifiedToken::parse(join.token.0.expose())?;
+        let token = join.token.says()?;
         let reach = self.reach_coordinator(&join.route(token.claims())?).await;
         match reach.and_then(|reach| reach.failed) {
             Some((_, failure)) => Err(failure),

@@ -23,9 +23,6 @@ pub struct RevokeArguments {
     evict: bool,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use super::{hostile::pair, lab};
+use super::{first_and_member, lab};
 use crate::support::{Machine, within};
 
 /// The commands of the procedure.
@@ -49,7 +49,7 @@ fn a_first_host_comes_back_from_its_backup_in_its_place_and_on_another_machine()
     ) else {
         return;
     };
-    let (mut first, second) = pair(&lab);
+    let (mut first, second) = first_and_member(&lab);
     back_up(&first);
     let (cluster, admin) = (first.status()["cluster_id"].clone(), first.admin());
     let cluster = cluster.as_str().unwrap();
