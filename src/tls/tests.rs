@@ -101,7 +101,7 @@ fn who_shows_the_certificate_of_another_without_its_key_is_refused() {
     let mut client = client_config(trusting(&identity), None).expect("a client");
     client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(mixed));
     let server = hosts_server_config(identity.clone()).expect("a server");
-    let error = shake_hands(client, server).err().expect("not its key");
+    let error = shake_hands(client, server).expect_err("not its key");
     assert!(matches!(error, rustls::Error::InvalidCertificate(_)), "{error}");
 
     let authority = identity.authority();
@@ -111,7 +111,7 @@ fn who_shows_the_certificate_of_another_without_its_key_is_refused() {
     let mixed = CertifiedKey::new(chain, signing(&held));
     server.cert_resolver = Arc::new(SingleCertAndKey::from(mixed));
     let client = client_config(trusting(&identity), None).expect("a client");
-    let error = shake_hands(client, server).err().expect("not its key");
+    let error = shake_hands(client, server).expect_err("not its key");
     assert!(matches!(error, rustls::Error::InvalidCertificate(_)), "{error}");
 }
 
