@@ -91,6 +91,19 @@ async fn what_is_damaged_and_nobodys_goes_when_a_coordinator_starts() {
 }
 
 #[tokio::test]
+async fn what_is_reported_is_written_until_nobody_reports_any_more() {
+    let store = with_a_member().await;
+    let (owners, _liveness) = owners_of(store.clone()).await;
+    let (report, reported) = mpsc::unbounded_channel();
+    for transition in [began(1), ended(1), began(2)] {
+        report.send(transition).expect("somebody listens");
+    }
+    drop(report);
+    owners.follow(reported).await.expect("written");
+    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(2))));
+}
+
+#[tokio::test]
 async fn what_others_have_written_is_read_anew_and_who_is_no_member_has_no_owner() {
     let store = with_a_member().await;
     let path = OwnerRecord::path(&runner());
