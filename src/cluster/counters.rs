@@ -77,3 +77,29 @@ pub fn counted() -> String {
     count_samples();
     recorder().render()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_outside_is_no_label() {
+        joined("a-test");
+        for method in ["GET", "BREW", "get"] {
+            answered(method, 218, Duration::from_millis(3));
+        }
+        committed(Duration::from_millis(3));
+        let counted = counted();
+        for line in [
+            r#"ece_agent_joins_total{outcome="a-test"} 1"#,
+            r#"ece_agent_http_request_seconds_count{method="GET",status="218"} 1"#,
+            r#"ece_agent_http_request_seconds_count{method="other",status="218"} 2"#,
+            r#"ece_agent_http_request_seconds_bucket{method="GET",status="218",le="0.002"} 0"#,
+            r#"ece_agent_http_request_seconds_bucket{method="GET",status="218",le="0.005"} 1"#,
+            "# TYPE ece_agent_store_commit_seconds histogram",
+        ] {
+            assert!(counted.lines().any(|it| it == line), "{line}: {counted}");
+        }
+        assert!(!counted.contains("BREW"));
+    }
+}

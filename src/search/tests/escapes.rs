@@ -43,6 +43,8 @@ fn what_is_escaped_stands_for_itself() {
         (r"id:\(a\)", "(a)", true),
         ("id:ä?ü", "äöü", true),
         (r"\AND", "and", true),
+        (r"O\R", "or", true),
+        (r"NO\T", "not", true),
     ] {
         assert_eq!(finds(text, named), expected, "{text} {named}");
     }
