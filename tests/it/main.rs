@@ -38,6 +38,7 @@ mod renewal;
 mod repetition;
 mod roles;
 mod root;
+mod scripts_and_others;
 mod search;
 mod secrets;
 mod silent_disks;
