@@ -26,6 +26,13 @@ pub const HOW_TO_NOTE: &str = "Run 'ece-agent install' once as root, which write
 --coordinator-host HOST and --ca-fingerprint sha256:…, which 'ece-agent ca show' prints on a \
 coordinator, or with a token (--roles-token-file FILE).";
 
+const MEMBER_IS_LOST: &str = "Repeat its install command with a valid roles token \
+(--roles-token-file FILE), which lets it in again; to begin anew run 'ece-agent uninstall' first.";
+
+const FIRST_HOST_IS_LOST: &str = "If 'coordinator/' is still there, run 'ece-agent install'; else \
+'ece-agent restore DIRECTORY' with a backup before that. Without one the cluster is lost: \
+'ece-agent uninstall --force', then 'ece-agent install' makes another.";
+
 /// Written by root alone.
 pub const CLUSTER_FILE: &str = "/etc/ece-agent/cluster.json";
 
@@ -125,6 +132,19 @@ impl KnownHost {
         Self::load().ok().flatten().map(|known| known.roles).unwrap_or_default()
     }
 
+    /// Its own files are gone, and it is not forgotten.
+    fn lost(&self, state: &StateDir) -> Failure {
+        let (cluster, dir) = (&self.cluster_id, state.path().display());
+        let (what, fix) = match self.first_host {
+            true => ("is the first host of", FIRST_HOST_IS_LOST),
+            false => ("has joined", MEMBER_IS_LOST),
+        };
+        let message = format!(
+            "this host {what} the cluster {cluster}, and who it is there is missing in {dir}"
+        );
+        Failure::new(Code::InstallNotDone, message).with_fix(fix)
+    }
+
     pub fn as_file(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data");
         text.push('\n');
@@ -155,10 +175,21 @@ pub fn other_owner(state: &StateDir) -> Option<u32> {
     owners.into_iter().flatten().find(|uid| is_root() && *uid != 0)
 }
 
+/// What root has noted of the host of this state directory, whatever became of its own files.
+pub fn noted_by_root(state: &StateDir) -> Result<Option<KnownHost>, Failure> {
+    match is_root() && state.path() == default_state_dir(true) {
+        true => KnownHost::load(),
+        false => Ok(None),
+    }
+}
+
 /// What is said where no host is installed: perhaps it is somebody else's to ask.
 pub fn not_installed(state: &StateDir) -> Failure {
     if let Some(failure) = installed_by_root(state) {
         return failure;
+    }
+    if let Ok(Some(noted)) = noted_by_root(state) {
+        return noted.lost(state);
     }
     let message = format!("no host is installed in {}", state.path().display());
     Failure::new(Code::InstallNotDone, message)
@@ -213,8 +244,11 @@ pub fn must_be_own_or_the_services(state: &StateDir) -> Result<(), Failure> {
 
 pub fn known_host(state: &StateDir) -> Result<Known, Failure> {
     if other_owner(state).is_none() {
-        let own = load_own_identity(state)?;
-        return Ok(own.map_or(Known::NotInstalled, |identity| Known::Host(identity.into())));
+        let known = match load_own_identity(state)? {
+            Some(own) => Some(own.into()),
+            None => noted_by_root(state)?,
+        };
+        return Ok(known.map_or(Known::NotInstalled, Known::Host));
     }
     must_be_own_or_the_services(state)?;
     if let Some(noted) = KnownHost::load()? {

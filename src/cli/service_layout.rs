@@ -24,6 +24,8 @@ impl ServiceLayout {
     pub const DROP_IN: &str = "/etc/systemd/system/ece-agent.service.d/50-storage.conf";
     /// What `install` has made outside of the state directory, a line each.
     pub const MADE: &str = "/etc/ece-agent/made-by-install";
+    /// What the plan of a cluster is sealed with, while the cluster is being made.
+    pub const PLAN_KEY: &str = "/etc/ece-agent/plan.key";
     const PACKAGED_UNITS: [&str; 2] =
         ["/usr/lib/systemd/system/ece-agent.service", "/lib/systemd/system/ece-agent.service"];
 
@@ -84,6 +86,12 @@ pub fn service_has_failed() -> Failure {
 
 /// What starts the daemon of an installed host.
 pub fn how_to_start(state: &StateDir) -> String {
+    if is_of_a_service(state) && unit_state() == "active" {
+        let dir = state.path().display();
+        return format!(
+            "The service runs, and not with what is in {dir} now: 'systemctl restart ece-agent'."
+        );
+    }
     let start = match is_of_a_service(state) {
         true => "'systemctl start ece-agent', or with 'ece-agent start'".to_owned(),
         false => format!("'{}'", start_command(state)),

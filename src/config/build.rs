@@ -172,7 +172,7 @@ impl InstallArguments {
                         "the first host needs the role coordinator; to join a cluster give --coordinator-host and a roles token",
                     );
                 }
-                Some(Purpose::FirstHost(FirstHostOptions { roles }))
+                Some(Purpose::FirstHost(FirstHostOptions { roles, plan_key: None }))
             }
         }
     }

@@ -3,7 +3,10 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{FromFile, GivenSettings, GivenToken, HostSettings, JoinRoute, StateDir};
-use crate::model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId};
+use crate::{
+    model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
+    wire::hosts::SecretText,
+};
 
 /// What `install` is to do, with nothing left to check but the world. It travels, over a pipe, from
 /// the privileged process to the one that is the service user.
@@ -57,6 +60,8 @@ pub enum Membership {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FirstHostOptions {
     pub roles: RoleSet,
+    /// Root's key for the plan of the cluster, which lies where the service user can write.
+    pub plan_key: Option<SecretText>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -132,6 +132,7 @@ impl Named<'_> {
             addresses: addresses(host_ip, &host.settings),
             dir,
             secrets_file: secrets_file.clone(),
+            plan_key: plan_key(options)?,
         };
         let store = open_store(host.state)?;
         if !bootstrap::is_there(&*store).await.map_err(store_failure)? {
@@ -185,6 +186,13 @@ pub async fn register_own_key(
         host_ip: identity.host_ip,
     };
     register_key(&store, &asking, &identity.cluster_id, now).await.unwrap_or(false)
+}
+
+fn plan_key(options: &FirstHostOptions) -> Result<Option<MasterKey>, Failure> {
+    let Some(text) = &options.plan_key else { return Ok(None) };
+    let key = MasterKey::from_hex(text.0.expose().as_bytes());
+    let damaged = || Failure::new(Code::Internal, "root's key for the plan of the cluster is none");
+    key.map(Some).ok_or_else(damaged)
 }
 
 fn holds_anything(file: &Path) -> bool {

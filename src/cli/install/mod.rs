@@ -106,7 +106,7 @@ fn install_logged(
     if let Some(failure) = installed_by_root(&state) {
         return Err(failure);
     }
-    let membership = renewal::membership(&state, arguments.new_identity);
+    let membership = renewal::membership(&state, arguments.new_identity)?;
     let roles_given = arguments.roles.is_some();
     let mut options = renewal::with_settings_kept(arguments, output)
         .build(own_state_dir(), membership)
@@ -115,6 +115,7 @@ fn install_logged(
     if renewal::stays_with_its_cluster(&mut options) {
         output.note("this is the first host of its cluster, and stays it: the token is not used");
     }
+    renewal::keeps_its_cluster(&options)?;
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));

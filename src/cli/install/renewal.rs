@@ -10,7 +10,7 @@ use crate::{
     },
     cli::{
         event::Event,
-        known_host::{KnownHost, other_owner},
+        known_host::{KnownHost, noted_by_root, other_owner},
         output::Output,
         own_state_dir,
         service_child::{HostChildArguments, ServiceChild},
@@ -25,9 +25,26 @@ use crate::{
     model::{CoordinatorLayout, Exit, Failure, RoleSet, RunnerId},
 };
 
-/// What the host is already. A first host stays one with a new identity too; a host that had
-/// joined has to be let in again.
-pub(super) fn membership(state: &StateDir, new_identity: bool) -> Membership {
+/// What the host is already. What root has noted of it goes before what the service user has, or
+/// has lost: a host is not made the first of a cluster, nor one of another, by what is missing.
+pub(super) fn membership(state: &StateDir, new_identity: bool) -> Result<Membership, Failure> {
+    let said = said_by_its_files(state, new_identity);
+    let noted = noted_by_root(state)?;
+    Ok(noted.map_or(said, |noted| within_cluster(noted.first_host, said)))
+}
+
+fn within_cluster(first_host: bool, said: Membership) -> Membership {
+    match (first_host, said) {
+        (false, Membership::Joined) => Membership::Joined,
+        (false, _) => Membership::Former,
+        (true, Membership::FirstHost | Membership::Joined) => Membership::FirstHost,
+        // Its datastore says who it is, and has to be there.
+        (true, Membership::None | Membership::Former) => Membership::None,
+    }
+}
+
+/// A first host stays one with a new identity too; a host that had joined has to be let in again.
+fn said_by_its_files(state: &StateDir, new_identity: bool) -> Membership {
     match load_identity(state) {
         Ok(Some(identity)) if identity.first_host && new_identity => Membership::None,
         Ok(Some(identity)) if identity.first_host => Membership::FirstHost,
@@ -37,6 +54,15 @@ pub(super) fn membership(state: &StateDir, new_identity: bool) -> Membership {
         Ok(None) if was_a_member(state) => Membership::Former,
         Ok(None) | Err(_) if new_identity => Membership::Former,
         Ok(None) | Err(_) => Membership::None,
+    }
+}
+
+/// What is the first host by root's own file begins no other cluster.
+pub(super) fn keeps_its_cluster(options: &InstallOptions) -> Result<(), Failure> {
+    let Purpose::FirstHost(_) = options.purpose else { return Ok(()) };
+    match noted_by_root(&options.state_dir)? {
+        Some(_) => cluster_must_be_there(&options.state_dir),
+        None => Ok(()),
     }
 }
 
@@ -52,6 +78,9 @@ fn was_a_member(state: &StateDir) -> bool {
 
 /// Whether the cluster's data is here, or was.
 fn is_first_host(state: &StateDir) -> bool {
+    if let Ok(Some(noted)) = noted_by_root(state) {
+        return noted.first_host;
+    }
     match load_identity(state) {
         Ok(Some(identity)) => identity.first_host,
         Ok(None) | Err(_) => has_datastore(state),
@@ -69,7 +98,7 @@ pub(super) fn stays_with_its_cluster(options: &mut InstallOptions) -> bool {
         true => options.purpose.roles().clone(),
         false => RoleSet::all(),
     };
-    options.purpose = Purpose::FirstHost(FirstHostOptions { roles });
+    options.purpose = Purpose::FirstHost(FirstHostOptions { roles, plan_key: None });
     true
 }
 
@@ -222,5 +251,22 @@ mod tests {
         assert_eq!(all, (Some("allocator,proxy".into()), roles("coordinator")));
         assert_eq!(asked("proxy", roles("allocator,proxy")), (Some("proxy".into()), roles("")));
         assert_eq!(asked("proxy", RoleSet::default()), (None, roles("proxy")));
+    }
+
+    #[test]
+    fn no_host_that_root_knows_becomes_another_by_what_its_own_files_say_or_lack() {
+        use Membership::{FirstHost, Former, Joined, None};
+        for (first_host, said, is) in [
+            (false, None, Former),
+            (false, FirstHost, Former),
+            (false, Former, Former),
+            (false, Joined, Joined),
+            (true, None, None),
+            (true, Former, None),
+            (true, FirstHost, FirstHost),
+            (true, Joined, FirstHost),
+        ] {
+            assert_eq!(within_cluster(first_host, said), is, "{first_host} {said:?}");
+        }
     }
 }

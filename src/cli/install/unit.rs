@@ -14,7 +14,6 @@ use crate::{
         ServiceLayout, or_in_use, service_failed, service_has_failed, with_unit_log,
     },
     config::{HostSettings, StateDir},
-    daemon::StateLock,
     host::{
         service::{
             CommandError, LONGEST_STOP, is_packaged, make_service_user, service_user, stop_service,
@@ -96,10 +95,10 @@ pub(super) fn place_unit(
     Ok(changed)
 }
 
-/// Beside a service that runs, and does not answer as one, nothing can be done. Whether one was
-/// stopped.
-pub(super) fn stop_silent_service(state: &StateDir) -> Result<bool, Failure> {
-    let is_silent = unit_state() == "active" && !StateLock::is_free(state);
+/// Beside a service that runs, and does not answer as one, nothing can be done: it may hold what was
+/// in the state directory before. Whether one was stopped.
+pub(super) fn stop_silent_service() -> Result<bool, Failure> {
+    let is_silent = unit_state() == "active";
     if is_silent {
         stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
     }

@@ -41,6 +41,12 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     second
         .run("cd /var/lib/ece-agent && runuser -u ece-agent -- sh -ec 'mkdir -p mine/deep; echo x > mine/deep/file; ln -s /etc/shadow mine/link; ln -sf /run/systemd/private agent.sock; mkdir /mnt/data/elastic/instances/i-1; echo data > /mnt/data/elastic/instances/i-1/file'")
         .expect(0);
+    // Files with several names, programs that run as the user too.
+    super::hostile::as_service(
+        &second,
+        "cd /var/lib/ece-agent/mine && cp /bin/true own && chmod 4755 own && ln own deep/again \
+         && ln deep/file /mnt/data/elastic/instances/i-1/linked",
+    );
     // It says of itself that it is what root knows it is not.
     super::hostile::rewrite_identity(&second, "it['first_host'] = True");
     let told = second.run("ece-agent uninstall").refused(14, "uninstall.instances").stderr;
@@ -62,6 +68,7 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     assert_eq!(second.run(&format!("ps -o pid= -u {uid}")).stdout, "", "{gone}");
     let theirs = format!("find / -xdev \\( -uid {uid} -o -gid {gid} \\) -not -path '/proc/*'");
     assert_eq!(second.run(&theirs).stdout, "", "{gone}");
+    assert_eq!(second.run("find /var/lib/ece-agent -perm /6000").stdout, "", "{gone}");
     assert_eq!(second.run("cat /mnt/data/elastic/instances/i-1/file").stdout, "data\n");
     second.run("stat -c '%U %a' /etc/shadow | grep -q '^root'").expect(0);
     assert_eq!(first.runner("10.77.0.12")["errors"][0]["code"], "runners.runner_not_found");
