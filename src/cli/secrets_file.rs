@@ -45,6 +45,10 @@ impl SecretsFile {
         Ok(Some(Self { path, dir, owner, content }))
     }
 
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
     pub fn get(&self, which: BootstrapSecret) -> Option<Secret> {
         let secrets: Value = serde_json::from_slice(&self.content).ok()?;
         secrets[which.key()].as_str().map(Secret::new)

@@ -109,8 +109,8 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
     })
 }
 
-const SEE_STATUS: &str = "'ece-agent status' says what is not as before. The version before it needs the state directory as it was before the upgrade: restore its copy, then run 'upgrade --binary FILE' with that version.";
-const RESTORE: &str = "'ece-agent logs' says why the daemon does not run. The version before it needs the state directory as it was before the upgrade: restore its copy, then run 'upgrade --binary FILE' with that version.";
+const SEE_STATUS: &str = "'ece-agent status' says what is not as before. The version before it needs the datastore as it was before the upgrade: restore its backup ('ece-agent restore DIRECTORY'), then run 'upgrade --binary FILE' with that version.";
+const RESTORE: &str = "'ece-agent logs' says why the daemon does not run. The version before it needs the datastore as it was before the upgrade: restore its backup ('ece-agent restore DIRECTORY'), then run 'upgrade --binary FILE' with that version.";
 const SEE_LOG: &str = "'ece-agent logs' says why the daemon does not run; when that is mended run 'ece-agent start', then repeat the upgrade.";
 
 fn failed(message: String) -> Failure {

@@ -7,7 +7,7 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
-    agent::{Identity, not_writable},
+    agent::{Identity, as_its_user, not_writable},
     cluster::{app::datastore_full, seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
@@ -212,7 +212,8 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
     }
 }
 
-const RESTORE: &str = "Restore 'coordinator/' in the state directory from a backup, all of it, then run 'ece-agent start'; 'docs/operations.md' has the procedure.";
+const RESTORE: &str =
+    "Restore it from a backup ('ece-agent restore DIRECTORY'), then run 'ece-agent install'.";
 
 fn start_failure(error: StartError) -> Failure {
     let message = error.to_string();
@@ -222,8 +223,8 @@ fn start_failure(error: StartError) -> Failure {
         StartError::Store(error) => store_failure(error),
         StartError::TlsKey(file) => {
             Failure::new(Code::CoordinatorKeyDamaged, message).with_fix(format!(
-                "Run 'rm {}', then 'ece-agent start': the coordinator makes another, and members trust it by the cluster's CA.",
-                file.display()
+                "Run '{}', then 'ece-agent start': the coordinator makes another, and members trust it by the cluster's CA.",
+                as_its_user("rm", &file)
             ))
         }
         StartError::Seal(error) | StartError::Cluster(ClusterError::Seal(error)) => {
@@ -242,7 +243,7 @@ pub(super) fn seal_failure(error: SealError) -> Failure {
         SealError::Missing(_) => Failure::new(Code::StoreMissing, message),
         SealError::Damaged(_) | SealError::DoesNotOpen => {
             Failure::new(Code::CoordinatorKeyDamaged, message).with_fix(
-                "Restore master.key in 'coordinator/' from the backup that the datastore came from, then run 'ece-agent start'.",
+                "Restore master.key from the backup that the datastore came from ('ece-agent restore DIRECTORY' restores both), then run 'ece-agent install'.",
             )
         }
     }

@@ -11,7 +11,7 @@ const SECRETS: &str = "/mnt/data/elastic/bootstrap-state/bootstrap-secrets.json"
 /// Uninstalling takes the service user's line out, and nothing else.
 const SHADOW: &str = "stat -c '%U %a' /etc/shadow; grep -v ece-agent /etc/shadow | sha256sum";
 
-fn as_service(machine: &Machine, script: &str) {
+pub(super) fn as_service(machine: &Machine, script: &str) {
     machine.write_running("tmp/attack.sh", script.as_bytes());
     machine.run("runuser -u ece-agent -- sh -e /tmp/attack.sh").expect(0);
 }

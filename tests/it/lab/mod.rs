@@ -7,6 +7,7 @@ mod faults;
 mod first_boot;
 mod hostile;
 mod leaving;
+mod lost;
 mod package;
 mod repair;
 mod restore;
