@@ -3,6 +3,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use super::{
     audit_growth::AuditGrowth,
     host_allowances::HostAllowances,
+    joins::Joins,
     lists::Lists,
     liveness::{HostState, Liveness},
     member::Member,
@@ -15,8 +16,8 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    limits::{allowance::Allowance, pace::Pace},
-    model::{Code, Failure, Fingerprint, Role, RunnerId, TokenId},
+    limits::pace::Pace,
+    model::{Code, Failure, Fingerprint, Role, RunnerId},
     rt::{Clock, Shutdown},
     store::{SharedStore, StoreError},
     wire::hosts::KnownCoordinator,
@@ -35,8 +36,7 @@ pub struct App {
     pub pace: Arc<Pace>,
     pub audit_growth: AuditGrowth,
     pub host_allowances: HostAllowances,
-    /// Hosts that come with one token.
-    pub joins: Allowance<TokenId>,
+    pub joins: Joins,
     pub cluster: Cluster,
     /// Opens and seals what is secret in the store.
     pub master: MasterKey,

@@ -16,6 +16,7 @@ pub mod change;
 pub mod counters;
 pub mod earlier_records;
 pub mod host_allowances;
+pub mod joins;
 pub mod lists;
 pub mod liveness;
 pub mod member;
