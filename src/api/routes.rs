@@ -254,6 +254,7 @@ fn region_in(path: &str) -> Option<&str> {
 /// Port 12400: everything moves to 12443. 308, since after another status clients turn a POST
 /// into a GET.
 pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
+    const CLOSE: HeaderValue = HeaderValue::from_static("close");
     let redirect = move |request: Request| async move {
         let host = request
             .headers()
@@ -267,11 +268,13 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
         let target = format!("{}{path}", host.with_port(api_port).base_url());
         match HeaderValue::from_str(&target) {
             Ok(target) => {
-                (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response()
+                // Nobody has anything more to ask here.
+                let headers = [(header::LOCATION, target), (header::CONNECTION, CLOSE)];
+                (StatusCode::PERMANENT_REDIRECT, headers).into_response()
             }
             Err(_) => {
                 let asked = Asked::by(request.method(), request.uri());
-                ApiError::no_such_path(&asked).into_response()
+                ApiError::no_such_path(&asked).hanging_up()
             }
         }
     };

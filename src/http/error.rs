@@ -1,4 +1,4 @@
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, net::Ipv4Addr, time::Duration};
 
 use axum::{
     Json,
@@ -13,6 +13,7 @@ use crate::{
         operations::{Unfinished, documents::ReadError},
         passwords::PasswordError,
     },
+    limits::quiet::Quiet,
     model::Code,
     store::StoreError,
     wire::{FailedReply, FailedReplyElement, HEADER_ERROR_CODES},
@@ -62,6 +63,14 @@ impl ApiError {
 
     pub fn after(self, wait: Duration) -> Self {
         Self { wait, ..self }
+    }
+
+    /// The answer with which a connection ends: who asks too often has to make another one, and what it
+    /// has sent already is not read.
+    pub fn hanging_up(self) -> Response {
+        let mut response = self.into_response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     /// A body that cannot be what it is.
@@ -132,7 +141,10 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Full => Answer::DiskFull.into(),
             StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "a request met an error: {error}");
+                static SAID: Quiet = Quiet::new();
+                if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+                    tracing::warn!(%error, left_out, "a request met an error: {error}");
+                }
                 Answer::StoreUnavailable.into()
             }
             StoreError::Failed(_) | StoreError::TooNew { .. } => {
@@ -148,7 +160,10 @@ impl From<Unfinished> for ApiError {
         match error {
             Unfinished::Withdrawn => Answer::Unauthenticated.into(),
             Unfinished::Contended => {
-                tracing::warn!("a request was given up: {error}");
+                static SAID: Quiet = Quiet::new();
+                if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+                    tracing::warn!(left_out, "a request was given up: {error}");
+                }
                 Answer::Contended.into()
             }
             Unfinished::OutcomeUnknown => Answer::OutcomeUnknown.into(),

@@ -3,14 +3,52 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-/// Whether a terminal shows the character as itself: it is no control character (C0, DEL, C1), and
-/// none that hides, joins or reorders others.
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
+
+/// Marks on one character: more than any script puts there, and fewer than reach the next line.
+const MOST_MARKS: usize = 4;
+
+const EMPTY_BRAILLE: char = '\u{2800}';
+
+/// Whether a terminal shows the character as itself: it is no control character, none that hides,
+/// joins or reorders others, none that nobody can see, and none without a meaning that all share.
 fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    let has_no_shape = matches!(
+        category(c),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::Surrogate
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Unassigned
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    );
+    let is_unseen = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);
+    !has_no_shape && !is_unseen && c != EMPTY_BRAILLE
+}
+
+fn is_mark(c: char) -> bool {
+    !c.is_ascii()
+        && matches!(category(c), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
+}
+
+fn category(c: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(c)
+}
+
+/// The text's characters, and whether each is plain where it stands.
+fn looked_at(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut marks = 0;
+    text.chars().map(move |c| {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        (c, is_plain(c) && marks <= MOST_MARKS)
+    })
 }
 
 /// Whether the text is plain, line ends apart.
@@ -20,7 +58,7 @@ pub fn are_plain_lines(text: &str) -> bool {
 
 /// Whether all of the text is plain.
 pub fn is_plain_text(text: &str) -> bool {
-    text.chars().all(is_plain)
+    looked_at(text).all(|(_, plain)| plain)
 }
 
 /// The text with visible marks such as `\u{1b}` in place of all that is not plain, line ends too.
@@ -28,11 +66,11 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     if is_plain_text(text) {
         return Cow::Borrowed(text);
     }
-    let mark = |c: char| match is_plain(c) {
+    let mark = |(c, plain): (char, bool)| match plain {
         true => c.to_string(),
         false => c.escape_unicode().to_string(),
     };
-    Cow::Owned(text.chars().map(mark).collect())
+    Cow::Owned(looked_at(text).map(mark).collect())
 }
 
 /// The same with the line ends that stand in it.
@@ -46,8 +84,8 @@ pub fn escaped_json(json: &str) -> Cow<'_, str> {
         return Cow::Borrowed(json);
     }
     let mut plain = String::with_capacity(json.len());
-    for c in json.chars() {
-        if is_plain(c) {
+    for (c, is_plain) in looked_at(json) {
+        if is_plain {
             plain.push(c);
             continue;
         }
@@ -85,6 +123,49 @@ mod tests {
         assert!(text.chars().all(is_plain) && text.ends_with("ü…\\"), "{text}");
         assert_eq!(escaped_lines("a\n\u{1b}"), "a\n\\u{1b}");
         assert_eq!(escaped(&text), text, "what is plain stays as it is");
+    }
+
+    #[test]
+    fn what_nobody_sees_or_all_see_differently_is_not_plain() {
+        let unseen = [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{17b4}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{3164}',
+            '\u{ffa0}',
+            '\u{fe0f}',
+            '\u{e01ef}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{2800}',
+            '\u{2060}',
+            '\u{fff9}',
+            '\u{e0041}',
+        ];
+        let nobody_knows =
+            ['\u{ffff}', '\u{fdd0}', '\u{10ffff}', '\u{e000}', '\u{f8ff}', '\u{378}'];
+        for c in unseen.into_iter().chain(nobody_knows) {
+            let text = format!("a{c}b");
+            assert!(!is_plain_text(&text), "{text:?}");
+            assert_eq!(escaped(&text), format!("a\\u{{{:x}}}b", u32::from(c)));
+        }
+        for text in ["größe 7", "e\u{301}", "日本", "שָׁלוֹם", "ไม่", "Ω — ½ €", "🚀"]
+        {
+            assert!(is_plain_text(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let piled = |marks: usize| format!("a{}b", "\u{301}".repeat(marks));
+        assert!(is_plain_text(&piled(MOST_MARKS)) && !is_plain_text(&piled(MOST_MARKS + 1)));
+        let text = escaped(&piled(100)).into_owned();
+        assert_eq!(text, format!("{}{}b", &piled(4)[..9], "\\u{301}".repeat(96)));
+        assert!(is_plain_text(&text) && is_plain_text(&escaped_json(&piled(100))));
     }
 
     #[test]

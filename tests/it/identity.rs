@@ -1,10 +1,11 @@
 //! Who a host is: keys that are lost, copied or mixed up, and a first host whose data is.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, io::Write, path::Path, time::Duration};
 
+use ece_agent::tls::PrivateKey;
 use serde_json::json;
 
-use crate::support::{Cluster, Finished, Host, agent, within};
+use crate::support::{Caller, Cluster, Finished, Host, agent, answer, request, within};
 
 fn again(host: &Host, flags: &[&str]) -> Finished {
     let mut command = host.install_command(&["--force"]);
@@ -274,6 +275,32 @@ fn a_copy_that_is_uninstalled_leaves_the_host_that_it_is_a_copy_of_alone() {
     host.stop();
     let told = uninstall(&host).expect(0).stderr;
     assert!(told.contains("left the cluster"), "{told}");
+}
+
+#[test]
+fn who_has_a_copy_of_a_key_and_names_no_session_does_not_end_the_membership_of_a_host_that_is_there()
+ {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    let pem = fs::read_to_string(host.state.join("host.key")).unwrap();
+    let copy = Caller::new(&cluster, Some(&PrivateKey::from_pem(&pem).unwrap()));
+    let protocol = ece_agent::wire::hosts::PROTOCOL;
+    let leave = || {
+        let body = format!(r#"{{"protocol":{protocol}}}"#);
+        let json = "Content-Type: application/json\r\n";
+        let mut stream = copy.connect(12343);
+        stream.write_all(request("POST /agent/v1/leave", json, &body).as_bytes()).unwrap();
+        stream.flush().unwrap();
+        let (head, body) = answer(&mut *stream).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    };
+    let (head, body) = leave();
+    assert!(body.contains("host.cloned"), "{head}{body}");
+    assert!(cluster.is_connected(&host.address));
+    host.stop();
+    assert!(within(Duration::from_secs(10), || !cluster.is_connected(&host.address)));
+    let (head, body) = leave();
+    assert!(head.starts_with("http/1.1 200"), "{head}{body}");
 }
 
 #[test]

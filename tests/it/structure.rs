@@ -26,6 +26,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper", &["api", "server"]),
     ("hyper_util", &["server"]),
     ("utoipa_axum", &["api"]),
+    ("icu_properties", &["model"]),
     ("rustls", &["client", "server", "tls"]),
     ("tokio_rustls", &["server"]),
     ("aws_lc_rs", &["api", "cluster", "tls", "token", "wire"]),

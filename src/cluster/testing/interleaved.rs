@@ -23,13 +23,16 @@ pub struct Interleaved {
     left: AtomicUsize,
     /// What others write all the time.
     contended: Mutex<Option<StorePath>>,
+    /// Below what many records were asked for.
+    listed: Mutex<Vec<StorePath>>,
 }
 
 impl Default for Interleaved {
     fn default() -> Self {
         let (other, conflicts) = (Mutex::new(None), AtomicUsize::new(0));
         let (left, contended) = (AtomicUsize::new(usize::MAX), Mutex::new(None));
-        Self { store: MemoryStore::new(), other, conflicts, left, contended }
+        let listed = Mutex::default();
+        Self { store: MemoryStore::new(), other, conflicts, left, contended, listed }
     }
 }
 
@@ -48,6 +51,12 @@ impl Interleaved {
         *self.contended.lock().expect("no panic while held") = Some(path);
     }
 
+    /// How often the records below this path were asked for.
+    pub fn lists_of(&self, prefix: &StorePath) -> usize {
+        let listed = self.listed.lock().expect("no panic while held");
+        listed.iter().filter(|it| *it == prefix).count()
+    }
+
     /// After so many more commits all fail.
     pub fn fails_after(&self, commits: usize) {
         self.left.store(commits, Ordering::SeqCst);
@@ -60,6 +69,7 @@ impl Store for Interleaved {
         self.store.get(path).await
     }
     async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
+        self.listed.lock().expect("no panic while held").extend_from_slice(prefixes);
         self.store.snapshot(prefixes).await
     }
     async fn page(
@@ -68,6 +78,7 @@ impl Store for Interleaved {
         from: PageFrom<'_>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
+        self.listed.lock().expect("no panic while held").push(prefix.clone());
         self.store.page(prefix, from, limit).await
     }
     async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {

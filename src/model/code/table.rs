@@ -107,6 +107,9 @@ codes! {
     JoinRunnerIdAlike "join.runner_id_alike" Refused
         "Another host, with another key, is registered under a runner id that differs from this one in upper and lower case alone."
         "Give --runner-id another name; or, if that host is gone and this one comes in its place, the name as the message shows it, letter by letter, and go on as that answer says."
+    JoinRunnerIdAddress "join.runner_id_address" Refused
+        "The runner id reads as an IP address, and is not how that address is spelt (as '127.000.0.3' and '::ffff:127.0.0.3' are not): people would take the host for the one at that address."
+        "Give --runner-id the address as the message shows it, or a name; without it the host's address is its name."
     JoinKeyInUse "join.key_in_use" Refused
         "This host's key is already registered under another runner id."
         "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
