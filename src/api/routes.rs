@@ -279,3 +279,28 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
         Router::new().fallback(any(redirect)).layer(middleware::from_fn(name_request));
     BoxCloneSyncService::new(router)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunnerId;
+
+    #[test]
+    fn no_host_has_a_name_that_a_path_of_the_api_has_in_its_place() {
+        let paths = openapi().paths.paths;
+        let paths: Vec<Vec<&str>> = paths.keys().map(|path| path.split('/').collect()).collect();
+        let of_hosts = |path: &[&str]| {
+            let kind = path.iter().position(|part| *part == "infrastructure")? + 1;
+            Some((kind + 1, path.get(kind + 1)?.starts_with('{'), path[..=kind].to_vec()))
+        };
+        let mut met = Vec::new();
+        for (at, is_name, above) in paths.iter().filter_map(|path| of_hosts(path)) {
+            let beside = paths.iter().filter(|path| is_name && path.starts_with(&above));
+            met.extend(beside.filter_map(|path| path.get(at)).filter(|it| !it.starts_with('{')));
+        }
+        assert!(met.contains(&"health") && met.contains(&"candidates"), "{met:?}");
+        for name in met {
+            assert!(name.parse::<RunnerId>().is_ok_and(|id| id.is_reserved()), "{name}");
+        }
+    }
+}

@@ -43,7 +43,7 @@ mod user;
 mod version;
 mod wait;
 
-use std::{env, ffi::OsString, fs::File, io, path::PathBuf, process::ExitCode};
+use std::{borrow::Cow, env, ffi::OsString, fs::File, io, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -55,7 +55,7 @@ use crate::{
         tree::Owner,
         view::StorageView,
     },
-    model::{Code, Exit, Failure, StorageLayout},
+    model::{Code, Exit, Failure, StorageLayout, printable::without_secrets},
     rt::reexec::{Place, hide, keep_from_children},
 };
 use answering::{LONGEST, state_answers};
@@ -327,8 +327,12 @@ fn usage(error: &clap::Error, output: Output) -> ExitCode {
         output.failure(&Failure::in_lines(Code::ConfigInvalid, message).with_fix(fix));
         return ExitCode::from(Exit::BadArgument as u8);
     }
-    // Whoever closed the output does not want it.
-    let _ = error.print();
+    let said = error.to_string();
+    match without_secrets(&said) {
+        // Whoever closed the output does not want it.
+        Cow::Borrowed(_) => drop(error.print()),
+        Cow::Owned(said) => said.lines().for_each(|line| output.note(line)),
+    }
     if !error.use_stderr() {
         return ExitCode::from(Exit::Success as u8);
     }

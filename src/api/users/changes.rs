@@ -34,6 +34,7 @@ use crate::{
     responses(
         (status = 200, description = "The user", body = User),
         (status = 400, description = "user.cannot_modify, user.restricted_field", body = FailedReply),
+        (status = 403, description = "root.unauthorized.rbac: also with an API key of this user", body = FailedReply),
     )
 )]
 pub async fn change_current(
@@ -55,6 +56,7 @@ pub async fn change_current(
     responses(
         (status = 200, description = "The user", body = User),
         (status = 400, description = "user.cannot_modify, user.restricted_field, user.roles.invalid", body = FailedReply),
+        (status = 403, description = "root.unauthorized.rbac: also with an API key of this user", body = FailedReply),
         (status = 404, description = "user.not_found", body = FailedReply),
     )
 )]
@@ -90,6 +92,10 @@ async fn change_user(
         return Err(Answer::UserField.saying(message));
     }
     let changes = asks != *user || edit.password.is_some();
+    if own && changes && permit.is_by_api_key() {
+        let message = "an API key does not change its own user: ask with the password, or log in";
+        return Err(Answer::Forbidden.saying(message));
+    }
     if own && changes {
         app.own_changes.take(&user.name).map_err(too_many_changes)?;
     }
