@@ -80,7 +80,11 @@ impl Effort {
             Pattern::Wildcard(pieces) => pieces.len(),
             Pattern::Words(words, _) => words.len() + 1,
         };
-        self.spend(made(value) + compared(value) * times)
+        let lowered = match (pattern, value) {
+            (Pattern::Words(..), Value::Text(text)) if !text.is_ascii() => LOOK,
+            _ => 0,
+        };
+        self.spend(made(value) + lowered + compared(value) * times)
     }
 }
 

@@ -34,7 +34,6 @@ use crate::{
     responses(
         (status = 200, description = "The user", body = User),
         (status = 400, description = "user.cannot_modify, user.restricted_field", body = FailedReply),
-        (status = 403, description = "root.unauthorized.rbac: also with an API key of this user", body = FailedReply),
     )
 )]
 pub async fn change_current(
@@ -56,7 +55,6 @@ pub async fn change_current(
     responses(
         (status = 200, description = "The user", body = User),
         (status = 400, description = "user.cannot_modify, user.restricted_field, user.roles.invalid", body = FailedReply),
-        (status = 403, description = "root.unauthorized.rbac: also with an API key of this user", body = FailedReply),
         (status = 404, description = "user.not_found", body = FailedReply),
     )
 )]
@@ -93,8 +91,9 @@ async fn change_user(
     }
     let changes = asks != *user || edit.password.is_some();
     if own && changes && permit.is_by_api_key() {
-        let message = "an API key does not change its own user: ask with the password, or log in";
-        return Err(Answer::Forbidden.saying(message));
+        let message = "an API key does not change its own user: ask with the password \
+                       ('ece-agent' does with --password-file), or with a login's token";
+        return Err(Answer::UserField.saying(message));
     }
     if own && changes {
         app.own_changes.take(&user.name).map_err(too_many_changes)?;

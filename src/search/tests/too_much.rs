@@ -265,6 +265,12 @@ fn a_search_pays_for_values_that_are_written_for_it() {
         assert!(query.matches(&Written, &Effort::of(cost + 1)), "{json}");
         assert!(!query.matches(&Written, &Effort::of(cost)), "{json}");
     }
+    // What is not ASCII is written in small letters first.
+    let (words, document) =
+        (json!({ "match": { "id": "ä" } }), Counting { id: "Ä", ..Counting::default() });
+    let (query, cost) = (query_from_json(&words).expect("a query"), LOOK + LOOK + 3 * 2);
+    assert!(query.matches(&document, &Effort::of(cost + 1)));
+    assert!(!query.matches(&document, &Effort::of(cost)));
 }
 
 #[test]
