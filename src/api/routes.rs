@@ -282,3 +282,30 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
         Router::new().fallback(any(redirect)).layer(middleware::from_fn(name_request));
     BoxCloneSyncService::new(router)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunnerId;
+
+    /// Where the name of a host stands in a path, and what stands before it.
+    fn place_of_a_host<'a>(path: &[&'a str]) -> Option<(usize, Vec<&'a str>)> {
+        let at = path.iter().position(|part| *part == "infrastructure")? + 2;
+        path.get(at).filter(|part| part.starts_with('{')).map(|_| (at, path[..at].to_vec()))
+    }
+
+    #[test]
+    fn no_host_has_a_name_that_a_path_of_the_api_has_in_its_place() {
+        let paths = openapi().paths.paths;
+        let paths: Vec<Vec<&str>> = paths.keys().map(|path| path.split('/').collect()).collect();
+        let mut fixed: Vec<&str> = Vec::new();
+        for (at, above) in paths.iter().filter_map(|path| place_of_a_host(path)) {
+            let beside = paths.iter().filter(|path| path.starts_with(&above));
+            fixed.extend(beside.filter_map(|path| path.get(at)).filter(|it| !it.starts_with('{')));
+        }
+        assert!(fixed.contains(&"health") && fixed.contains(&"candidates"), "{fixed:?}");
+        for name in fixed {
+            assert!(name.parse::<RunnerId>().is_ok_and(|id| id.is_reserved()), "{name}");
+        }
+    }
+}

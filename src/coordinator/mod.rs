@@ -2,6 +2,7 @@
 //! and the cluster that they work on.
 
 mod metrics_page;
+mod restored;
 mod start;
 
 pub use metrics_page::METRICS_PORT;

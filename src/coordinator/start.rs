@@ -9,7 +9,7 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
-use super::metrics_page::metrics_router;
+use super::{metrics_page::metrics_router, restored::tell_if_restored};
 use crate::{
     api::{api_router, check_password, redirect_router},
     cluster::{
@@ -139,6 +139,7 @@ impl CoordinatorConfig {
         )?);
 
         bring_over(&*self.store).await?;
+        tell_if_restored(&self.dir, &*self.store, self.clock.now()).await;
         let (watch, sessions) = (self.store.watch(), Arc::<Sessions>::default());
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
         let transitions = liveness.transitions();

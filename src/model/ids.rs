@@ -87,7 +87,7 @@ impl RunnerId {
     /// the command line would take it for a flag, and people for nothing.
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with(['_', '-', '.'])
-            || matches!(self.as_str(), "settings" | "health" | "filtered-groups")
+            || matches!(self.as_str(), "settings" | "health" | "filtered-groups" | "candidates")
     }
 
     /// The address that people take the name for, if that has another spelling: two hosts could
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn names_that_the_api_has_for_something_else_are_told_apart() {
         let reserved = |text: &str| text.parse::<RunnerId>().expect("an id").is_reserved();
-        assert!(reserved("_search") && reserved("health"));
+        assert!(reserved("_search") && reserved("health") && reserved("candidates"));
         assert!(reserved("--evict") && reserved(".hidden"));
         assert!(!reserved("health-1") && !reserved("10.0.0.1"));
     }

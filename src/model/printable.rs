@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
@@ -106,9 +107,59 @@ pub fn cut(text: &str, longest: usize) -> String {
     }
 }
 
+/// The text without roles tokens and API keys: people give them where the name of a file belongs.
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    let is_between = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.');
+    let is_secret = |word: &str| is_token(word) || is_api_key(word);
+    if !text.split(is_between).any(is_secret) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |part: &str| {
+        let word = part.trim_end_matches(is_between);
+        match is_secret(word) {
+            true => format!("[redacted]{}", &part[word.len()..]),
+            false => part.to_owned(),
+        }
+    };
+    Cow::Owned(text.split_inclusive(is_between).map(shown).collect())
+}
+
+/// Header and claims of a JWT are objects, and so begin alike; also of one that was cut.
+fn is_token(word: &str) -> bool {
+    word.split_once("eyJ").is_some_and(|(_, rest)| rest.contains(".eyJ"))
+}
+
+/// The Base64 of an id of 32 digits, a colon and the secret; also of one that was cut.
+fn is_api_key(word: &str) -> bool {
+    let id = word.get(..44).and_then(|id| STANDARD.decode(id).ok()).unwrap_or_default();
+    id.strip_suffix(b":").is_some_and(|id| id.iter().all(u8::is_ascii_hexdigit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_looks_like_a_token_or_an_api_key_is_left_out() {
+        let token = "eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiJhIn0.c2lnbmF0dXJl-_x";
+        let key = STANDARD.encode(format!("{}:Zm9vYmFyYmF6cXV", "0a".repeat(16)));
+        for (text, shown) in [
+            (format!("no file {token}"), "no file [redacted]"),
+            (format!("'{token}': it is not there"), "'[redacted]': it is not there"),
+            (format!("/tmp/{token}/x: {token}"), "/tmp/[redacted]/x: [redacted]"),
+            (format!("--roles-token-file={token}"), "--roles-token-file=[redacted]"),
+            (format!("{}…", &token[..30]), "[redacted]…"),
+            (
+                format!("no key in {key}, or {}…", &key[..50]),
+                "no key in [redacted], or [redacted]…",
+            ),
+        ] {
+            assert_eq!(without_secrets(&text), shown);
+        }
+        for plain in ["", "host-1.example", "/var/lib/eyJ/file.txt", &"ab".repeat(40)] {
+            assert_eq!(without_secrets(plain), plain);
+        }
+    }
 
     const HOSTILE: &str =
         "a\u{1b}[2J\u{7}\r\n\t\u{7f}\u{9b}\u{202e}\u{2066}\u{200b}\u{2028}\u{feff}\u{e0041}ü…\\";

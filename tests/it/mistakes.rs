@@ -164,3 +164,33 @@ fn the_installer_script_takes_no_installed_program_for_a_new_one() {
     let told = Finished::of(upgrade.env("PATH", path)).refused(1, "program.missing").stderr;
     assert!(told.contains("--binary FILE"), "{told}");
 }
+
+#[test]
+fn a_secret_in_the_place_of_something_else_is_not_printed() {
+    let secret = "c2VjcmV0LW9mLWEtdG9rZW4";
+    let token = format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.{secret}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(&file, format!("roles-token-file = {token:?}\n")).unwrap();
+    let config = file.to_str().unwrap();
+    let ask = ["--coordinator-host", "127.0.0.99", "--ca-fingerprint"];
+    let pin = format!("sha256:{}", "a".repeat(64));
+    for line in [
+        &["install", "--dry-run", "--coordinator-host", "127.0.0.99", "--roles-token-file", &token]
+            [..],
+        &["install", "--dry-run", "--coordinator-host", "127.0.0.99", "--config-file", config],
+        &["install", &token],
+        &["host", "show", &token, &token],
+        &["token", "inspect", "--no-such-flag", &token],
+        &[&["host", "list"], &ask[..], &[&pin, "--password-file", &token]].concat(),
+        &[&["host", "list"], &ask[..], &[&pin, "--api-key-file", &token]].concat(),
+    ] {
+        for json in [false, true] {
+            let mut command = agent(line);
+            command.args(json.then_some("--json")).env("HOME", dir.path());
+            let told = Finished::of(command.arg("--state-dir").arg(dir.path().join("state")));
+            let said = format!("{}{}", told.stdout, told.stderr);
+            assert!(!said.is_empty() && !said.contains(secret), "{line:?}: {said}");
+        }
+    }
+}

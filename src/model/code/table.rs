@@ -99,7 +99,7 @@ codes! {
         "Look at the coordinator's log ('ece-agent logs' there) for the request id shown; repeat the command afterwards."
 
     JoinRunnerIdReserved "join.runner_id_reserved" Refused
-        "The API has something else under this name, which would hide the host ('settings', 'health', 'filtered-groups', and names that begin with '_'), or it reads like a flag or a hidden file (names that begin with '-' or '.')."
+        "The API has something else under this name, which would hide the host ('settings', 'health', 'filtered-groups', 'candidates', and names that begin with '_'), or it reads like a flag or a hidden file (names that begin with '-' or '.')."
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
         "Another host, with another key, is registered under this runner id."
