@@ -74,7 +74,7 @@ impl InstallArguments {
         });
         let claims = token.as_ref().map(UnverifiedToken::claims);
         let route = JoinRoute::choose(coordinators, pins, claims);
-        let is_first = route.coordinators.is_empty();
+        let is_first = route.coordinators.is_empty() && token.is_none();
         let skip = self.skipped(&mut check);
         match check.0.is_empty() {
             true => Ok(CheckOptions {
@@ -84,6 +84,7 @@ impl InstallArguments {
                     false => RoleSet::default(),
                 }),
                 route,
+                token,
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 relaxed: self.foreground || self.force,
                 skip,
