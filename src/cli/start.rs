@@ -9,14 +9,14 @@ use super::{
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    service_layout::{is_unit_there, or_in_use, runs_as_service, service_failed},
+    service_layout::{failed_service, is_unit_there, or_in_use, runs_as_service, service_failed},
     wait::running,
 };
 use crate::{
     agent::load_identity,
     config::StateDir,
     daemon::StateLock,
-    host::service::{systemctl, unit_state},
+    host::service::{CommandError, systemctl, unit_state},
     model::{Code, Exit, Failure},
 };
 
@@ -56,12 +56,20 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
         true => {
             let _ = systemctl(["reset-failed", "ece-agent"]);
             systemctl(["start", "ece-agent"])
-                .map_err(|error| or_in_use(&state, service_failed(&error)))?;
+                .map_err(|error| or_in_use(&state, why_not_started(&error, &state)))?;
         }
         false => run_to_end(start_in_background(&state))?,
     }
     output.note("started");
     Ok(Exit::Success)
+}
+
+/// What the service has logged says more than what systemd says of it.
+fn why_not_started(error: &CommandError, state: &StateDir) -> Failure {
+    match failed_service(state) {
+        Some(failed) => failed.with_fix("Put right what the log says, then repeat the command."),
+        None => service_failed(error),
+    }
 }
 
 async fn start_in_background(state: &StateDir) -> Result<(), Failure> {
