@@ -102,7 +102,7 @@ impl Closing<'_> {
             let here = state_dir_flag_beside_profile(&self.options.state_dir);
             note(&format!("to add a host: ece-agent token create --roles allocator{here}"));
         } else if let Purpose::Join(join) = &self.options.purpose
-            && join.roles.is_empty()
+            && installed.identity.joined_roles.is_empty()
             && let Ok(token) = UnverifiedToken::parse(join.token.0.expose())
             && !token.claims().roles.is_empty()
         {
