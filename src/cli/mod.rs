@@ -60,6 +60,7 @@ use crate::{
     model::{Code, Exit, Failure, StorageLayout},
     rt::reexec::{Place, hide, keep_from_children},
 };
+pub use completions::completion_script;
 use output::Output;
 use shell::shell_word;
 use state_argument::{StateDirArgument, own_state_dir, state_dir_flag};

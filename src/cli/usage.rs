@@ -1,4 +1,8 @@
+//! What the parser of the command line has to say.
+
 use std::{borrow::Cow, process::ExitCode};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::output::Output;
 use crate::model::{Code, Exit, Failure, printable::without_secrets};
@@ -7,7 +11,6 @@ use crate::model::{Code, Exit, Failure, printable::without_secrets};
 const OTHER_NAMES: [(&str, &str); 1] = [("--allocator-zone", "--availability-zone")];
 
 fn with_name_of_ours(error: &mut clap::Error) -> &clap::Error {
-    use clap::error::{ContextKind, ContextValue};
     let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
     if let Some((_, ours)) = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == unknown) {
         error.insert(ContextKind::SuggestedArg, ContextValue::String((*ours).to_owned()));
@@ -35,6 +38,9 @@ pub fn told(error: &mut clap::Error, output: Output) -> ExitCode {
     }
     if !error.use_stderr() {
         return ExitCode::from(Exit::Success as u8);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return ExitCode::from(Exit::BadArgument as u8);
     }
     output.note(&format!("[{}]", Code::ConfigInvalid.name()));
     ExitCode::from(Exit::BadArgument as u8)

@@ -73,7 +73,9 @@ impl App {
     }
 }
 
+/// What to do about a full disk.
+pub const MAKE_ROOM: &str = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
+
 pub fn datastore_full() -> Failure {
-    let fix = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
-    Failure::new(Code::StoreFailed, StoreError::Full.to_string()).with_fix(fix)
+    Failure::new(Code::StoreFailed, StoreError::Full.to_string()).with_fix(MAKE_ROOM)
 }

@@ -75,7 +75,7 @@ impl InstallArguments {
             }
         });
         let route = JoinRoute::choose(coordinators, pins, claims);
-        let is_first = route.coordinators.is_empty();
+        let is_first = route.coordinators.is_empty() && token.is_none();
         let skip = self.skipped(&mut check);
         match check.0.is_empty() {
             true => Ok(CheckOptions {
@@ -85,6 +85,7 @@ impl InstallArguments {
                     false => RoleSet::default(),
                 }),
                 route,
+                token: token.and_then(|token| token.says().ok().cloned()),
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 relaxed: self.foreground || self.force,
                 skip,

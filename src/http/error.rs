@@ -10,6 +10,7 @@ pub use super::answers::Answer;
 use super::{answers::Row, request_id::Asked};
 use crate::{
     cluster::{
+        app::MAKE_ROOM,
         operations::{Unfinished, documents::ReadError},
         passwords::PasswordError,
     },
@@ -107,15 +108,16 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Row { status, code, .. } = self.answer.row();
         let fix = match self.answer {
-            Answer::Host(code) => Some(code),
-            _ => self.cause,
+            Answer::DiskFull => Some(MAKE_ROOM),
+            Answer::Host(code) => Some(code.fix()),
+            _ => self.cause.map(Code::fix),
         };
         let element = FailedReplyElement {
             code: code.to_owned(),
             message: self.message.into_owned(),
             fields: self.field.map(|field| vec![field]),
             cause_code: self.cause.map(|cause| cause.name().to_owned()),
-            fix: fix.map(|code| code.fix().to_owned()),
+            fix: fix.map(str::to_owned),
         };
         let mut response = (status, Json(FailedReply { errors: vec![element] })).into_response();
         let headers = response.headers_mut();

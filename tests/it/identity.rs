@@ -192,13 +192,13 @@ fn what_a_cluster_cannot_be_without_is_named_and_never_made_anew() {
             Some(content) => fs::write(&file, content).unwrap(),
         }
         let before = listed();
-        let told = run().refused(1, "store.missing").stderr;
+        let told = run().refused(14, "store.missing").stderr;
         assert!(
             told.contains(&*file.to_string_lossy()) && told.contains("from a backup"),
             "{told}"
         );
-        again(&cluster.first, &[]).refused(1, "store.missing");
-        again(&cluster.first, &["--new-identity"]).refused(1, "store.missing");
+        again(&cluster.first, &[]).refused(14, "store.missing");
+        again(&cluster.first, &["--new-identity"]).refused(14, "store.missing");
         assert_eq!(listed(), before);
         restore();
     }
@@ -207,7 +207,7 @@ fn what_a_cluster_cannot_be_without_is_named_and_never_made_anew() {
     fs::rename(&cluster.first.state, &whole).unwrap();
     fs::create_dir_all(&dir).unwrap();
     fs::copy(kept.join("tls.key"), dir.join("tls.key")).unwrap();
-    again(&cluster.first, &[]).refused(1, "store.missing");
+    again(&cluster.first, &[]).refused(14, "store.missing");
     fs::remove_dir_all(&cluster.first.state).unwrap();
     fs::rename(&whole, &cluster.first.state).unwrap();
 
@@ -224,7 +224,8 @@ fn what_a_cluster_cannot_be_without_is_named_and_never_made_anew() {
             fs::remove_file(dir.join("store.db-wal")).unwrap();
         }
         fs::write(dir.join(name), content).unwrap();
-        let told = run().refused(1, code).stderr;
+        let exit = if code == "store.failed" { 1 } else { 14 };
+        let told = run().refused(exit, code).stderr;
         let fix = match name {
             "tls.key" => format!("rm {}", dir.join(name).display()),
             "master.key" => "from the backup".to_owned(),
@@ -331,4 +332,21 @@ fn hosts_whose_keys_are_mixed_up_stand_back() {
     two.run();
     one.wait_connected();
     two.wait_connected();
+}
+
+#[test]
+fn what_a_refused_installation_has_made_is_removed_and_no_cluster_is_missed() {
+    let cluster = Cluster::start();
+    let token = cluster.create_token(json!({ "persistent": true, "roles": ["allocator"] }));
+    let id = token["token_id"].as_str().unwrap();
+    let path = format!("/platform/configuration/security/enrollment-tokens/{id}");
+    cluster.api("DELETE", &path, None).expect(200);
+    let host = cluster.host(2);
+    let flags = ["--roles", "allocator", "--force"];
+    let text = token["token"].as_str().unwrap();
+    cluster.try_install(&host, text, &flags).refused(14, "token.revoked");
+    assert!(host.storage.exists() && host.state.exists());
+    let told = uninstall(&host).expect(0).stderr;
+    assert!(!host.storage.exists() && !host.state.exists(), "{told}");
+    assert!(!told.contains("warning") && !told.contains("the cluster"), "{told}");
 }

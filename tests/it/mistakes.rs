@@ -115,16 +115,19 @@ fn a_mistake_in_a_config_file_is_told_with_file_line_key_and_what_is_expected() 
         Finished::of(&mut install).refused(3, code).stderr
     };
     let name = file.display();
-    let form = told("# ours\ncapacity = 10000\n", "config.file");
-    let expected = "line 2: capacity is text in quotes; write 'capacity = \"10000\"'";
+    let form = told("# ours\nforce = 'perhaps'\n", "config.file");
+    let expected = "line 2: force: ";
     assert!(form.contains(&format!("the config file {name} is not valid: {expected}")), "{form}");
     let value = told("capacity = '1'\n", "config.invalid");
     assert!(value.contains(&format!("capacity in {name}: it is in MB")), "{value}");
+    // A number is as good as its text.
+    let value = told("capacity = 1\n", "config.invalid");
+    assert!(value.contains(&format!("capacity in {name}: it is in MB")), "{value}");
     let profile = dir.path().join("profile.toml");
-    fs::write(&profile, "coordinator-host = 7\n").unwrap();
+    fs::write(&profile, "coordinator-host = []\nuser = { a = 1 }\n").unwrap();
     let mut list = agent(["host", "list", "--profile"]);
     let told = Finished::of(list.arg(&profile)).refused(3, "profile.invalid").stderr;
-    assert!(told.contains("line 1: coordinator-host is text in quotes"), "{told}");
+    assert!(told.contains("line 2: user: "), "{told}");
 }
 
 #[test]
