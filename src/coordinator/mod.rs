@@ -6,4 +6,5 @@ mod restored;
 mod start;
 
 pub use metrics_page::METRICS_PORT;
+pub use restored::Restored;
 pub use start::{Coordinator, CoordinatorConfig, Ended, LocalAccess, StartError};

@@ -15,30 +15,34 @@ use crate::{
         change::{Change, ChangeError, Origin},
         records::Actor,
     },
-    model::printable::cut,
+    model::{CoordinatorLayout, printable::cut},
     rt::{Timestamp, files},
     store::{Room, Store},
 };
-
-/// In the coordinator's directory, written by whoever restores it.
-const MARK: &str = "restored.json";
 
 const MAX_MARK: u64 = 4096;
 
 /// Characters of a time that are told.
 const LONGEST: usize = 64;
 
+/// What whoever restores a datastore leaves beside it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-struct Restored {
+pub struct Restored {
     at: String,
     backup_made_at: String,
+}
+
+impl Restored {
+    pub fn new(at: Timestamp, backup_made_at: Timestamp) -> Self {
+        Self { at: at.rfc3339(), backup_made_at: backup_made_at.rfc3339() }
+    }
 }
 
 /// Tells of a datastore that was restored since the last start. What cannot be told now is told at the
 /// next start.
 pub(super) async fn tell_if_restored(dir: &Path, store: &dyn Store, now: Timestamp) {
-    let mark = dir.join(MARK);
+    let mark = dir.join(CoordinatorLayout::RESTORED);
     let content = match files::read_kept(&mark, MAX_MARK) {
         Ok(None) => return,
         // That it is there says enough.
@@ -117,7 +121,7 @@ mod tests {
             let store = MemoryStore::new();
             tell_if_restored(dir.path(), &store, now).await;
             assert!(audited(&store).await.is_empty(), "nothing was restored");
-            fs::write(dir.path().join(MARK), mark).expect("written");
+            fs::write(dir.path().join(CoordinatorLayout::RESTORED), mark).expect("written");
             for _start in 0..2 {
                 tell_if_restored(dir.path(), &store, now).await;
                 let told = audited(&store).await;
