@@ -159,7 +159,9 @@ fn a_file_system_that_falls_silent_in_the_middle_of_a_command_ends_it() {
     let (mut asked, mut left) = (cluster.joined(2, ""), cluster.joined(3, ""));
     asked.stop();
     left.stop();
-    let daemon = UnixListener::bind(asked.state.join("agent.sock")).unwrap();
+    let socket = asked.state.join("agent.sock");
+    ece_agent::rt::files::remove(&socket).unwrap();
+    let daemon = UnixListener::bind(socket).unwrap();
     daemon.set_nonblocking(true).unwrap();
     let (looked_at, fresh) = (cluster.host(4), cluster.host(5));
     fs::create_dir_all(&looked_at.storage).unwrap();

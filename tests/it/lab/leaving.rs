@@ -152,10 +152,12 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
     second.run("systemctl start ece-agent").expect(1);
     let told = second.run("ece-agent status").refused(1, "daemon.not_running").stderr;
     assert!(
-        told.contains("proxy-tags is text in quotes") && told.contains("Correct the file"),
+        told.contains("'7' is not of the form key:value") && told.contains("Correct the file"),
         "{told}"
     );
-    assert!(second.run("ece-agent logs").expect(0).stdout.contains("proxy-tags is text in quotes"));
+    assert!(
+        second.run("ece-agent logs").expect(0).stdout.contains("'7' is not of the form key:value")
+    );
     // A name in it changes nothing, and that is said.
     let named = "cp /root/config.toml /etc/ece-agent/ && echo 'runner-id = \"other\"' >> /etc/ece-agent/config.toml";
     second.run(&format!("{named} && systemctl reset-failed ece-agent")).expect(0);

@@ -72,7 +72,7 @@ fn a_first_host_comes_back_from_its_backup_in_its_place_and_on_another_machine()
 
     // All that the service had is lost; what root knows of it is not.
     first.run("systemctl stop ece-agent && find /var/lib/ece-agent -mindepth 1 -delete").expect(0);
-    first.run("ece-agent install").refused(1, "store.missing");
+    first.run("ece-agent install").refused(14, "store.missing");
     first.run("ece-agent start").refused(1, "install.not_done");
     first.run(&procedure()).expect(0);
     is_back(&first, cluster, &admin);
