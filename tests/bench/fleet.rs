@@ -72,7 +72,9 @@ impl Fleet {
 
 impl Part {
     fn start(first: usize, count: usize, dir: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        // Hosts take nothing from the coordinator: they are machines of their own.
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(std::env::current_exe().unwrap());
         command.args(["fleet", ADDRESS, &first.to_string(), &count.to_string()]).arg(dir);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let to = child.stdin.take().unwrap();
