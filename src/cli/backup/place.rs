@@ -1,7 +1,8 @@
 //! Where the files of a cluster are, whose they are, and who works on them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
 
+use super::failed;
 use crate::{
     cli::{
         CONFIG_FILE,
@@ -9,22 +10,20 @@ use crate::{
         known_host::{known_host, must_be_own},
         run_to_end,
         service_layout::{is_unit_there, runs_as_service, service_failed},
-        start::{start_in_background, start_service},
+        start::{start_in_background, start_service_and_wait},
         stop::stop_daemon,
         wait::running,
     },
     config::{InstallArguments, StateDir},
     daemon::StateLock,
     host::{
-        process::end_processes_of,
+        open_dir::OpenDir,
+        process::end_processes_of_service,
         service::{LONGEST_STOP, invoking_user, service_user, stop_service, unit_state},
-        tree::Owner,
+        tree::{Owner, make_dir_if_missing},
     },
     model::{Code, Failure},
 };
-
-/// How long processes that are killed may take to end.
-const LONGEST_END: Duration = Duration::from_secs(10);
 
 pub(super) struct Place {
     pub state: StateDir,
@@ -59,32 +58,41 @@ impl Place {
         Ok(Self { state, storage, is_service, owner: user.unwrap_or(own), caller })
     }
 
-    /// Stops the daemon, and whatever else the service user runs; whether there was a daemon.
+    /// Stops the daemon; whether there was one.
     pub fn stop(&self) -> Result<bool, Failure> {
         if !self.is_service {
-            let there = run_to_end(stop_daemon(&self.state))?;
-            return StateLock::must_be_free(&self.state).map(|()| there);
+            return run_to_end(stop_daemon(&self.state));
         }
         let ran = is_unit_there() && !["inactive", "failed", ""].contains(&unit_state().as_str());
         if ran {
             stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
         }
-        let left = match self.owner {
-            Owner::ROOT => 0,
-            user => end_processes_of(user.uid, LONGEST_END),
-        };
-        match left {
-            0 => Ok(ran),
-            count => {
-                let message = format!("processes of the user ece-agent do not end: {count}");
-                Err(Failure::new(Code::ServiceFailed, message))
-            }
+        Ok(ran)
+    }
+
+    /// Ends whatever else the service user runs, and keeps daemons from starting while this is held.
+    pub fn hold(&self) -> Result<StateLock, Failure> {
+        if self.is_service {
+            end_processes_of_service(self.owner)
+                .map_err(|still_there| Failure::new(Code::ServiceFailed, still_there))?;
+        }
+        self.make_lock_file().map_err(failed(&self.state.lock()))?;
+        run_to_end(StateLock::take(&self.state, |_, _| {}))
+    }
+
+    /// One that root makes is not for root alone to lock.
+    fn make_lock_file(&self) -> io::Result<()> {
+        make_dir_if_missing(self.state.path(), self.owner, 0o700)?;
+        let dir = OpenDir::open(self.state.path())?.ok_or(io::ErrorKind::NotFound)?;
+        match dir.create_file(StateDir::LOCK, self.owner) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
         }
     }
 
     pub fn start(&self) -> Result<(), Failure> {
         match self.is_service {
-            true => start_service(&self.state),
+            true => start_service_and_wait(&self.state),
             false => run_to_end(start_in_background(&self.state)),
         }
     }

@@ -12,6 +12,7 @@ use crate::{
         state_dir_flag,
         storage::{ClaimState, claim_of, in_use},
     },
+    config::StateDir,
     coordinator::Restored,
     host::{
         open_dir::OpenDir,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Where it is put together, in the state directory.
-const NEW: &str = ".coordinator.restored";
+const NEW: &str = StateDir::RESTORING;
 
 const MAX_SECRETS: u64 = 1 << 20;
 
@@ -36,20 +37,28 @@ pub(super) fn restore(place: &Place, directory: &Path, output: Output) -> Result
     let backup = Backup::open(place, directory)?;
     may_be_restored(place)?;
     place.must_be_stoppable()?;
-    place.stop()?;
-    backup.put_back(place, directory)?;
-    if let Some(secrets) = &backup.secrets {
-        put_secrets_back(place, secrets).map_err(failed(&place.storage))?;
-        // 'install' writes it anew, from these secrets.
-        if place.is_service {
-            files::remove(CLUSTER_FILE.as_ref()).map_err(failed(CLUSTER_FILE.as_ref()))?;
-        }
-    }
+    let ran = place.stop()?;
+    let restored = place.hold().and_then(|_held| backup.put_all_back(place, directory));
+    restored.map_err(|failure| match ran {
+        true => failure.adding("the daemon is stopped"),
+        false => failure,
+    })?;
     tell(place, directory, backup.secrets.is_some(), output);
     Ok(Exit::Success)
 }
 
 impl Backup {
+    fn put_all_back(&self, place: &Place, directory: &Path) -> Result<(), Failure> {
+        self.put_back(place, directory)?;
+        let Some(secrets) = &self.secrets else { return Ok(()) };
+        put_secrets_back(place, secrets).map_err(failed(&place.storage))?;
+        match place.is_service {
+            // 'install' writes it anew, from these secrets.
+            true => files::remove(CLUSTER_FILE.as_ref()).map_err(failed(CLUSTER_FILE.as_ref())),
+            false => Ok(()),
+        }
+    }
+
     pub fn open(place: &Place, directory: &Path) -> Result<Self, Failure> {
         let unusable = |reason: &str| unusable(directory, reason);
         let no_dir = |error: io::Error| unusable(&error.to_string());
@@ -76,7 +85,7 @@ impl Backup {
         let put_back = || {
             make_dir_if_missing(state, place.owner, 0o700)?;
             let dir = OpenDir::open(state)?.ok_or(io::ErrorKind::NotFound)?;
-            remove_whatever(&state.join(NEW))?;
+            remove_whatever(&place.state.restoring())?;
             let new = dir.new_dir(NEW)?;
             for name in CoordinatorLayout::BACKED_UP {
                 copy_file(&self.coordinator, name, &trusted(place), &new, place.owner)?;
@@ -87,6 +96,8 @@ impl Backup {
             new.give(place.owner, 0o700)
         };
         put_back().map_err(|error| {
+            // The keys in it are not for whoever comes by; the first error is the one that is told.
+            let _ = remove_whatever(&place.state.restoring());
             let message = format!("from {} to {}: {error}", directory.display(), state.display());
             Failure::new(Code::StateNotWritable, message)
         })

@@ -26,7 +26,7 @@ pub(super) fn take(place: &Place, directory: &Path, output: Output) -> Result<Ex
     must_have_cluster(place)?;
     place.must_be_stoppable()?;
     let ran = place.stop()?;
-    let taken = copy(place, directory);
+    let taken = place.hold().and_then(|_held| copy(place, directory));
     let started = if ran { place.start() } else { Ok(()) };
     let taken = match (taken, started) {
         (Ok(taken), started) => started.map(|()| taken)?,
