@@ -50,12 +50,12 @@ pub struct RestoreArguments {
 }
 
 pub fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, Failure> {
-    let place = Place::of(arguments.state.answering()?, None)?;
+    let place = Place::to_back_up(arguments.state.answering()?)?;
     take::take(&place, &absolute(&arguments.directory), output)
 }
 
 pub fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit, Failure> {
-    let place = Place::of(arguments.state.answering()?, arguments.host_storage_path)?;
+    let place = Place::to_restore(arguments.state.answering()?, arguments.host_storage_path)?;
     restore::restore(&place, &absolute(&arguments.directory), output)
 }
 

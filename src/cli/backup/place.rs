@@ -5,16 +5,15 @@ use std::{io, path::PathBuf};
 use super::failed;
 use crate::{
     cli::{
-        CONFIG_FILE,
         answering::{LONGEST, storage_answers},
-        known_host::{known_host, must_be_own},
+        known_host::{known_host, must_be_own, noted_by_root, storage_in_host_file},
         run_to_end,
         service_layout::{is_unit_there, runs_as_service, service_failed},
         start::{start_in_background, start_service_and_wait},
         stop::stop_daemon,
         wait::running,
     },
-    config::{InstallArguments, StateDir},
+    config::StateDir,
     daemon::StateLock,
     host::{
         open_dir::OpenDir,
@@ -24,6 +23,21 @@ use crate::{
     },
     model::{Code, Failure},
 };
+
+fn storage_of(state: &StateDir) -> Result<PathBuf, Failure> {
+    known_host(state)?.storage_path()?.map_or_else(storage_in_host_file, Ok)
+}
+
+/// The same, where an identity that cannot be read counts as none.
+fn storage_as_far_as_known(state: &StateDir) -> Result<PathBuf, Failure> {
+    match storage_of(state) {
+        Err(failure) if failure.is(Code::IdentityUnreadable) => {
+            let noted = noted_by_root(state)?.map(|noted| noted.storage_path);
+            noted.map_or_else(storage_in_host_file, Ok)
+        }
+        storage => storage,
+    }
+}
 
 pub(super) struct Place {
     pub state: StateDir,
@@ -36,20 +50,24 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub fn of(state: StateDir, storage: Option<PathBuf>) -> Result<Self, Failure> {
+    pub fn to_back_up(state: StateDir) -> Result<Self, Failure> {
+        Self::of(state, storage_of)
+    }
+
+    /// `storage` goes before what is known of the host, which may be what has to be restored.
+    pub fn to_restore(state: StateDir, storage: Option<PathBuf>) -> Result<Self, Failure> {
+        Self::of(state, |state| storage.map_or_else(|| storage_as_far_as_known(state), Ok))
+    }
+
+    fn of(
+        state: StateDir,
+        storage: impl FnOnce(&StateDir) -> Result<PathBuf, Failure>,
+    ) -> Result<Self, Failure> {
         let is_service = runs_as_service(&state);
         if !is_service {
             must_be_own(&state)?;
         }
-        let storage = match storage.or(known_host(&state)?.storage_path()?) {
-            Some(storage) => storage,
-            None => {
-                let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
-                let file =
-                    file.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?;
-                file.storage_path()
-            }
-        };
+        let storage = storage(&state)?;
         storage_answers(&storage, LONGEST)?;
         let own = Owner::of_this_process();
         // Before there is a service user what is there is root's.

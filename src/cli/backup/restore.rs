@@ -64,13 +64,15 @@ impl Backup {
         let no_dir = |error: io::Error| unusable(&error.to_string());
         let dir = OpenDir::open(directory).map_err(no_dir)?;
         let dir = dir.ok_or_else(|| unusable("it is not there"))?;
+        dir_may_be_trusted("it", &dir, place).map_err(no_dir)?;
         let coordinator = dir.dir(COORDINATOR).map_err(no_dir)?;
         let coordinator =
             coordinator.ok_or_else(|| unusable(&format!("{COORDINATOR}/ is missing")))?;
+        dir_may_be_trusted(COORDINATOR, &coordinator, place).map_err(no_dir)?;
         let backup = Self { coordinator, secrets: secrets_in(&dir, place).map_err(no_dir)? };
         for name in CoordinatorLayout::BACKED_UP {
             match backup.coordinator.file(name).map_err(no_dir)? {
-                Some(file) => may_be_trusted(name, file.owner.uid, place).map_err(no_dir)?,
+                Some(file) => may_be_trusted(name, file.owner, file.mode, place).map_err(no_dir)?,
                 None if !CoordinatorLayout::NEEDED.contains(&name) => {}
                 None => return Err(unusable(&format!("{COORDINATOR}/{name} is missing"))),
             }
@@ -119,16 +121,24 @@ fn trusted(place: &Place) -> [u32; 2] {
     [Owner::of_this_process().uid, place.caller.uid]
 }
 
-fn may_be_trusted(name: &str, uid: u32, place: &Place) -> io::Result<()> {
-    match trusted(place).contains(&uid) {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("{name} belongs to the user {uid}"))),
+fn may_be_trusted(name: &str, owner: Owner, mode: u32, place: &Place) -> io::Result<()> {
+    let uid = owner.uid;
+    if !trusted(place).contains(&uid) {
+        return Err(io::Error::other(format!("{name} belongs to the user {uid}")));
     }
+    match mode & 0o022 {
+        0 => Ok(()),
+        _ => Err(io::Error::other(format!("{name} can be written by others"))),
+    }
+}
+
+fn dir_may_be_trusted(name: &str, dir: &OpenDir, place: &Place) -> io::Result<()> {
+    may_be_trusted(name, dir.owner()?, dir.mode()?, place)
 }
 
 fn secrets_in(dir: &OpenDir, place: &Place) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let Some(file) = dir.file(SECRETS_FILE)? else { return Ok(None) };
-    may_be_trusted(SECRETS_FILE, file.owner.uid, place)?;
+    may_be_trusted(SECRETS_FILE, file.owner, file.mode, place)?;
     file.read(MAX_SECRETS).map(Zeroizing::new).map(Some)
 }
 
