@@ -16,7 +16,7 @@ use crate::{
     host::{open_dir::OpenDir, tree::Owner},
     model::{Code, Exit, Failure, StorageLayout},
 };
-use place::Place;
+use place::{Place, failed};
 
 /// Where the datastore and its keys are in a backup.
 const COORDINATOR: &str = StateDir::COORDINATOR;
@@ -80,10 +80,6 @@ fn copy_file(
     }
     file.copy_to(to.create_file(name, owner)?)?;
     Ok(true)
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> Failure {
-    move |error| Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
 }
 
 fn unusable(directory: &Path, reason: &str) -> Failure {

@@ -1,8 +1,10 @@
 //! Where the files of a cluster are, whose they are, and who works on them.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::failed;
 use crate::{
     cli::{
         answering::{LONGEST, storage_answers},
@@ -23,21 +25,6 @@ use crate::{
     },
     model::{Code, Failure},
 };
-
-fn storage_of(state: &StateDir) -> Result<PathBuf, Failure> {
-    known_host(state)?.storage_path()?.map_or_else(storage_in_host_file, Ok)
-}
-
-/// The same, where an identity that cannot be read counts as none.
-fn storage_as_far_as_known(state: &StateDir) -> Result<PathBuf, Failure> {
-    match storage_of(state) {
-        Err(failure) if failure.is(Code::IdentityUnreadable) => {
-            let noted = noted_by_root(state)?.map(|noted| noted.storage_path);
-            noted.map_or_else(storage_in_host_file, Ok)
-        }
-        storage => storage,
-    }
-}
 
 pub(super) struct Place {
     pub state: StateDir,
@@ -122,4 +109,23 @@ impl Place {
             _ => Ok(()),
         }
     }
+}
+
+fn storage_of(state: &StateDir) -> Result<PathBuf, Failure> {
+    known_host(state)?.storage_path()?.map_or_else(storage_in_host_file, Ok)
+}
+
+/// The same, where an identity that cannot be read counts as none.
+fn storage_as_far_as_known(state: &StateDir) -> Result<PathBuf, Failure> {
+    match storage_of(state) {
+        Err(failure) if failure.is(Code::IdentityUnreadable) => {
+            let noted = noted_by_root(state)?.map(|noted| noted.storage_path);
+            noted.map_or_else(storage_in_host_file, Ok)
+        }
+        storage => storage,
+    }
+}
+
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
 }
