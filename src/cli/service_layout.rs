@@ -1,6 +1,8 @@
 //! A host that is a service of the system: whether it is one, and what it has where.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{own_state_dir, shell_word, state_dir_flag};
 use crate::{
@@ -62,8 +64,22 @@ fn is_of_a_service(state: &StateDir) -> bool {
     state.path() == default_state_dir(true) && is_unit_there()
 }
 
-/// Where the service of this state directory has failed, and perhaps is to start again: that, and the end of its log for whom may
-/// read it.
+/// Looks at once, and then about once a second: a look at the service costs a process.
+pub fn now_and_then(mut look: impl FnMut() -> Option<Failure>) -> impl FnMut() -> Option<Failure> {
+    const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+    let mut next_look = Instant::now();
+    move || {
+        let now = Instant::now();
+        if now < next_look {
+            return None;
+        }
+        next_look = now + BETWEEN_LOOKS;
+        look()
+    }
+}
+
+/// Where the service of this state directory has failed, and perhaps is to start again: that, and the
+/// end of its log for whom may read it.
 pub fn failed_service(state: &StateDir) -> Option<Failure> {
     (is_of_a_service(state) && unit_has_failed()).then(service_has_failed)
 }

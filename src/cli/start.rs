@@ -9,7 +9,9 @@ use super::{
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    service_layout::{failed_service, is_unit_there, or_in_use, runs_as_service, service_failed},
+    service_layout::{
+        failed_service, is_unit_there, now_and_then, or_in_use, runs_as_service, service_failed,
+    },
     wait::running,
 };
 use crate::{
@@ -53,7 +55,7 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
         Err(failure) => return Err(failure),
     }
     match service {
-        true => start_service(&state)?,
+        true => start_service_and_wait(&state)?,
         false => run_to_end(start_in_background(&state))?,
     }
     output.note("started");
@@ -62,12 +64,12 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
 
 /// Starts the unit, and waits until it answers here. One that runs already and does not holds
 /// another state directory, that which was here when it began.
-pub fn start_service(state: &StateDir) -> Result<(), Failure> {
+pub fn start_service_and_wait(state: &StateDir) -> Result<(), Failure> {
     let _ = systemctl(["reset-failed", "ece-agent"]);
     let how = if unit_state() == "active" { "restart" } else { "start" };
     systemctl([how, "ece-agent"])
         .map_err(|error| or_in_use(state, why_not_started(&error, state)))?;
-    run_to_end(until_it_answers(state, || failed_service(state)))
+    run_to_end(until_it_answers(state, now_and_then(|| failed_service(state))))
 }
 
 /// What the service has logged says more than what systemd says of it.

@@ -10,7 +10,9 @@ use super::{
     output::Output,
     run::settings_at_start,
     run_to_end,
-    service_layout::{failed_service, how_to_start, runs_as_service, service_given_up},
+    service_layout::{
+        failed_service, how_to_start, now_and_then, runs_as_service, service_given_up,
+    },
     state_dir_flag,
     wait::{running, until_connected},
 };
@@ -22,9 +24,6 @@ use crate::{
 
 /// What a daemon that is asked at once may take to answer.
 const ONE_LOOK: Duration = Duration::from_secs(1);
-
-/// A look at the service costs a process.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct StatusArguments {
@@ -58,7 +57,9 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
                     output.waiting(reason, Some(left.as_secs()));
                 }
             };
-            let waited = until_connected(&state, deadline, no_more(&state), tell).await;
+            // Nothing starts a service that has failed again.
+            let no_more = now_and_then(|| service_given_up(&state));
+            let waited = until_connected(&state, deadline, no_more, tell).await;
             show(output, &state, running(&state).await?)?;
             return waited.map(|_| Exit::Success);
         }
@@ -67,19 +68,6 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
         show(output, &state, status)?;
         Ok(if refused { Exit::Refused } else { Exit::Success })
     })
-}
-
-/// Why nobody will answer any more: nothing starts a service that has failed again.
-fn no_more(state: &StateDir) -> impl FnMut() -> Option<Failure> {
-    let mut next_look = Instant::now();
-    move || {
-        let now = Instant::now();
-        if now < next_look {
-            return None;
-        }
-        next_look = now + BETWEEN_LOOKS;
-        service_given_up(state)
-    }
 }
 
 fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), Failure> {

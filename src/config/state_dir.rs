@@ -76,9 +76,11 @@ impl StateDir {
         self.0.join("storage.json")
     }
 
+    pub const LOCK: &str = "lock";
+
     /// Held by the process that works on this directory.
     pub fn lock(&self) -> PathBuf {
-        self.0.join("lock")
+        self.0.join(Self::LOCK)
     }
 
     /// Where a daemon in the background logs.
@@ -93,6 +95,13 @@ impl StateDir {
 
     pub fn coordinator(&self) -> PathBuf {
         self.0.join(Self::COORDINATOR)
+    }
+
+    /// The name, in this directory, by which a restored [`Self::coordinator`] is put together.
+    pub const RESTORING: &str = ".coordinator.restored";
+
+    pub fn restoring(&self) -> PathBuf {
+        self.0.join(Self::RESTORING)
     }
 
     /// The name, in this directory, of the socket on which the daemon answers.

@@ -143,6 +143,11 @@ impl OpenDir {
         Ok(Owner { uid: found.st_uid, gid: found.st_gid })
     }
 
+    /// The permission bits.
+    pub fn mode(&self) -> io::Result<u32> {
+        Ok(fstat(&self.0)?.st_mode & 0o7777)
+    }
+
     /// Opens a file to read it; `None` if it is not there. All but a plain file with one name is
     /// an error.
     pub fn file(&self, name: &str) -> io::Result<Option<PlainFile>> {

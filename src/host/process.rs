@@ -66,7 +66,7 @@ pub fn become_user(user: Owner) -> io::Result<()> {
 }
 
 /// Ends all processes of a user; how many are still there when `longest` is over.
-pub fn end_processes_of(uid: u32, longest: Duration) -> usize {
+fn end_processes_of(uid: u32, longest: Duration) -> usize {
     const PAUSE: Duration = Duration::from_millis(10);
     let until = Instant::now() + longest;
     loop {
@@ -79,6 +79,20 @@ pub fn end_processes_of(uid: u32, longest: Duration) -> usize {
             let _ = kill(process, Signal::SIGKILL);
         }
         std::thread::sleep(PAUSE);
+    }
+}
+
+/// Ends all processes of the service user; in words, which of them do not end.
+pub fn end_processes_of_service(user: Owner) -> Result<(), String> {
+    /// How long processes that are killed may take to end.
+    const LONGEST: Duration = Duration::from_secs(10);
+    if user == Owner::ROOT {
+        return Ok(());
+    }
+    match end_processes_of(user.uid, LONGEST) {
+        0 => Ok(()),
+        1 => Err("1 process of the user ece-agent does not end".into()),
+        more => Err(format!("{more} processes of the user ece-agent do not end")),
     }
 }
 

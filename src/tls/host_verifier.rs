@@ -18,8 +18,8 @@ const LONGEST: usize = 2048;
 #[error("a host shows one certificate, of at most {LONGEST} bytes, around a P-256 key")]
 struct NoHost;
 
-/// Lets in whoever proves to hold the key in the certificate shown, of the kind that hosts have. Who that is, and what they
-/// may do, is decided by the key's fingerprint on every request.
+/// Lets in whoever proves to hold the key in the certificate shown, of the kind that hosts have. Who
+/// that is, and what they may do, is decided by the key's fingerprint on every request.
 #[derive(Debug)]
 pub struct AnyHostKey(WebPkiSupportedAlgorithms);
 

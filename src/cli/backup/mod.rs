@@ -16,7 +16,7 @@ use crate::{
     host::{open_dir::OpenDir, tree::Owner},
     model::{Code, Exit, Failure, StorageLayout},
 };
-use place::Place;
+use place::{Place, failed};
 
 /// Where the datastore and its keys are in a backup.
 const COORDINATOR: &str = StateDir::COORDINATOR;
@@ -50,12 +50,12 @@ pub struct RestoreArguments {
 }
 
 pub fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, Failure> {
-    let place = Place::of(arguments.state.answering()?, None)?;
+    let place = Place::to_back_up(arguments.state.answering()?)?;
     take::take(&place, &absolute(&arguments.directory), output)
 }
 
 pub fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit, Failure> {
-    let place = Place::of(arguments.state.answering()?, arguments.host_storage_path)?;
+    let place = Place::to_restore(arguments.state.answering()?, arguments.host_storage_path)?;
     restore::restore(&place, &absolute(&arguments.directory), output)
 }
 
@@ -80,10 +80,6 @@ fn copy_file(
     }
     file.copy_to(to.create_file(name, owner)?)?;
     Ok(true)
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> Failure {
-    move |error| Failure::new(Code::StateNotWritable, format!("{}: {error}", path.display()))
 }
 
 fn unusable(directory: &Path, reason: &str) -> Failure {

@@ -12,6 +12,7 @@ use crate::{
         state_dir_flag,
         storage::{ClaimState, claim_of, in_use},
     },
+    config::StateDir,
     coordinator::Restored,
     host::{
         open_dir::OpenDir,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Where it is put together, in the state directory.
-const NEW: &str = ".coordinator.restored";
+const NEW: &str = StateDir::RESTORING;
 
 const MAX_SECRETS: u64 = 1 << 20;
 
@@ -36,32 +37,42 @@ pub(super) fn restore(place: &Place, directory: &Path, output: Output) -> Result
     let backup = Backup::open(place, directory)?;
     may_be_restored(place)?;
     place.must_be_stoppable()?;
-    place.stop()?;
-    backup.put_back(place, directory)?;
-    if let Some(secrets) = &backup.secrets {
-        put_secrets_back(place, secrets).map_err(failed(&place.storage))?;
-        // 'install' writes it anew, from these secrets.
-        if place.is_service {
-            files::remove(CLUSTER_FILE.as_ref()).map_err(failed(CLUSTER_FILE.as_ref()))?;
-        }
-    }
+    let ran = place.stop()?;
+    let restored = place.hold().and_then(|_held| backup.put_all_back(place, directory));
+    restored.map_err(|failure| match ran {
+        true => failure.adding("the daemon is stopped"),
+        false => failure,
+    })?;
     tell(place, directory, backup.secrets.is_some(), output);
     Ok(Exit::Success)
 }
 
 impl Backup {
+    fn put_all_back(&self, place: &Place, directory: &Path) -> Result<(), Failure> {
+        self.put_back(place, directory)?;
+        let Some(secrets) = &self.secrets else { return Ok(()) };
+        put_secrets_back(place, secrets).map_err(failed(&place.storage))?;
+        match place.is_service {
+            // 'install' writes it anew, from these secrets.
+            true => files::remove(CLUSTER_FILE.as_ref()).map_err(failed(CLUSTER_FILE.as_ref())),
+            false => Ok(()),
+        }
+    }
+
     pub fn open(place: &Place, directory: &Path) -> Result<Self, Failure> {
         let unusable = |reason: &str| unusable(directory, reason);
         let no_dir = |error: io::Error| unusable(&error.to_string());
         let dir = OpenDir::open(directory).map_err(no_dir)?;
         let dir = dir.ok_or_else(|| unusable("it is not there"))?;
+        dir_may_be_trusted("it", &dir, place).map_err(no_dir)?;
         let coordinator = dir.dir(COORDINATOR).map_err(no_dir)?;
         let coordinator =
             coordinator.ok_or_else(|| unusable(&format!("{COORDINATOR}/ is missing")))?;
+        dir_may_be_trusted(COORDINATOR, &coordinator, place).map_err(no_dir)?;
         let backup = Self { coordinator, secrets: secrets_in(&dir, place).map_err(no_dir)? };
         for name in CoordinatorLayout::BACKED_UP {
             match backup.coordinator.file(name).map_err(no_dir)? {
-                Some(file) => may_be_trusted(name, file.owner.uid, place).map_err(no_dir)?,
+                Some(file) => may_be_trusted(name, file.owner, file.mode, place).map_err(no_dir)?,
                 None if !CoordinatorLayout::NEEDED.contains(&name) => {}
                 None => return Err(unusable(&format!("{COORDINATOR}/{name} is missing"))),
             }
@@ -76,7 +87,7 @@ impl Backup {
         let put_back = || {
             make_dir_if_missing(state, place.owner, 0o700)?;
             let dir = OpenDir::open(state)?.ok_or(io::ErrorKind::NotFound)?;
-            remove_whatever(&state.join(NEW))?;
+            remove_whatever(&place.state.restoring())?;
             let new = dir.new_dir(NEW)?;
             for name in CoordinatorLayout::BACKED_UP {
                 copy_file(&self.coordinator, name, &trusted(place), &new, place.owner)?;
@@ -87,6 +98,8 @@ impl Backup {
             new.give(place.owner, 0o700)
         };
         put_back().map_err(|error| {
+            // The keys in it are not for whoever comes by; the first error is the one that is told.
+            let _ = remove_whatever(&place.state.restoring());
             let message = format!("from {} to {}: {error}", directory.display(), state.display());
             Failure::new(Code::StateNotWritable, message)
         })
@@ -108,16 +121,24 @@ fn trusted(place: &Place) -> [u32; 2] {
     [Owner::of_this_process().uid, place.caller.uid]
 }
 
-fn may_be_trusted(name: &str, uid: u32, place: &Place) -> io::Result<()> {
-    match trusted(place).contains(&uid) {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("{name} belongs to the user {uid}"))),
+fn may_be_trusted(name: &str, owner: Owner, mode: u32, place: &Place) -> io::Result<()> {
+    let uid = owner.uid;
+    if !trusted(place).contains(&uid) {
+        return Err(io::Error::other(format!("{name} belongs to the user {uid}")));
     }
+    match mode & 0o022 {
+        0 => Ok(()),
+        _ => Err(io::Error::other(format!("{name} can be written by others"))),
+    }
+}
+
+fn dir_may_be_trusted(name: &str, dir: &OpenDir, place: &Place) -> io::Result<()> {
+    may_be_trusted(name, dir.owner()?, dir.mode()?, place)
 }
 
 fn secrets_in(dir: &OpenDir, place: &Place) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let Some(file) = dir.file(SECRETS_FILE)? else { return Ok(None) };
-    may_be_trusted(SECRETS_FILE, file.owner.uid, place)?;
+    may_be_trusted(SECRETS_FILE, file.owner, file.mode, place)?;
     file.read(MAX_SECRETS).map(Zeroizing::new).map(Some)
 }
 

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{fs::File, io, path::Path};
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ pub(super) fn take(place: &Place, directory: &Path, output: Output) -> Result<Ex
     must_have_cluster(place)?;
     place.must_be_stoppable()?;
     let ran = place.stop()?;
-    let taken = copy(place, directory);
+    let taken = place.hold().and_then(|_held| copy(place, directory));
     let started = if ran { place.start() } else { Ok(()) };
     let taken = match (taken, started) {
         (Ok(taken), started) => started.map(|()| taken)?,
@@ -52,10 +52,18 @@ fn must_have_cluster(place: &Place) -> Result<(), Failure> {
 /// All of it, or nothing.
 pub(super) fn copy(place: &Place, directory: &Path) -> Result<Taken, Failure> {
     let to = OpenDir::make_new(directory).map_err(failed(directory))?;
-    copy_into(place, &to, directory).inspect_err(|_| {
+    let taken = copy_into(place, &to, directory).and_then(|taken| {
+        sync_parent(directory).map_err(failed(directory))?;
+        Ok(taken)
+    });
+    taken.inspect_err(|_| {
         // It is said already that there is no backup.
         let _ = remove_tree(directory);
     })
+}
+
+fn sync_parent(directory: &Path) -> io::Result<()> {
+    directory.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 fn copy_into(place: &Place, to: &OpenDir, directory: &Path) -> Result<Taken, Failure> {

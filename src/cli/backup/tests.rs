@@ -11,6 +11,8 @@ use super::{
     *,
 };
 use crate::{
+    cli::known_host::storage_in_host_file,
+    daemon::StateLock,
     model::{BootstrapSecret, CoordinatorLayout},
     rt::Clock,
 };
@@ -139,7 +141,7 @@ fn restoring_goes_through_no_link_and_takes_nothing_of_others() {
     // Wherever a link is, what it leads to stays as it is.
     fs::remove_dir_all(host.coordinator()).expect("removed");
     symlink(&elsewhere, host.coordinator()).expect("linked");
-    symlink(&elsewhere, host.place.state.path().join(".coordinator.restored")).expect("linked");
+    symlink(&elsewhere, host.place.state.restoring()).expect("linked");
     let backup = Backup::open(&host.place, &from).expect("opened");
     backup.put_back(&host.place, &from).expect("put back");
     assert!(host.coordinator().symlink_metadata().expect("there").is_dir());
@@ -162,4 +164,69 @@ fn restoring_goes_through_no_link_and_takes_nothing_of_others() {
     symlink(host.at("theirs"), &key).expect("linked");
     refused("a link");
     assert!(Backup::open(&host.place, &host.at("nowhere")).is_err());
+}
+
+#[test]
+fn a_restore_that_fails_leaves_nothing_of_the_backup() {
+    let host = Host::new();
+    let from = host.at("backup");
+    copy(&host.place, &from).expect("copied");
+    fs::write(host.coordinator().join("later"), "").expect("written");
+    let backup = Backup::open(&host.place, &from).expect("opened");
+    symlink(host.at("theirs"), from.join(COORDINATOR).join("tls.key")).expect("linked");
+    backup.put_back(&host.place, &from).expect_err("a link, after the keys were copied");
+    let names = fs::read_dir(host.place.state.path()).expect("listed");
+    let names: Vec<_> = names.map(|entry| entry.expect("there").file_name()).collect();
+    assert_eq!(names, [COORDINATOR]);
+    assert!(host.coordinator().join("later").exists(), "what there was stays");
+}
+
+#[test]
+fn no_daemon_starts_while_the_files_are_copied() {
+    let host = Host::new();
+    let held = host.place.hold().expect("held");
+    assert!(!StateLock::is_free(&host.place.state));
+    assert_eq!(mode(&host.place.state.lock()), 0o600);
+    drop(held);
+    assert!(StateLock::is_free(&host.place.state));
+    fs::remove_file(host.place.state.lock()).expect("removed");
+    symlink(host.at("theirs"), host.place.state.lock()).expect("linked");
+    host.place.hold().expect_err("a link");
+}
+
+#[test]
+fn a_backup_that_others_can_write_is_refused() {
+    let host = Host::new();
+    let from = host.at("backup");
+    copy(&host.place, &from).expect("copied");
+    let inner = from.join(COORDINATOR);
+    let (key, secrets) = (inner.join(CoordinatorLayout::NEEDED[1]), from.join(SECRETS_FILE));
+    for path in [&from, &inner, &key, &secrets] {
+        let before = mode(path);
+        for others in [0o020, 0o002] {
+            let set = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+            set(before | others).expect("set");
+            assert!(Backup::open(&host.place, &from).is_err(), "{}", path.display());
+            set(before).expect("set");
+        }
+        if Owner::of_this_process().uid == 0 {
+            chown(path, Some(SOMEBODY), None).expect("given");
+            assert!(Backup::open(&host.place, &from).is_err(), "{}", path.display());
+            chown(path, Some(0), None).expect("given");
+        }
+    }
+    Backup::open(&host.place, &from).expect("nobody else's");
+}
+
+#[test]
+fn a_damaged_identity_does_not_keep_a_backup_from_being_restored() {
+    let host = Host::new();
+    let state = &host.place.state;
+    fs::write(state.identity(), "{").expect("written");
+    let storage = host.place.storage.clone();
+    let place = Place::to_restore(state.clone(), Some(storage.clone())).expect("as it was said");
+    assert_eq!(place.storage, storage);
+    let place = Place::to_restore(state.clone(), None).expect("as if there were none");
+    assert_eq!(place.storage, storage_in_host_file().expect("the usual one"));
+    assert!(Place::to_back_up(state.clone()).is_err());
 }

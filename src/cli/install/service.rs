@@ -9,7 +9,9 @@ use super::{
     directories::place_directories,
     installation::{Installation, Installed},
     made::{forget_plan_key, not_made, plan_key, step},
-    unit::{failed_unit, place_binary, place_unit, place_user, start_service, stop_silent_service},
+    unit::{
+        enable_and_start, failed_unit, place_binary, place_unit, place_user, stop_silent_service,
+    },
 };
 use crate::{
     agent::{Progress, Step, load_identity},
@@ -17,10 +19,12 @@ use crate::{
         event::{Event, StepEvent},
         progress::Reporter,
         service_child::ServiceChild,
-        storage,
+        storage::{self, Found},
     },
     config::{Difference, Purpose},
-    host::{giving::hand_over, process::end_processes_of, service::invoking_user, tree::Owner},
+    host::{
+        giving::hand_over, process::end_processes_of_service, service::invoking_user, tree::Owner,
+    },
     model::{Code, Exit, Failure, StorageLayout},
 };
 
@@ -29,9 +33,6 @@ pub const MEMBER_VERB: &str = "become-member";
 
 /// How much longer the child is waited for than it may take.
 const CHILD_MARGIN: Duration = Duration::from_secs(10);
-
-/// How long processes that are killed may take to end.
-const LONGEST_END: Duration = Duration::from_secs(10);
 
 impl Installation<'_> {
     pub(super) async fn install_service(
@@ -43,10 +44,39 @@ impl Installation<'_> {
         let found = storage::look(&self.options)?;
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
+        let state = &self.options.state_dir;
+        let mut stopped = false;
+        let made = self.without_silent_service(user, &found, reporter, &mut stopped).await;
+        let installed = match made {
+            // It did its work before, though it did not answer.
+            Err(failure) if stopped => {
+                let again = enable_and_start(state).err().map(|failure| failure.to_string());
+                return Err(again.into_iter().fold(failure, |all, other| all.adding(&other)));
+            }
+            made => made?,
+        };
+        step(reporter, Step::Daemon, || enable_and_start(state))?;
+        self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
+    }
+
+    /// All that is done while no service may run. Whether one was stopped for it is in `stopped`,
+    /// however this ends.
+    async fn without_silent_service(
+        &self,
+        user: Owner,
+        found: &Found,
+        reporter: &Reporter,
+        stopped: &mut bool,
+    ) -> Result<Installed, Failure> {
         let before = self.identity_that_stays()?;
-        let begins = matches!(self.options.purpose, Purpose::FirstHost(_));
-        let mut stopped = begins && self.clear_the_way(user)?;
-        let place = || place_directories(&self.options, user, &found);
+        // Where a cluster is made, or is taken on from its datastore, nobody else may be at work who
+        // is the service user.
+        if matches!(self.options.purpose, Purpose::FirstHost(_)) {
+            *stopped = stop_silent_service()?;
+            end_processes_of_service(user)
+                .map_err(|still_there| Failure::new(Code::ServiceFailed, still_there))?;
+        }
+        let place = || place_directories(&self.options, user, found);
         step(reporter, Step::Directories, place)?;
         self.log.begin()?;
         let progress = self.log.beside(reporter);
@@ -57,19 +87,8 @@ impl Installation<'_> {
         if let Some(identity) = &before {
             self.check_same(identity)?;
         }
-        let state = &self.options.state_dir;
-        stopped |= stop_silent_service()?;
-        let made = self.make_service(user, &given, &progress);
-        let installed = match made {
-            // It did its work before, though it did not answer.
-            Err(failure) if stopped => {
-                let again = start_service(state).err().map(|failure| failure.to_string());
-                return Err(again.into_iter().fold(failure, |all, other| all.adding(&other)));
-            }
-            made => made?,
-        };
-        step(reporter, Step::Daemon, || start_service(state))?;
-        self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
+        *stopped |= stop_silent_service()?;
+        self.make_service(user, &given, &progress)
     }
 
     /// All but the daemon.
@@ -86,19 +105,6 @@ impl Installation<'_> {
         forget_plan_key()?;
         place_unit(&self.options.settings, progress)?;
         Ok(installed)
-    }
-
-    /// Where a cluster is made, or is taken on from its datastore, nobody else may be at work who is
-    /// the service user. Whether a service was stopped.
-    fn clear_the_way(&self, user: Owner) -> Result<bool, Failure> {
-        let stopped = stop_silent_service()?;
-        match end_processes_of(user.uid, LONGEST_END) {
-            0 => Ok(stopped),
-            count => {
-                let message = format!("processes of the user ece-agent do not end: {count}");
-                Err(Failure::new(Code::ServiceFailed, message))
-            }
-        }
     }
 
     /// Lets a child that is the service user make the host a member.

@@ -1,17 +1,12 @@
 //! The service itself: its program, its user, its unit, and whether it runs.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use super::made::{not_made, note_made, write_public};
 use crate::{
     agent::{Progress, Step},
     cli::service_layout::{
-        ServiceLayout, or_in_use, service_failed, service_has_failed, with_unit_log,
+        ServiceLayout, now_and_then, or_in_use, service_failed, service_has_failed, with_unit_log,
     },
     config::{HostSettings, StateDir},
     host::{
@@ -105,7 +100,8 @@ pub(super) fn stop_silent_service() -> Result<bool, Failure> {
     Ok(is_silent)
 }
 
-pub(super) fn start_service(state: &StateDir) -> Result<String, Failure> {
+/// At each boot too; whether it answers is for the caller to see.
+pub(super) fn enable_and_start(state: &StateDir) -> Result<String, Failure> {
     let with_log = |error: CommandError| {
         let message = with_unit_log(&error.to_string());
         or_in_use(state, Failure::in_lines(Code::ServiceFailed, &message))
@@ -117,14 +113,7 @@ pub(super) fn start_service(state: &StateDir) -> Result<String, Failure> {
     Ok("the service ece-agent".into())
 }
 
-/// Why the service is gone, if it is; asked about once a second.
+/// Why the service is gone, if it is.
 pub(super) fn failed_unit() -> impl FnMut() -> Option<Failure> {
-    let mut asked = Instant::now();
-    move || {
-        if asked.elapsed() < Duration::from_secs(1) {
-            return None;
-        }
-        asked = Instant::now();
-        (unit_state() == "failed").then(service_has_failed)
-    }
+    now_and_then(|| (unit_state() == "failed").then(service_has_failed))
 }

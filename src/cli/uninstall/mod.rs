@@ -295,9 +295,10 @@ fn remove_state(state: &StateDir, account: &mut Account) {
             account.problem(format!("{} was not removed: {error}", file.display()));
         }
     }
-    let dir = state.coordinator();
-    if let Err(error) = remove_whatever(&dir) {
-        account.problem(format!("{} was not removed: {error}", dir.display()));
+    for dir in [state.coordinator(), state.restoring()] {
+        if let Err(error) = remove_whatever(&dir) {
+            account.problem(format!("{} was not removed: {error}", dir.display()));
+        }
     }
     match fs::remove_dir(state.path()) {
         Ok(()) => account.note(state.path().display().to_string(), Ok(true)),

@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use super::account::{Account, still_there};
@@ -17,14 +16,12 @@ use crate::{
     config::StateDir,
     host::{
         giving::take_for_root,
-        process::end_processes_of,
+        process::end_processes_of_service,
         service::{LONGEST_STOP, remove_service_user, service_user, stop_service, systemctl},
         tree::{Owner, make_dir},
     },
     rt::files,
 };
-
-const LONGEST_END: Duration = Duration::from_secs(10);
 
 const USER: &str = "user ece-agent";
 
@@ -58,17 +55,8 @@ impl Service {
     fn end_processes(&self, account: &mut Account) -> bool {
         let service = service_user().ok().flatten();
         let Some(user) = service else { return true };
-        match end_processes_of(user.uid, LONGEST_END) {
-            0 => true,
-            count => {
-                let which = match count {
-                    1 => "1 process of the user ece-agent does".into(),
-                    more => format!("{more} processes of the user ece-agent do"),
-                };
-                account.problem(format!("{which} not end"));
-                false
-            }
-        }
+        let ended = end_processes_of_service(user);
+        ended.map_err(|still_there| account.problem(still_there)).is_ok()
     }
 
     /// Removes what `install` has noted as made by it, and keeps the note of what is still there.

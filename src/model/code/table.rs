@@ -312,8 +312,8 @@ codes! {
         "There is no cluster's data on this host that could be copied, or it has joined a cluster, of which another host is the first."
         "Make and restore backups on the first host; another machine with its address can take its place, if it has joined no cluster ('ece-agent uninstall' leaves one). A host without root has its own directory: --state-dir."
     BackupUnusable "backup.unusable" BadArgument
-        "What was to be restored is no backup that can be trusted: it is not there, a file is missing in it, or is a link or has another name, or belongs to somebody other than root or the caller."
-        "Name the directory that 'ece-agent backup DIRECTORY' has made, or a copy of it; 'chown -R root:root DIRECTORY' makes root's what came from elsewhere."
+        "What was to be restored is no backup that can be trusted: it is not there, a file is missing in it, or is a link or has another name, or belongs to somebody other than root or the caller, or can be written by others."
+        "Name the directory that 'ece-agent backup DIRECTORY' has made, or a copy of it; 'chown -R root:root DIRECTORY' and 'chmod -R go-w DIRECTORY' make root's alone what came from elsewhere."
     CoordinatorKeyDamaged "coordinator.key_damaged" Refused
         "A file with a key of the coordinator is damaged, or is not of the datastore beside it."
         "master.key has to come from the backup that the datastore came from ('ece-agent restore DIRECTORY' restores both). tls.key can be removed, as its user ('runuser -u ece-agent -- rm FILE'): the coordinator makes another, and members trust it by the cluster's CA."
