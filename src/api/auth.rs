@@ -11,7 +11,7 @@ use crate::{
         app::App,
         change::{Credential, Origin, Standing},
         counters::password_checked,
-        operations::api_keys::user_of_key,
+        operations::{api_keys::user_of_key, sessions::user_of_session},
         passwords::PasswordError,
         records::{Actor, UserRecord, UserRole},
     },
@@ -186,13 +186,6 @@ impl Known {
 fn remembered(app: &App, name: &str, password: &Secret, from: Source) -> Option<Arc<UserRecord>> {
     let user = app.registry.view().enabled_user(name)?;
     app.passwords.remembers(from, &user, password).then_some(user)
-}
-
-/// The user whose session this is, as they are now.
-pub fn user_of_session(app: &App, text: &Secret) -> Option<Arc<UserRecord>> {
-    let name = app.sessions.user(text.expose())?;
-    let user = app.registry.view().enabled_user(&name)?;
-    app.sessions.holds(text.expose(), &user).then_some(user)
 }
 
 /// The user with this name and password.

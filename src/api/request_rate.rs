@@ -92,6 +92,7 @@ mod tests {
     use crate::cluster::{
         change::Credential,
         records::{UserRecord, UserRole},
+        sessions::Way,
         testing::TestCluster,
     };
 
@@ -109,7 +110,7 @@ mod tests {
             .filter(|number| passes(format!("{} {number}", schemes[number % schemes.len()])));
         assert_eq!(invented.count(), OF_STRANGERS as usize);
         let admin = cluster.app.registry.view().user("admin").expect("an admin");
-        let bearer = cluster.app.sessions.open(&admin);
+        let bearer = cluster.app.sessions.open(&admin, Way::Api);
         for _ in 0..2 * OF_STRANGERS as usize {
             assert!(passes(format!("Bearer {}", bearer.expose())));
         }

@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use crate::{cluster::records::Document, http::error::ApiError, rt::Timestamp};
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct VersionParameter {
     /// The version that the change is based on; another one is a 409.
     version: Option<String>,

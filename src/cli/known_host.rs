@@ -45,9 +45,10 @@ pub struct KnownHost {
     pub cluster_id: String,
     pub first_host: bool,
     pub storage_path: PathBuf,
-    /// Those that the host was last installed with, as root asked for them.
-    #[serde(default)]
-    pub roles: RoleSet,
+    /// Those that the host was last installed with, as root asked for them; an older version did not
+    /// write them down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<RoleSet>,
     pub coordinators: Vec<CoordinatorAddress>,
     pub pins: Vec<Fingerprint>,
     /// The cluster's CA, as PEM.
@@ -69,7 +70,7 @@ impl From<Identity> for KnownHost {
             cluster_id: identity.cluster_id,
             first_host: identity.first_host,
             storage_path: identity.settings.storage_path,
-            roles: identity.joined_roles,
+            roles: Some(identity.joined_roles),
             pins: identity.pins,
             ca_certificate: Some(identity.ca_certificate),
         }
@@ -77,10 +78,15 @@ impl From<Identity> for KnownHost {
 }
 
 impl KnownHost {
-    /// From what root was given, or holds since the cluster was made.
-    pub fn of_installation(options: &InstallOptions, said: &Identity) -> Option<Self> {
+    /// From what root was given, or holds since the cluster was made, or had noted before.
+    pub fn of_installation(
+        options: &InstallOptions,
+        said: &Identity,
+        before: Option<RoleSet>,
+    ) -> Option<Self> {
         let known = Self::of_cluster(options, said)?;
-        Some(Self { roles: options.purpose.roles().clone(), ..known })
+        let roles = roles_asked_for(&options.purpose, options.roles_given, before);
+        Some(Self { roles, ..known })
     }
 
     fn of_cluster(options: &InstallOptions, said: &Identity) -> Option<Self> {
@@ -120,16 +126,16 @@ impl KnownHost {
             cluster_id: if is_id { said.cluster_id.clone() } else { String::new() },
             first_host,
             storage_path: storage.to_owned(),
-            roles: RoleSet::default(),
+            roles: None,
             ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), &route.pins),
             coordinators: route.coordinators,
             pins: route.pins,
         }
     }
 
-    /// Roles that root has asked for when the service was installed.
-    pub fn roles_of_service() -> RoleSet {
-        Self::load().ok().flatten().map(|known| known.roles).unwrap_or_default()
+    /// What can be read of the file of a service.
+    pub fn of_service() -> Option<Self> {
+        Self::load().ok().flatten()
     }
 
     /// Its own files are gone, and it is not forgotten.
@@ -165,6 +171,16 @@ impl KnownHost {
             return Err(failed("a newer version of ece-agent wrote it".into()));
         }
         Ok(Some(known))
+    }
+}
+
+/// What root has asked for with this installation, or with an earlier one.
+fn roles_asked_for(purpose: &Purpose, given: bool, before: Option<RoleSet>) -> Option<RoleSet> {
+    let asked = || Some(purpose.roles().clone());
+    match purpose {
+        _ if given => asked(),
+        Purpose::Stay(_) => before,
+        Purpose::FirstHost(_) | Purpose::Join(_) => before.or_else(asked),
     }
 }
 
@@ -284,3 +300,6 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

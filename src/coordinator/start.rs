@@ -22,6 +22,7 @@ use crate::{
             api_keys::forget_keys_that_are_over,
             audit::{MOST, forget_old_audit},
             comments::forget_comments_on_nothing,
+            sessions::open_session,
             users::set_password,
         },
         owners::Owners,
@@ -30,7 +31,7 @@ use crate::{
         registry::Registry,
         seal::{MasterKey, SealError},
         secrets::{Cluster, ClusterError},
-        sessions::Sessions,
+        sessions::{Sessions, Way},
     },
     host::process::most_open_files,
     hosts::hosts_router,
@@ -119,7 +120,8 @@ impl LocalAccess {
     pub async fn open_session(&self, user: &str, password: &Secret) -> Result<Secret, String> {
         let from = Source::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let user = check_password(&self.0, user, password, from).await;
-        user.map(|user| self.0.sessions.open(&user)).map_err(|error| error.to_string())
+        let user = user.map_err(|error| error.to_string())?;
+        open_session(&self.0, &user, Way::Socket).ok_or_else(|| "the user was shut out".into())
     }
 }
 

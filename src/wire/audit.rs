@@ -75,11 +75,21 @@ pub struct TokenUse {
     pub at: String,
 }
 
+/// A host that a revocation has left where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotEvicted {
+    pub runner_id: String,
+    pub reason: String,
+}
+
 /// What a revocation came to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct RevokedToken {
     /// The hosts that were removed with it.
     pub evicted: Vec<String>,
+    /// Those that were looked at and could not be removed.
+    #[serde(default)]
+    pub failed: Vec<NotEvicted>,
     /// How many are still to be removed: more than `limit` allowed.
     #[serde(default)]
     pub left: u64,

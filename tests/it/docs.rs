@@ -46,6 +46,20 @@ fn the_description_of_the_api_is_the_one_of_its_routes() {
 }
 
 #[test]
+fn a_parameter_is_said_to_be_in_a_path_only_where_the_path_names_it() {
+    let api: serde_json::Value = serde_json::from_str(&openapi().to_json().unwrap()).unwrap();
+    for (path, operations) in api["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                let is_named = path.contains(&format!("{{{name}}}"));
+                assert_eq!(parameter["in"] == "path", is_named, "{method} {path}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_readme_says_once_that_the_project_is_not_elastics() {
     let readme = fs::read_to_string(path("README.md")).unwrap();
     assert_eq!(readme.matches("not affiliated with").count(), 1);

@@ -42,6 +42,7 @@ const LARGEST_SIZE: usize = 10_000;
 const LINES_AT_A_TIME: usize = 500;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct AuditParameters {
     /// Only this action, for example `host.join`.
     action: Option<String>,

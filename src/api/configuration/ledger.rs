@@ -14,7 +14,7 @@ use crate::{
     cluster::{
         app::App,
         operations::{
-            removal::{Evicted, evict_hosts_of},
+            removal::{Evicted, RemoveError, evict_hosts_of},
             tokens::{revoke_token, uses_of},
         },
         records::TokenRecord,
@@ -23,11 +23,12 @@ use crate::{
         error::{Answer, ApiError},
         extract::{Path, Query},
     },
+    model::RunnerId,
     rt::Timestamp,
     store::StoreError,
     wire::{
         FailedReply,
-        audit::{LedgerToken, RevokedToken, TokenLedger, TokenUse},
+        audit::{LedgerToken, NotEvicted, RevokedToken, TokenLedger, TokenUse},
     },
 };
 
@@ -105,6 +106,7 @@ pub async fn get(
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct RevokeParameters {
     /// Also remove the hosts that came with it; their sessions end at once.
     evict: Option<bool>,
@@ -138,8 +140,14 @@ pub async fn revoke(
     let mut reply = RevokedToken::default();
     if given.evict == Some(true) {
         let most = given.limit.map_or(usize::MAX, |most| most as usize);
-        let Evicted { hosts, left } = evict_hosts_of(&app, &permit.origin, token.id, most).await?;
+        let Evicted { hosts, failed, left } =
+            evict_hosts_of(&app, &permit.origin, token.id, most).await?;
         reply.evicted = hosts.iter().map(ToString::to_string).collect();
+        let not_evicted = |(runner, error): (RunnerId, RemoveError)| NotEvicted {
+            runner_id: runner.to_string(),
+            reason: error.to_string(),
+        };
+        reply.failed = failed.into_iter().map(not_evicted).collect();
         reply.left = left as u64;
     }
     Ok(Json(reply))

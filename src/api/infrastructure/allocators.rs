@@ -35,6 +35,7 @@ use crate::{
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
     /// Only those that this query finds, in Lucene's syntax.
     q: Option<String>,

@@ -7,6 +7,7 @@ use utoipa::IntoParams;
 use crate::http::error::ApiError;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct HealthParameters {
     /// `green`, `yellow` or `red`: a worse health is a 417.
     expect_status: Option<String>,

@@ -285,6 +285,7 @@ pub async fn update(
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct DeleteParameters {
     /// The version that is to be deleted; another one is a 409.
     version: Option<String>,

@@ -37,6 +37,7 @@ use crate::{
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
     /// Only those that this query finds, in Lucene's syntax.
     q: Option<String>,
@@ -161,6 +162,7 @@ fn passage_shown(passage: Passage) -> RunnerPassage {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct DeleteParameters {
     /// Also if it is connected; its session ends at once. Not part of ECE's API.
     evict: Option<bool>,

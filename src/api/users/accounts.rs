@@ -92,6 +92,7 @@ pub async fn current(permit: Permit<OwnAccount>) -> Json<User> {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
     /// Also those who are disabled.
     include_disabled: Option<bool>,

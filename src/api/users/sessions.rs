@@ -7,8 +7,13 @@ use axum::{
 };
 
 use crate::{
-    api::auth::{OwnAccount, Permit, bearer, check_password, user_of_session},
-    cluster::{app::App, records::UserRecord, sessions::LIFETIME},
+    api::auth::{OwnAccount, Permit, bearer, check_password},
+    cluster::{
+        app::App,
+        operations::sessions::{open_session, user_of_session},
+        records::UserRecord,
+        sessions::{LIFETIME, Way},
+    },
     http::{
         error::{Answer, ApiError},
         extract::Body,
@@ -22,13 +27,9 @@ use crate::{
     },
 };
 
-/// A new session; `None` if the user was shut out meanwhile: it must not wait for their return.
+/// A new session; `None` if the user was shut out meanwhile.
 fn opened(app: &App, user: &UserRecord) -> Option<Json<TokenResponse>> {
-    let text = app.sessions.open(user);
-    if user_of_session(app, &text).is_none() {
-        app.sessions.close(text.expose());
-        return None;
-    }
+    let text = open_session(app, user, Way::Api)?;
     Some(Json(TokenResponse {
         token: text.expose().to_owned(),
         session_expiration_time: app.clock.now().plus(LIFETIME).rfc3339(),

@@ -12,23 +12,36 @@ use crate::{
 };
 
 impl Installation<'_> {
-    /// Writes the file, if it is not there or `renew` says that this is another membership.
+    /// Writes the file, if it is not there or `renew` says that this is another membership. Into one
+    /// that is there go roles that root asks for.
     pub(super) fn note_cluster(
         &self,
         identity: &Identity,
         renew: bool,
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
+        let before = KnownHost::of_service();
         if !renew && Path::new(CLUSTER_FILE).exists() {
-            return Ok(());
+            return self.note_roles(before);
         }
-        match KnownHost::of_installation(&self.options, identity) {
+        match KnownHost::of_installation(&self.options, identity, before.and_then(|it| it.roles)) {
             Some(known) => write_public(CLUSTER_FILE, &known.as_file()).map(|_| ()),
             // Whoever needs it is told how to do without.
             None => {
                 self.why_not_noted().iter().for_each(|failure| progress.warning(failure));
                 Ok(())
             }
+        }
+    }
+
+    fn note_roles(&self, before: Option<KnownHost>) -> Result<(), Failure> {
+        let asked = Some(self.options.purpose.roles().clone());
+        match before {
+            Some(mut known) if self.options.roles_given && known.roles != asked => {
+                known.roles = asked;
+                write_public(CLUSTER_FILE, &known.as_file()).map(|_| ())
+            }
+            _ => Ok(()),
         }
     }
 

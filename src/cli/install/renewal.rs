@@ -111,12 +111,10 @@ pub(super) fn with_settings_kept(arguments: InstallArguments, output: Output) ->
     let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
     if runs_as_service(&state) && other_owner(&state).is_some() {
         let Some(former) = said_by_service_user(&state) else { return arguments };
-        let (former, others) = former.within(&KnownHost::roles_of_service());
+        let allowed = KnownHost::of_service().and_then(|known| known.roles);
+        let (former, others) = former.within(allowed.as_ref().unwrap_or(&RoleSet::default()));
         if arguments.roles.is_none() && !others.is_empty() {
-            output.note(&format!(
-                "the host says that it had {}, too, which it was not installed with: --roles asks for them",
-                others.in_words()
-            ));
+            output.note(&not_taken_up(&others, allowed.is_some()));
         }
         return former.below(arguments);
     }
@@ -125,6 +123,19 @@ pub(super) fn with_settings_kept(arguments: InstallArguments, output: Output) ->
     // A copy of another machine's disk has an address of its own.
     settings.host_ip = settings.host_ip.filter(|ip| is_address_of_this_machine(*ip));
     Former::of(&state, &identity).below(arguments.over_settings(&settings))
+}
+
+/// Roles that the host is not asked to have again, since only it says that it had them.
+fn not_taken_up(others: &RoleSet, is_known: bool) -> String {
+    let others = others.in_words();
+    match is_known {
+        true => format!(
+            "the host says that it had {others}, too, which it was not installed with: --roles asks for them"
+        ),
+        false => format!(
+            "the host says that it had {others}, and it is not known which roles root asked for: --roles asks for them"
+        ),
+    }
 }
 
 /// What a host would be again. Token and coordinator say whether it may.

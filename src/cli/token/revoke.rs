@@ -10,7 +10,7 @@ use crate::{
     client::HttpVerb,
     model::{Code, Failure, TokenId},
     token::UnverifiedToken,
-    wire::audit::RevokedToken,
+    wire::audit::{NotEvicted, RevokedToken},
 };
 
 #[derive(clap::Args)]
@@ -46,31 +46,52 @@ pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure>
         false => access.told(access.client.revoke_token(id))?,
     }
     let mut shown = json!({ "token_id": id, "revoked": true });
+    let mut failed = Vec::new();
     if !output.is_json() {
         output.line(&format!("revoked {id}"));
     }
     if arguments.evict {
         let path = format!("{entry}?evict=true&limit={AT_ONCE}");
         let step = || Ok(access.call(HttpVerb::Delete, &path)?.read()?);
-        shown["evicted"] = evict(step, output)?.into();
+        let RevokedToken { evicted, failed: kept, .. } = evict(step, output)?;
+        shown["evicted"] = evicted.into();
+        shown["failed"] = json!(kept);
+        failed = kept;
     }
     if output.is_json() {
         output.json(&shown);
     }
-    Ok(())
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(not_evicted(&failed)),
+    }
 }
 
 /// Hosts that are removed between two answers, which come in time on a slow disk too.
 const AT_ONCE: usize = 50;
 
-/// Removes hosts step by step; all that are gone then.
+/// The token lets nobody in any more, and these hosts stay.
+fn not_evicted(failed: &[NotEvicted]) -> Failure {
+    let each: Vec<_> = failed
+        .iter()
+        .map(|it| format!("{} was not removed: {}", it.runner_id, it.reason))
+        .collect();
+    let message =
+        format!("the token is revoked, and hosts that came with it stay; {}", each.join("; "));
+    Failure::new(Code::ApiRefused, message).with_fix(
+        "Do what each reason asks for, and repeat the command: it removes those that are left.",
+    )
+}
+
+/// Removes hosts step by step; all that are gone then, and those that the last step could not remove,
+/// which has looked at all.
 fn evict(
     mut step: impl FnMut() -> Result<RevokedToken, Failure>,
     output: Output,
-) -> Result<Vec<String>, Failure> {
+) -> Result<RevokedToken, Failure> {
     let mut all = Vec::new();
     loop {
-        let RevokedToken { evicted, left } = step()?;
+        let RevokedToken { evicted, failed, left } = step()?;
         if !output.is_json() {
             output.lines(evicted.iter().map(|runner| format!("removed {runner}")));
         }
@@ -78,7 +99,7 @@ fn evict(
         let is_over = left == 0 || evicted.is_empty();
         all.extend(evicted);
         if is_over {
-            return Ok(all);
+            return Ok(RevokedToken { evicted: all, failed, left });
         }
         output.note(&format!("{} hosts removed, {left} to go", all.len()));
     }
@@ -120,9 +141,11 @@ mod tests {
 
     #[test]
     fn hosts_are_removed_until_none_is_left_or_none_goes() {
+        let stays = vec![NotEvicted { runner_id: "d".into(), reason: "it is the first".into() }];
         let steps = |steps: &[(&[&str], u64)]| {
             let mut replies = steps.iter().map(|(evicted, left)| RevokedToken {
                 evicted: evicted.iter().map(ToString::to_string).collect(),
+                failed: stays.clone(),
                 left: *left,
             });
             let all = evict(
@@ -130,10 +153,26 @@ mod tests {
                 Output { style: Style::Json },
             );
             assert_eq!(replies.next().map(|it| it.left), None, "a step too few");
-            all.expect("removed")
+            let all = all.expect("removed");
+            assert_eq!(all.failed, stays, "those that stay are named once");
+            all.evicted
         };
         assert_eq!(steps(&[(&["a", "b"], 1), (&["c"], 0)]), ["a", "b", "c"]);
         assert_eq!(steps(&[(&["a"], 1), (&[], 1)]), ["a"]);
         assert!(steps(&[(&[], 0)]).is_empty());
+    }
+
+    #[test]
+    fn hosts_that_stay_are_a_failure_that_names_each() {
+        let stays = |runner_id: &str, reason: &str| NotEvicted {
+            runner_id: runner_id.into(),
+            reason: reason.into(),
+        };
+        let failure = not_evicted(&[stays("a", "it is the first"), stays("b", "it is damaged")]);
+        assert!(failure.is(Code::ApiRefused), "{failure:?}");
+        let told = failure.to_string();
+        for named in ["a was not removed: it is the first", "b was not removed: it is damaged"] {
+            assert!(told.contains(named), "{told}");
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod members;
 mod presence;
 pub mod removal;
 pub mod roles;
+pub mod sessions;
 mod stored;
 pub mod tokens;
 mod unfinished;

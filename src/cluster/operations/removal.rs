@@ -142,10 +142,11 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
     remove(app, &origin, runner, "host.leave", same).await
 }
 
-/// Hosts that were removed, and how many have not been looked at.
-#[derive(Debug, PartialEq, Eq)]
+/// Hosts that were removed, those that could not be and why, and how many have not been looked at.
+#[derive(Debug, Default)]
 pub struct Evicted {
     pub hosts: Vec<RunnerId>,
+    pub failed: Vec<(RunnerId, RemoveError)>,
     pub left: usize,
 }
 
@@ -157,9 +158,9 @@ pub async fn evict_hosts_of(
     most: usize,
 ) -> Result<Evicted, Unfinished> {
     let came_with_it = |host: &IdentityRecord| host.joined.token == Some(token);
-    let mut evicted = Vec::new();
+    let mut evicted = Evicted::default();
     let mut all = app.registry.let_in_by(token).into_iter();
-    while evicted.len() < most
+    while evicted.hosts.len() < most
         && let Some(runner) = all.next()
     {
         // Somebody else may have taken the name since.
@@ -168,14 +169,17 @@ pub async fn evict_hosts_of(
             false => Err(RemoveError::NotFound),
         };
         match remove(app, origin, &runner, "host.evict", same).await {
-            Ok(()) => evicted.push(runner),
+            Ok(()) => evicted.hosts.push(runner),
+            // It has gone meanwhile.
+            Err(RemoveError::NotFound) => {}
             Err(RemoveError::Unfinished(error)) => return Err(error),
             Err(error) => {
-                tracing::warn!(%runner, %error, "the host {runner} was not evicted: {error}")
+                tracing::warn!(%runner, %error, "the host {runner} was not evicted: {error}");
+                evicted.failed.push((runner, error));
             }
         }
     }
-    Ok(Evicted { hosts: evicted, left: all.len() })
+    Ok(Evicted { left: all.len(), ..evicted })
 }
 
 /// Removes a host that `check` lets go, which hears who it is, if that can be read, and whether it is

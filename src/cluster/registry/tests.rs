@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    cluster::records::{self, FactsRecord, IdentityRecord, SettingsRecord, UserRole},
+    cluster::{
+        records::{self, FactsRecord, IdentityRecord, SettingsRecord, UserRole},
+        sessions::Way,
+    },
     store::{MemoryStore, Op},
 };
 
@@ -96,7 +99,7 @@ async fn what_was_deleted_before_it_read_anew_is_never_seen_again() {
     let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
     let sessions = Arc::<Sessions>::default();
     let registry = Registry::load(&store, liveness, sessions.clone()).await.expect("loaded");
-    sessions.open(&user("gone", "1"));
+    sessions.open(&user("gone", "1"), Way::Api);
     create(&store, "gone").await;
     let put = records::put(UserRecord::path("gone"), &user("gone", "2"), 1);
     store.commit(vec![put]).await.expect("changed");

@@ -9,14 +9,14 @@ mod writer;
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::{
     CommitError, Lease, LeaseId, Op, PageFrom, Record, Room, Snapshot, Store, StoreError,
@@ -111,12 +111,9 @@ impl SqliteStore {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let reader = self.reader.clone();
-        aside(move || {
-            let connection = reader.lock().expect("no panic while held");
-            query(&connection).map_err(failed)
-        })
-        .await
+        // Who waits for it takes no thread.
+        let connection = self.reader.clone().lock_owned().await;
+        aside(move || query(&connection).map_err(failed)).await
     }
 
     async fn write<T>(

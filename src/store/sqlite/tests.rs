@@ -212,3 +212,26 @@ async fn a_full_disk_refuses_what_is_too_much_and_takes_changes_again_when_room_
     assert!(!store.is_full());
     assert!(store.get(&StorePath::root("f")).await.expect("read").is_some());
 }
+
+#[test]
+fn reads_that_wait_for_another_take_no_threads() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(SqliteStore::open(&dir.path().join("store.db")).expect("opened"));
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
+    runtime.block_on(async {
+        let busy = store.reader.clone().lock_owned().await;
+        let path = StorePath::root("any");
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (store, path) = (store.clone(), path.clone());
+            reads.spawn(async move { store.get(&path).await });
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(aside(|| 1).await, 1, "the one thread is free");
+        drop(busy);
+        for read in reads.join_all().await {
+            assert_eq!(read.expect("read"), None);
+        }
+    });
+}

@@ -61,15 +61,20 @@ async fn hosts_are_evicted_in_steps_and_those_that_must_stay_are_in_nobodys_way(
     }
     damage(&*app.store, &MemberPart::Desired.path(&runner(4))).await;
     let (mut evicted, mut steps) = (Vec::new(), 0);
-    loop {
+    let path = MemberPart::Desired.path(&runner(4));
+    let failed = loop {
         let step = evict_hosts_of(app, &origin, token.record.id, 2).await.expect("evicted");
         assert!(step.hosts.len() <= 2, "{step:?}");
         evicted.extend(step.hosts);
         steps += 1;
         if step.left == 0 {
-            break;
+            break step.failed;
         }
-    }
+    };
+    let [(kept, RemoveError::Unreadable { record, .. })] = &failed[..] else {
+        panic!("{failed:?}");
+    };
+    assert_eq!((kept, record), (&runner(4), &path));
     evicted.sort();
     assert_eq!(evicted, [runner(5), runner(6), runner(7), runner(8), runner(9)]);
     assert_eq!(steps, 3);

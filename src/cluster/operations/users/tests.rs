@@ -6,6 +6,7 @@ use crate::cluster::{
     operations::api_keys::{ApiKeyError, KeyOf, create_key, delete_keys, keys_of, user_of_key},
     passwords::Passwords,
     records::{Actor, UserRole},
+    sessions::Way,
     testing::TestCluster,
 };
 
@@ -26,13 +27,13 @@ async fn who_gets_the_name_of_a_former_user_gets_nothing_that_they_had() {
     let (app, origin) = (&cluster.app, cluster.origin());
     let user = Arc::new(create_user(app, &origin, new("bob")).await.expect("made"));
     let key = create_key(app, &origin, &user, "d", None).await.expect("made");
-    let session = app.sessions.open(&user);
+    let session = app.sessions.open(&user, Way::Api);
     delete_user(app, &origin, "bob").await.expect("deleted");
     assert!(app.store.get(&UserRecord::path("bob")).await.expect("read").is_none());
     assert!(app.registry.api_keys().is_empty());
     // A key that was being made just then.
     let late = create_key(app, &origin, &user, "late", None).await.expect("made");
-    let late_session = app.sessions.open(&user);
+    let late_session = app.sessions.open(&user, Way::Api);
     let same_again = create_user(app, &origin, new("bob")).await.expect("made");
     for key in [key, late] {
         assert!(user_of_key(app, key.text.expose()).is_none());
@@ -48,8 +49,8 @@ async fn a_disabled_users_sessions_end_and_keys_rest() {
     let (app, origin) = (&cluster.app, cluster.origin());
     let user = Arc::new(create_user(app, &origin, new("bob")).await.expect("made"));
     let key = create_key(app, &origin, &user, "d", None).await.expect("made");
-    let session = app.sessions.open(&user);
-    let others = app.sessions.open(&app.registry.view().user("admin").expect("there"));
+    let session = app.sessions.open(&user, Way::Api);
+    let others = app.sessions.open(&app.registry.view().user("admin").expect("there"), Way::Api);
     let enabled = |enabled| UserEdit { enabled: Some(enabled), ..Default::default() };
     update_user(app, &origin, "bob", &enabled(false)).await.expect("disabled");
     assert!(user_of_key(app, key.text.expose()).is_none());
@@ -144,7 +145,7 @@ async fn what_a_user_came_with_must_still_be_good_when_they_change_something() {
     let (app, origin) = (&cluster.app, cluster.origin());
     let admin = app.registry.view().user("admin").expect("a user");
     let key = create_key(app, &origin, &admin, "a key", None).await.expect("made").record;
-    let session = app.sessions.open(&admin);
+    let session = app.sessions.open(&admin, Way::Api);
     let credentials = [
         Credential::ApiKey(key.id.clone()),
         Credential::Session(app.sessions.open_session(session.expose())),
@@ -220,7 +221,7 @@ async fn who_was_disabled_has_no_session_when_they_are_enabled_again() {
     let cluster = TestCluster::start().await;
     let (app, origin) = (&cluster.app, cluster.origin());
     let bob = create_user(app, &origin, new("bob")).await.expect("made");
-    let session = app.sessions.open(&bob);
+    let session = app.sessions.open(&bob, Way::Api);
     for enabled in [false, true] {
         let edit = UserEdit { enabled: Some(enabled), ..Default::default() };
         update_user(app, &origin, "bob", &edit).await.expect("changed");
