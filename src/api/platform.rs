@@ -10,12 +10,14 @@ use super::{
         coordinators::{all_constructors, all_coordinators},
         health::Health,
         proxies::{all_proxies, settings},
-        shown::int32,
     },
     listed::{Listed, listed_hosts},
 };
 use crate::{
-    cluster::app::{App, HostNow},
+    cluster::{
+        app::{App, HostNow},
+        shown::int32,
+    },
     http::error::{Answer, ApiError},
     model::Role,
     wire::platform::{

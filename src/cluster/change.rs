@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     counters::committed,
-    records::{self, Actor, ApiKeyRecord, AuditRecord, UserRecord},
+    records::{self, Actor, ApiKeyRecord, AuditRecord, UserRecord, WebSessionRecord},
     sessions::OpenSession,
 };
 use crate::{
@@ -38,6 +38,8 @@ pub enum Credential {
     /// The key with this id.
     ApiKey(String),
     Session(OpenSession),
+    /// A browser that is signed in, by the digest of its secret.
+    WebSession(String),
 }
 
 impl Standing {
@@ -56,6 +58,14 @@ impl Standing {
                 let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
                 // It may have been good when the request came, and have expired since.
                 if !records::decode::<ApiKeyRecord>(&record)?.is_good(&self.user, now) {
+                    return Err(Unfinished::Withdrawn.into());
+                }
+                vec![user, Op::Check { path, version: record.version }]
+            }
+            Credential::WebSession(digest) => {
+                let path = WebSessionRecord::path(digest);
+                let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
+                if !records::decode::<WebSessionRecord>(&record)?.is_good(&self.user, now) {
                     return Err(Unfinished::Withdrawn.into());
                 }
                 vec![user, Op::Check { path, version: record.version }]

@@ -23,6 +23,7 @@ use crate::{
             audit::{MOST, forget_old_audit},
             comments::forget_comments_on_nothing,
             users::set_password,
+            web_sessions::forget_sessions_that_are_over,
         },
         owners::Owners,
         passwords::Passwords,
@@ -40,6 +41,7 @@ use crate::{
     server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
     store::{SharedStore, StoreError},
     tls::{CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config},
+    ui::ui_router,
 };
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -180,7 +182,7 @@ impl CoordinatorConfig {
             (
                 self.listeners.api,
                 Some(Arc::new(api_server_config(identity.clone())?)),
-                api_router(app.clone()),
+                ui_router(app.clone(), api_router(app.clone())),
                 Audience::Users,
             ),
             (
@@ -293,6 +295,7 @@ async fn forget(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
         forget_old_audit(&app.store, app.clock.now(), MOST).await?;
         forget_keys_that_are_over(&app.store, app.clock.now()).await?;
+        forget_sessions_that_are_over(&app.store, app.clock.now()).await?;
         forget_comments_on_nothing(&app.store).await?;
         tokio::select! {
             () = tokio::time::sleep(FORGET_INTERVAL) => {}

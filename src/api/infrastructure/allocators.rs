@@ -4,10 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    listing::{Listing, TooMuch, found_hosts},
-    shown::{ALLOCATOR_FIELDS, AllocatorView},
-};
+use super::listing::{Listing, TooMuch, found_hosts};
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -17,6 +14,7 @@ use crate::{
         app::{App, HostNow},
         member::Member,
         operations::removal::{RemoveError, remove_allocator},
+        shown::{ALLOCATOR_FIELDS, AllocatorView},
     },
     http::{
         error::{Answer, ApiError},

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::{
     health::{Health, HealthParameters},
     proxies::{LOOKS, all_proxies},
-    shown::int32,
 };
 use crate::{
     api::{
@@ -20,6 +19,7 @@ use crate::{
     cluster::{
         app::{App, HostNow},
         operations::documents::{self, Expect, Versioned},
+        shown::int32,
     },
     http::{
         error::{Answer, ApiError},

@@ -7,8 +7,8 @@ use axum::{
 };
 
 use crate::{
-    api::auth::{OwnAccount, Permit, bearer, check_password, user_of_session},
-    cluster::{app::App, records::UserRecord, sessions::LIFETIME},
+    api::auth::{OwnAccount, Permit, bearer, user_of_session},
+    cluster::{app::App, records::UserRecord, sessions::LIFETIME, sign_in::check_password},
     http::{
         error::{Answer, ApiError},
         extract::Body,

@@ -17,6 +17,7 @@ mod stored;
 pub mod tokens;
 mod unfinished;
 pub mod users;
+pub mod web_sessions;
 
 use std::pin::Pin;
 

@@ -1,7 +1,7 @@
-//! Hosts as the API shows them, and as they are searched.
+//! Hosts as they are shown, and as they are searched.
 
+use super::{app::HostNow, liveness::Rival, member::Member};
 use crate::{
-    cluster::{app::HostNow, liveness::Rival, member::Member},
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
     search::{Fields, Searchable, Value},

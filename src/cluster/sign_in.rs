@@ -1,0 +1,74 @@
+//! Who somebody is, by name and password.
+
+use std::sync::Arc;
+
+use super::{app::App, passwords::PasswordError, records::UserRecord};
+use crate::{limits::source::Source, model::Secret};
+
+/// The user, if the password was right a short while ago: this costs next to nothing.
+pub fn remembered(
+    app: &App,
+    name: &str,
+    password: &Secret,
+    from: Source,
+) -> Option<Arc<UserRecord>> {
+    let user = app.registry.view().enabled_user(name)?;
+    app.passwords.remembers(from, &user, password).then_some(user)
+}
+
+/// The user with this name and password.
+pub async fn check_password(
+    app: &App,
+    name: &str,
+    password: &Secret,
+    from: Source,
+) -> Result<Arc<UserRecord>, PasswordError> {
+    if let Some(user) = remembered(app, name, password, from) {
+        return Ok(user);
+    }
+    let user = app.registry.view().enabled_user(name);
+    let checked = app.passwords.check(from, name, user, password).await?;
+    // Another password may have come while this one waited for its turn.
+    let now = app.registry.view().enabled_user(name);
+    let same = now.filter(|now| now.password_hash == checked.password_hash);
+    same.ok_or(PasswordError::Wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{
+        passwords::Passwords,
+        records::{decode, put},
+        testing::TestCluster,
+    };
+
+    #[tokio::test]
+    async fn a_password_that_was_replaced_while_it_was_checked_lets_nobody_in() {
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let verify = move |_: &Secret, _: &str| {
+            held.lock().expect("no panic").recv().expect("told");
+            true
+        };
+        let passwords = Passwords::with(1, Box::new(verify));
+        let store = Arc::new(crate::store::MemoryStore::new());
+        let cluster = TestCluster::start_with(store, passwords).await;
+        let (app, old) = (cluster.app.clone(), Secret::new("old"));
+        let from = Source::of([10, 0, 0, 9].into());
+        let checking =
+            tokio::spawn(
+                async move { check_password(&app, "admin", &old, from).await.map(|_| ()) },
+            );
+        tokio::task::yield_now().await;
+        let app = &cluster.app;
+        let path = UserRecord::path("admin");
+        let record = app.store.get(&path).await.expect("read").expect("there");
+        let user: UserRecord = decode(&record).expect("readable");
+        let after = UserRecord { password_hash: "another".into(), ..user };
+        let put = put(path, &after, record.version);
+        app.registry.caught_up(app.store.commit(vec![put]).await.expect("committed")).await;
+        go_on.send(()).expect("heard");
+        assert_eq!(checking.await.expect("no panic"), Err(PasswordError::Wrong));
+    }
+}
