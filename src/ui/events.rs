@@ -13,7 +13,7 @@ use axum::{
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 use hyper::body::Frame;
 use serde_json::json;

