@@ -76,12 +76,19 @@ END
 caller=$EUID
 [[ $EUID != 0 || ! ${SUDO_UID:-} =~ ^[0-9]+$ ]] || caller=$SUDO_UID
 
-# Whether nobody else is in a group but the caller, or root.
+# Whether nobody else is in a group but the caller, or root: as a member, or as whose own it is.
 is_private_group() {
-  local name members
+  local name members own others
+  own=$(id -un "$caller")
   IFS=: read -r name _ _ members < <(getent group "$1" || true) || return 1
-  [[ $name == root || $name == "$(id -un "$caller")" ]] && [[ -z $members || $members == "$name" ]]
+  [[ $name == root || $name == "$own" ]] && [[ -z $members || $members == "$name" ]] || return 1
+  others=$(getent passwd | awk -F: -v group="$1" -v own="$own" \
+    '$4 == group && $1 != "root" && $1 != own' || true)
+  [[ ! $others ]]
 }
+
+# Whether more than owner and group may have rights to it: the group's bits are those of all then.
+has_acl() { [[ $(LC_ALL=C ls -ld -- "$1") == ??????????+* ]]; }
 
 # What runs as root must not be anybody else's to change. Goes to a file step by step, through links
 # too, and sets $program to where it is; ends unless each step is root's or the caller's and can be
@@ -121,7 +128,7 @@ must_be_ours() {
     refuse "$file" "$at belongs to the user $owner" "$at"
   elif [[ $kind == 'symbolic link' ]] || { [[ $kind == directory ]] && ((mode & 01000)); }; then
     : # Its owner alone can replace it, or what is in it.
-  elif ((mode & 02)) || { ((mode & 020)) && ! is_private_group "$group"; }; then
+  elif ((mode & 02)) || { ((mode & 020)) && { has_acl "$at" || ! is_private_group "$group"; }; }; then
     refuse "$file" "others can write $at" "$at"
   fi
 }
@@ -192,11 +199,25 @@ install() {
     esac
   done
   if ! find_binary; then
+    [[ ! $has_secret ]] || leave_argv join_with_served_program "${arguments[@]}" --roles-token-file -
     join_with_served_program "${arguments[@]}"
     return
   fi
   [[ ! $has_secret ]] || arguments+=(--roles-token-file -)
   become "$binary" install "${arguments[@]}"
+}
+
+# Goes on with a function as another process, to which $secret is handed through a pipe. For as long
+# as this one stays, a token among its arguments can be seen by every user. There may be no file to
+# run again: the script comes through a pipe, too.
+leave_argv() { # FUNCTION [ARGUMENT…]
+  local going_on
+  going_on="$(declare -f)
+$(declare -p beside caller)
+binary='' program='' secret='' has_secret='' taken=0 value='' workdir=''
+\"\$@\""
+  exec "$BASH" -euo pipefail -c "$going_on" elastic-cloud-enterprise.sh "$@" \
+    < <(printf '%s\n' "$secret")
 }
 
 # On a blank host: the coordinator serves the program, and a script that checks and installs it.
@@ -363,7 +384,8 @@ reset_password() {
         take_value "$@"
         secret=$value has_secret=yes
         shift "$taken" ;;
-      --user | --user=* | --host-storage-path | --host-storage-path=* | --state-dir | --state-dir=*)
+      --user | --user=* | --password-file | --password-file=* | --host-storage-path | \
+      --host-storage-path=* | --state-dir | --state-dir=*)
         take_value "$@"
         arguments+=("${1%%=*}" "$value")
         shift "$taken" ;;

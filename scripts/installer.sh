@@ -12,6 +12,35 @@ fail() { printf 'error: %s\n' "$1" >&2; exit 1; }
   fail "this installer is for $platform, and this machine is $(uname -s)-$(uname -m)"
 [ -f "$0" ] || fail "save this installer as a file, and run that"
 
+# For as long as this runs, a token or a password among its arguments can be seen by every user: it
+# goes on as another process, to which that is handed through a pipe.
+secret='' flag='' found=''
+for argument do
+  shift
+  if [ "$flag" ]; then
+    secret=$argument found=$flag flag=''
+    continue
+  fi
+  case $argument in
+    --roles-token | --pwd) flag=$argument ;;
+    --roles-token=* | --pwd=*) secret=${argument#*=} found=${argument%%=*} ;;
+    *) set -- "$@" "$argument" ;;
+  esac
+done
+[ -z "$flag" ] || set -- "$@" "$flag"
+case $found in
+  --roles-token)
+    # Quotes that were typed as part of it.
+    secret=${secret#\'} secret=${secret%\'}
+    set -- "$@" --roles-token-file - ;;
+  --pwd) set -- "$@" --password-file /dev/stdin ;;
+esac
+if [ "$found" ]; then
+  exec sh "$0" "$@" <<END
+$secret
+END
+fi
+
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT

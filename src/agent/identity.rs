@@ -3,7 +3,7 @@ use std::{io, net::IpAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::state::{give_back, not_permitted, not_writable};
+use super::state::{as_its_user, give_back, not_permitted, not_writable};
 use crate::{
     config::{HostSettings, StateDir},
     model::{Code, CoordinatorAddress, Failure, Fingerprint, RoleSet, RunnerId},
@@ -103,8 +103,10 @@ impl From<IdentityError> for Failure {
             IdentityError::OfAnother(path) => {
                 Failure::new(Code::StateOfAnother, error.to_string()).with_fix(give_back(path))
             }
-            IdentityError::NotPrivate(path) => failure
-                .with_fix(format!("Run 'chmod 600 {}', then repeat the command.", path.display())),
+            IdentityError::NotPrivate(path) => failure.with_fix(format!(
+                "Run '{}', then repeat the command.",
+                as_its_user("chmod 600", path)
+            )),
             _ => failure,
         }
     }

@@ -92,7 +92,7 @@ impl<'a> JoinStart<'a> {
 
     fn verify_token(self, now: Timestamp) -> Result<TokenVerified<'a>, Failure> {
         self.host.progress.started(Step::Validate);
-        let token = UnverifiedToken::parse(self.options.token.0.expose())?;
+        let token = self.options.token.says()?.clone();
         let journal = Journal::load(self.host.state)
             .map_err(|error| not_writable(self.host.state.path(), error))?;
         match token.check_locally(&self.options.roles, now) {

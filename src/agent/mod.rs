@@ -31,7 +31,7 @@ pub use key::{HostKeyState, dialler, load_key, load_or_make_key, may_give_up};
 pub use progress::{Progress, Step};
 pub use session::{Dial, Session};
 pub use socket::{DaemonClient, DaemonError, LocalAdministration, Peer, serve_socket};
-pub use state::{give_back, not_permitted, not_writable, prepare_state_dir};
+pub use state::{as_its_user, give_back, not_permitted, not_writable, prepare_state_dir};
 pub use status::{AgentState, Problem, RoleStatus, Status, StatusBoard};
 pub use storage_marker::{StorageMarker, instances_in};
 pub use supervisor::{RoleService, Supervisor, allocator_service, proxy_service};

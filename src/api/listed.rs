@@ -18,7 +18,8 @@ use serde::Serialize;
 use super::auth::{Permission, Permit};
 use crate::{
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::HostsNow,
         lists::{ListError, Place},
     },
     http::error::{Answer, ApiError},
@@ -109,7 +110,7 @@ pub async fn listed_hosts<P: Permission, T: Serialize>(
     app: &Arc<App>,
     permit: &Permit<P>,
     looks: usize,
-    make: impl FnOnce(Vec<HostNow>) -> T + Send + 'static,
+    make: impl FnOnce(HostsNow<'_>) -> T + Send + 'static,
 ) -> Result<Listed, ApiError> {
     let json = of_hosts(app, permit, looks, |hosts| serde_json::to_vec(&make(hosts)));
     let json = json.await?.map_err(|_| Answer::Internal)?;
@@ -121,7 +122,7 @@ pub async fn of_hosts<P: Permission, T: Send + 'static>(
     app: &Arc<App>,
     permit: &Permit<P>,
     looks: usize,
-    work: impl FnOnce(Vec<HostNow>) -> T + Send + 'static,
+    work: impl FnOnce(HostsNow<'_>) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let looks = app.registry.count_hosts().saturating_mul(looks);
     let of = app.clone();

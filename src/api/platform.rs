@@ -9,13 +9,14 @@ use super::{
     infrastructure::{
         coordinators::{all_constructors, all_coordinators},
         health::Health,
-        proxies::{all_proxies, settings},
+        proxies::settings,
     },
     listed::{Listed, listed_hosts},
 };
 use crate::{
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::{HostNow, HostsNow},
         shown::int32,
     },
     http::error::{Answer, ApiError},
@@ -30,10 +31,10 @@ use crate::{
 /// Values of each host that are looked at.
 const LOOKS: usize = 10;
 
-fn allocators(hosts: &[HostNow]) -> AllocatorsSummary {
+fn allocators(hosts: &[HostNow<'_>]) -> AllocatorsSummary {
     let mut zones: BTreeMap<String, AllocatorsZoneSummary> = BTreeMap::new();
     let all = hosts.iter().filter(|host| host.member.has(Role::Allocator));
-    for HostNow { member: host, state, .. } in all {
+    for (host, state) in all.map(|it| (&it.member, it.state())) {
         let zone_id = host.facts.zone.to_string();
         let zone = zones
             .entry(zone_id.clone())
@@ -56,7 +57,7 @@ fn allocators(hosts: &[HostNow]) -> AllocatorsSummary {
     AllocatorsSummary { healthy, zone_summaries }
 }
 
-fn runners(hosts: &[HostNow]) -> RunnersSummary {
+fn runners(hosts: &[HostNow<'_>]) -> RunnersSummary {
     let mut summary = RunnersSummary {
         healthy: true,
         total_runners: 0,
@@ -66,7 +67,7 @@ fn runners(hosts: &[HostNow]) -> RunnersSummary {
         max_available_capacity: 0,
         containers_count: 0,
     };
-    for HostNow { member: host, state, .. } in hosts {
+    for (host, state) in hosts.iter().map(|it| (&it.member, it.state())) {
         let healthy = state.is_healthy(None);
         summary.total_runners += 1;
         summary.healthy_runners += i32::from(healthy);
@@ -97,16 +98,19 @@ pub async fn get(
         Err(error) if error.is(Answer::Unreadable) => None,
         settings => Some(settings?.expected_proxies_count),
     };
-    listed_hosts(&app, &permit, LOOKS, move |hosts| platform(&hosts, expected)).await
+    let make = move |hosts: HostsNow<'_>| platform(&hosts.all().collect::<Vec<_>>(), expected);
+    listed_hosts(&app, &permit, LOOKS, make).await
 }
 
-fn platform(hosts: &[HostNow], expected: Option<i32>) -> PlatformInfo {
-    let proxies = all_proxies(hosts);
-    let healthy_proxies = proxies.iter().filter(|proxy| proxy.healthy).count();
-    let summary = |proxy: &crate::wire::proxies::ProxyInfo| ProxySummary {
-        proxy_id: proxy.proxy_id.clone(),
-        healthy: proxy.healthy,
+/// All sums are of the same states.
+fn platform(hosts: &[HostNow<'_>], expected: Option<i32>) -> PlatformInfo {
+    let summary = |proxy: &HostNow<'_>| ProxySummary {
+        proxy_id: proxy.member.runner_id.to_string(),
+        healthy: proxy.state().is_healthy(Some(Role::Proxy)),
     };
+    let proxies = hosts.iter().filter(|host| host.member.has(Role::Proxy)).map(summary);
+    let proxies: Vec<ProxySummary> = proxies.collect();
+    let healthy_proxies = proxies.iter().filter(|proxy| proxy.healthy).count();
     let coordinators = all_coordinators(hosts);
     let node = |id: &str| ZookeeperNodeInfo { id: id.to_owned(), state: "connected".into() };
     let region = RegionInfo {
@@ -121,7 +125,7 @@ fn platform(hosts: &[HostNow], expected: Option<i32>) -> PlatformInfo {
                 .is_some_and(|expected| Health::of(healthy_proxies, expected) == Health::Green),
             expected_proxies_count: expected.unwrap_or_default(),
             proxies_count: int32(proxies.len() as u64),
-            proxies: proxies.iter().map(summary).collect(),
+            proxies,
         },
         container_sets_status: ContainerSetsSummary {
             healthy: true,

@@ -116,7 +116,8 @@ impl Watched {
     fn all(places: Vec<PathBuf>, told: impl FnOnce(&Failure) + Send + 'static) -> Self {
         let is_over = Arc::<AtomicBool>::default();
         let is_told = is_over.clone();
-        thread::spawn(move || {
+        // Where no thread can be started the work goes on unwatched.
+        let _ = thread::Builder::new().spawn(move || {
             let mut before = false;
             while !is_told.load(Ordering::Relaxed) {
                 thread::sleep(PAUSE);
@@ -150,7 +151,7 @@ impl Drop for Watched {
 /// Does it, and waits no longer than this.
 fn within(longest: Duration, work: impl FnOnce() + Send + 'static) {
     let (tell, done) = channel();
-    thread::spawn(move || {
+    let _ = thread::Builder::new().spawn(move || {
         work();
         let _ = tell.send(());
     });

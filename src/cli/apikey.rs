@@ -43,18 +43,12 @@ pub struct CreateArguments {
     output: OutputArgument,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args)]
 pub struct ListArguments {
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -64,9 +58,6 @@ pub struct DeleteArguments {
     id: String,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn apikey(verb: ApiKeyVerb, output: Output) -> Result<Exit, Failure> {

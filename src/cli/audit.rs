@@ -42,9 +42,6 @@ pub struct AuditArguments {
     size: Option<usize>,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Changes that are asked for at a time.

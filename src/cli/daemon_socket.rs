@@ -25,12 +25,12 @@ pub async fn connect(state: &StateDir) -> Result<DaemonClient, DaemonError> {
             _ => Err(client.is_not_the_daemon(io::Error::other(not_the_unit(peer, unit)))),
         };
     }
-    match StateLock::must_be_free(state) {
-        Ok(()) => {
+    match StateLock::is_free(state) {
+        true => {
             let reason = "no daemon works on the state directory";
             Err(client.is_not_the_daemon(io::Error::other(reason)))
         }
-        Err(_) => Ok(client),
+        false => Ok(client),
     }
 }
 
@@ -44,6 +44,5 @@ fn not_the_unit(peer: Peer, unit: Option<u32>) -> String {
 
 /// Whether the process runs this program, and somebody works on the state directory.
 fn is_daemon(process: u32, state: &StateDir) -> bool {
-    is_program_of(process, ServiceLayout::BINARY.as_ref())
-        && StateLock::must_be_free(state).is_err()
+    is_program_of(process, ServiceLayout::BINARY.as_ref()) && !StateLock::is_free(state)
 }

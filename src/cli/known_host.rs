@@ -14,7 +14,7 @@ use crate::{
     agent::{Identity, give_back, load_identity, load_own_identity},
     config::{InstallArguments, InstallOptions, JoinRoute, Purpose, StateDir, default_state_dir},
     host::{process::is_root, service::service_user},
-    model::{Code, CoordinatorAddress, Failure, Fingerprint},
+    model::{BootstrapSecret, Code, CoordinatorAddress, Failure, Fingerprint, RoleSet},
     rt::files,
     tls::certificate_with_pin,
     token::{Claims, UnverifiedToken},
@@ -25,6 +25,13 @@ pub const HOW_TO_NOTE: &str = "Run 'ece-agent install' once as root, which write
 /etc/ece-agent/cluster.json: on a first host as it is; on one that has joined with \
 --coordinator-host HOST and --ca-fingerprint sha256:…, which 'ece-agent ca show' prints on a \
 coordinator, or with a token (--roles-token-file FILE).";
+
+const MEMBER_IS_LOST: &str = "Repeat its install command with a valid roles token \
+(--roles-token-file FILE), which lets it in again; to begin anew run 'ece-agent uninstall' first.";
+
+const FIRST_HOST_IS_LOST: &str = "If 'coordinator/' is still there, run 'ece-agent install'; else \
+'ece-agent restore DIRECTORY' with a backup before that. Without one the cluster is lost: \
+'ece-agent uninstall --force', then 'ece-agent install' makes another.";
 
 /// Written by root alone.
 pub const CLUSTER_FILE: &str = "/etc/ece-agent/cluster.json";
@@ -38,6 +45,9 @@ pub struct KnownHost {
     pub cluster_id: String,
     pub first_host: bool,
     pub storage_path: PathBuf,
+    /// Those that the host was last installed with, as root asked for them.
+    #[serde(default)]
+    pub roles: RoleSet,
     pub coordinators: Vec<CoordinatorAddress>,
     pub pins: Vec<Fingerprint>,
     /// The cluster's CA, as PEM.
@@ -59,6 +69,7 @@ impl From<Identity> for KnownHost {
             cluster_id: identity.cluster_id,
             first_host: identity.first_host,
             storage_path: identity.settings.storage_path,
+            roles: identity.joined_roles,
             pins: identity.pins,
             ca_certificate: Some(identity.ca_certificate),
         }
@@ -68,6 +79,11 @@ impl From<Identity> for KnownHost {
 impl KnownHost {
     /// From what root was given, or holds since the cluster was made.
     pub fn of_installation(options: &InstallOptions, said: &Identity) -> Option<Self> {
+        let known = Self::of_cluster(options, said)?;
+        Some(Self { roles: options.purpose.roles().clone(), ..known })
+    }
+
+    fn of_cluster(options: &InstallOptions, said: &Identity) -> Option<Self> {
         let storage = &options.settings.storage_path;
         match &options.purpose {
             Purpose::Stay(_) if options.purpose.route_of_member().is_some() => {
@@ -80,7 +96,7 @@ impl KnownHost {
                 Self::of_first_host(storage, never, said)
             }
             Purpose::Join(join) => {
-                let token = UnverifiedToken::parse(join.token.0.expose()).ok()?;
+                let token = join.token.says().ok()?;
                 Some(Self::by_route(join.route(token.claims()).ok()?, false, storage, said))
             }
         }
@@ -90,7 +106,7 @@ impl KnownHost {
     /// cluster was made.
     fn of_first_host(storage: &Path, never: Option<u32>, said: &Identity) -> Option<Self> {
         let secrets = SecretsFile::open(storage, never).ok()??;
-        let token = secrets.get("bootstrap_runner_roles_token")?;
+        let token = secrets.get(BootstrapSecret::TokenWithoutRoles)?;
         let token = UnverifiedToken::parse(token.expose()).ok()?;
         let Claims { coordinators, pins, .. } = token.claims().clone();
         Some(Self::by_route(JoinRoute { coordinators, pins }, true, storage, said))
@@ -104,10 +120,29 @@ impl KnownHost {
             cluster_id: if is_id { said.cluster_id.clone() } else { String::new() },
             first_host,
             storage_path: storage.to_owned(),
+            roles: RoleSet::default(),
             ca_certificate: certificate_with_pin(said.ca_certificate.as_bytes(), &route.pins),
             coordinators: route.coordinators,
             pins: route.pins,
         }
+    }
+
+    /// Roles that root has asked for when the service was installed.
+    pub fn roles_of_service() -> RoleSet {
+        Self::load().ok().flatten().map(|known| known.roles).unwrap_or_default()
+    }
+
+    /// Its own files are gone, and it is not forgotten.
+    fn lost(&self, state: &StateDir) -> Failure {
+        let (cluster, dir) = (&self.cluster_id, state.path().display());
+        let (what, fix) = match self.first_host {
+            true => ("is the first host of", FIRST_HOST_IS_LOST),
+            false => ("has joined", MEMBER_IS_LOST),
+        };
+        let message = format!(
+            "this host {what} the cluster {cluster}, and who it is there is missing in {dir}"
+        );
+        Failure::new(Code::InstallNotDone, message).with_fix(fix)
     }
 
     pub fn as_file(&self) -> String {
@@ -140,10 +175,21 @@ pub fn other_owner(state: &StateDir) -> Option<u32> {
     owners.into_iter().flatten().find(|uid| is_root() && *uid != 0)
 }
 
+/// What root has noted of the host of this state directory, whatever became of its own files.
+pub fn noted_by_root(state: &StateDir) -> Result<Option<KnownHost>, Failure> {
+    match is_root() && state.path() == default_state_dir(true) {
+        true => KnownHost::load(),
+        false => Ok(None),
+    }
+}
+
 /// What is said where no host is installed: perhaps it is somebody else's to ask.
 pub fn not_installed(state: &StateDir) -> Failure {
     if let Some(failure) = installed_by_root(state) {
         return failure;
+    }
+    if let Ok(Some(noted)) = noted_by_root(state) {
+        return noted.lost(state);
     }
     let message = format!("no host is installed in {}", state.path().display());
     Failure::new(Code::InstallNotDone, message)
@@ -198,8 +244,11 @@ pub fn must_be_own_or_the_services(state: &StateDir) -> Result<(), Failure> {
 
 pub fn known_host(state: &StateDir) -> Result<Known, Failure> {
     if other_owner(state).is_none() {
-        let own = load_own_identity(state)?;
-        return Ok(own.map_or(Known::NotInstalled, |identity| Known::Host(identity.into())));
+        let known = match load_own_identity(state)? {
+            Some(own) => Some(own.into()),
+            None => noted_by_root(state)?,
+        };
+        return Ok(known.map_or(Known::NotInstalled, Known::Host));
     }
     must_be_own_or_the_services(state)?;
     if let Some(noted) = KnownHost::load()? {

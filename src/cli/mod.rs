@@ -5,6 +5,7 @@ mod answering;
 mod apikey;
 mod audit;
 mod background;
+mod backup;
 mod beginnings;
 mod bootstrap_log;
 mod ca;
@@ -33,6 +34,7 @@ mod service_layout;
 mod shell;
 mod signals;
 mod start;
+mod state_argument;
 mod status;
 mod stop;
 mod storage;
@@ -48,19 +50,18 @@ use std::{env, ffi::OsString, fs::File, io, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    config::{InstallArguments, StateDir, default_state_dir},
+    config::InstallArguments,
     host::{
-        process::{become_user, forbid_dumps, is_root},
-        service::is_service_user,
+        process::{become_user, forbid_dumps},
         tree::Owner,
         view::StorageView,
     },
     model::{Code, Exit, Failure, StorageLayout},
     rt::reexec::{Place, hide, keep_from_children},
 };
-use answering::{LONGEST, state_answers};
 use output::Output;
 use shell::shell_word;
+use state_argument::{StateDirArgument, own_state_dir, state_dir_flag};
 
 /// Where a host that is a service has its settings.
 const CONFIG_FILE: &str = "/etc/ece-agent/config.toml";
@@ -99,6 +100,14 @@ enum Verb {
     #[command(after_help = "Example:
   ece-agent reset-password --user readonly")]
     ResetPassword(reset_password::ResetPasswordArguments),
+    /// Copy what the cluster cannot be without, on its first host, whose daemon stops meanwhile
+    #[command(after_help = "Example:
+  ece-agent backup /root/backup-1")]
+    Backup(backup::BackupArguments),
+    /// Put a backup back, on the first host or on one that takes its place
+    #[command(after_help = "Example:
+  ece-agent restore /root/backup-1")]
+    Restore(backup::RestoreArguments),
     #[command(name = install::MEMBER_VERB, hide = true)]
     BecomeMember {
         #[command(flatten)]
@@ -217,44 +226,6 @@ impl UserArguments {
     }
 }
 
-/// Which installation a verb is about.
-#[derive(clap::Args, Clone)]
-struct StateDirArgument {
-    /// Where the host keeps who it is [default: /var/lib/ece-agent for root and the service's
-    /// user, ~/.local/state/ece-agent for others]
-    #[arg(long, env = "ECE_AGENT_STATE_DIR", value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-}
-
-impl StateDirArgument {
-    fn is_given(&self) -> bool {
-        self.state_dir.is_some()
-    }
-
-    fn state_dir(self) -> StateDir {
-        StateDir::new(self.state_dir.unwrap_or_else(own_state_dir))
-    }
-
-    /// The directory, if its file system answers.
-    fn answering(self) -> Result<StateDir, Failure> {
-        let state = self.state_dir();
-        state_answers(&state, LONGEST).map(|()| state)
-    }
-}
-
-/// What makes a verb be about the host of this state directory, with a blank before it: nothing where
-/// it is that anyway.
-fn state_dir_flag(state: &StateDir) -> String {
-    match state.path() == own_state_dir() {
-        true => String::new(),
-        false => format!(" --state-dir {}", shell_word(&state.path().to_string_lossy())),
-    }
-}
-
-fn own_state_dir() -> PathBuf {
-    default_state_dir(is_root() || is_service_user())
-}
-
 /// How every JSON Web Token begins, encoded: `{"`.
 const TOKEN_BEGINNING: &str = "eyJ";
 
@@ -343,6 +314,8 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Verb::Uninstall(arguments) => uninstall::uninstall(arguments, output),
         Verb::Upgrade(arguments) => upgrade::upgrade(arguments, output),
         Verb::ResetPassword(arguments) => reset_password::reset_password(arguments, output),
+        Verb::Backup(arguments) => backup::backup(arguments, output),
+        Verb::Restore(arguments) => backup::restore(arguments, output),
         Verb::BecomeMember { user, .. } => {
             user.become_them()?;
             install::become_member(output)
@@ -383,7 +356,7 @@ fn run_to_end<T>(work: impl Future<Output = T>) -> T {
 
 /// What the system has to give before anything can be done.
 fn or_end<T>(make: impl FnOnce() -> io::Result<T>) -> T {
-    has_room().and_then(|()| make()).unwrap_or_else(|error| {
+    has_room().and_then(|()| crate::rt::may_start(1)).and_then(|()| make()).unwrap_or_else(|error| {
         let message = format!("the system does not give this process what each needs: {error}");
         let fix = "Let it open more files and start more threads ('ulimit -n' and 'ulimit -u' say how many it may).";
         let arguments: Vec<OsString> = env::args_os().collect();

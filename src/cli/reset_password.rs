@@ -15,8 +15,11 @@ use super::{
 };
 use crate::{
     agent::DaemonError,
-    cluster::{passwords, records::ADMIN},
-    model::{Code, Exit, Failure, Secret},
+    cluster::{
+        passwords,
+        records::{ADMIN, READONLY},
+    },
+    model::{BootstrapSecret, Code, Exit, Failure, Secret},
 };
 
 #[derive(clap::Args)]
@@ -79,8 +82,8 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         None => Watched::state(&state),
     };
     let kept_as = match user.as_str() {
-        ADMIN => Some("adminconsole_root_password"),
-        "readonly" => Some("adminconsole_readonly_password"),
+        ADMIN => Some(BootstrapSecret::AdminPassword),
+        READONLY => Some(BootstrapSecret::ReadonlyPassword),
         _ => None,
     };
     // Before anything is changed: a file that is not what it should be stops the command.
@@ -105,9 +108,9 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         return Err(Failure::new(Code::ApiRefused, reason));
     }
     let kept_in = match (file, kept_as) {
-        (Some(file), Some(name)) => {
+        (Some(file), Some(which)) => {
             let path = file.path.clone();
-            file.set(name, &password).map_err(|error| {
+            file.set(which, &password).map_err(|error| {
                 let path = path.display();
                 let message =
                     format!("the password was changed, and {path} still has the old one: {error}");

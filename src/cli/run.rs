@@ -19,7 +19,7 @@ use crate::{
         process::{leave_session, raise_open_files},
     },
     model::{Code, Exit, Failure},
-    rt::{Clock, Shutdown, ShutdownTrigger},
+    rt::{Clock, Shutdown, ShutdownTrigger, daemon_runtime},
 };
 
 /// Where systemd puts what the unit's `LoadCredential=` names.
@@ -124,7 +124,7 @@ fn join_at_start(
 
 /// Runs what is, or goes on as, the daemon.
 pub fn run_daemon<T>(work: impl Future<Output = T>) -> T {
-    let runtime = or_end(|| tokio::runtime::Builder::new_multi_thread().enable_all().build());
+    let runtime = or_end(daemon_runtime);
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

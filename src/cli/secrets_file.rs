@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     host::{open_dir::OpenDir, tree::Owner},
-    model::{Secret, StorageLayout},
+    model::{BootstrapSecret, Secret, StorageLayout},
 };
 
 const DIR: &str = StorageLayout::SECRETS;
@@ -45,16 +45,20 @@ impl SecretsFile {
         Ok(Some(Self { path, dir, owner, content }))
     }
 
-    pub fn get(&self, name: &str) -> Option<Secret> {
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    pub fn get(&self, which: BootstrapSecret) -> Option<Secret> {
         let secrets: Value = serde_json::from_slice(&self.content).ok()?;
-        secrets[name].as_str().map(Secret::new)
+        secrets[which.key()].as_str().map(Secret::new)
     }
 
     /// Replaces one secret, on disk when it returns.
-    pub fn set(self, name: &str, secret: &Secret) -> io::Result<()> {
+    pub fn set(self, which: BootstrapSecret, secret: &Secret) -> io::Result<()> {
         let mut secrets: Value =
             serde_json::from_slice(&self.content).map_err(|_| io::Error::other("it is damaged"))?;
-        secrets[name] = secret.expose().into();
+        secrets[which.key()] = secret.expose().into();
         let line = Zeroizing::new(format!("{secrets}\n"));
         self.dir.replace_file(NAME, line.as_bytes(), self.owner)
     }
@@ -80,9 +84,9 @@ mod tests {
         fs::create_dir(path(DIR)).expect("made");
         private(&path(DIR).join(NAME));
         let file = SecretsFile::open(root.path(), None).expect("opened").expect("there");
-        file.set("adminconsole_root_password", &Secret::new("new")).expect("written");
+        file.set(BootstrapSecret::AdminPassword, &Secret::new("new")).expect("written");
         let file = SecretsFile::open(root.path(), None).expect("opened").expect("there");
-        let read = file.get("adminconsole_root_password").expect("there");
+        let read = file.get(BootstrapSecret::AdminPassword).expect("there");
         assert_eq!(read.expose(), "new");
         assert!(SecretsFile::open(root.path(), Some(file.owner.uid)).is_err());
 

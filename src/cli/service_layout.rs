@@ -8,7 +8,7 @@ use crate::{
     daemon::StateLock,
     host::{
         LinuxMachine, Machine,
-        service::{CommandError, unit_log, unit_state},
+        service::{CommandError, unit_log, unit_process, unit_state},
     },
     model::{Code, Failure},
 };
@@ -24,6 +24,8 @@ impl ServiceLayout {
     pub const DROP_IN: &str = "/etc/systemd/system/ece-agent.service.d/50-storage.conf";
     /// What `install` has made outside of the state directory, a line each.
     pub const MADE: &str = "/etc/ece-agent/made-by-install";
+    /// What the plan of a cluster is sealed with, while the cluster is being made.
+    pub const PLAN_KEY: &str = "/etc/ece-agent/plan.key";
     const PACKAGED_UNITS: [&str; 2] =
         ["/usr/lib/systemd/system/ece-agent.service", "/lib/systemd/system/ece-agent.service"];
 
@@ -40,6 +42,16 @@ pub fn runs_as_service(state: &StateDir) -> bool {
 
 pub fn service_failed(error: &CommandError) -> Failure {
     Failure::in_lines(Code::ServiceFailed, &error.to_string())
+}
+
+/// Where somebody else works on the state directory while the service does not run, that is why it
+/// did not start; the service itself may not see who they are.
+pub fn or_in_use(state: &StateDir, failure: Failure) -> Failure {
+    let held = match unit_process() {
+        None => StateLock::must_be_free(state).err(),
+        Some(_) => None,
+    };
+    held.filter(|held| held.is(Code::StateInUse)).unwrap_or(failure)
 }
 
 pub fn is_unit_there() -> bool {
@@ -74,6 +86,12 @@ pub fn service_has_failed() -> Failure {
 
 /// What starts the daemon of an installed host.
 pub fn how_to_start(state: &StateDir) -> String {
+    if is_of_a_service(state) && unit_state() == "active" {
+        let dir = state.path().display();
+        return format!(
+            "The service runs, and not with what is in {dir} now: 'systemctl restart ece-agent'."
+        );
+    }
     let start = match is_of_a_service(state) {
         true => "'systemctl start ece-agent', or with 'ece-agent start'".to_owned(),
         false => format!("'{}'", start_command(state)),
@@ -87,9 +105,9 @@ pub fn how_to_be_answered(state: &StateDir) -> String {
         return "Run 'systemctl restart ece-agent', which makes the socket anew, then repeat the command.".into();
     }
     let start = start_command(state);
-    match StateLock::must_be_free(state) {
-        Ok(()) => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
-        Err(_) => {
+    match StateLock::is_free(state) {
+        true => format!("No daemon runs there: '{start}' starts one, with a socket of its own."),
+        false => {
             let lock = shell_word(&state.lock().to_string_lossy());
             format!("End the daemon, whose process 'fuser {lock}' names, then run '{start}'.")
         }

@@ -9,7 +9,7 @@ use super::{
     known_host::{must_be_own, not_installed},
     output::Output,
     run_to_end,
-    service_layout::{is_unit_there, runs_as_service, service_failed},
+    service_layout::{failed_service, is_unit_there, or_in_use, runs_as_service, service_failed},
     wait::running,
 };
 use crate::{
@@ -49,35 +49,50 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
         Err(failure) if failure.is(Code::DaemonNotTheService) => return Err(failure),
         // A daemon that starts puts its socket into the place of whatever is there.
         Err(_) if service && unit_state() != "active" => {}
-        Err(_) if !service && StateLock::must_be_free(&state).is_ok() => {}
+        Err(_) if !service && StateLock::is_free(&state) => {}
         Err(failure) => return Err(failure),
     }
     match service {
-        true => {
-            let _ = systemctl(["reset-failed", "ece-agent"]);
-            systemctl(["start", "ece-agent"]).map_err(|error| service_failed(&error))?;
-        }
+        true => start_service(&state)?,
         false => run_to_end(start_in_background(&state))?,
     }
     output.note("started");
     Ok(Exit::Success)
 }
 
-async fn start_in_background(state: &StateDir) -> Result<(), Failure> {
-    let mut child = start_daemon(state)?;
+/// Starts the unit, and waits until it answers here. One that runs already and does not holds
+/// another state directory, that which was here when it began.
+pub fn start_service(state: &StateDir) -> Result<(), Failure> {
+    let _ = systemctl(["reset-failed", "ece-agent"]);
+    let how = if unit_state() == "active" { "restart" } else { "start" };
+    systemctl([how, "ece-agent"]).map_err(|error| or_in_use(state, service_failed(&error)))?;
+    run_to_end(until_it_answers(state, || failed_service(state)))
+}
+
+async fn until_it_answers(
+    state: &StateDir,
+    mut gone: impl FnMut() -> Option<Failure>,
+) -> Result<(), Failure> {
     let deadline = Instant::now() + LONGEST;
     loop {
+        let answer = running(state).await;
         // A socket that an earlier daemon has left says nothing yet.
-        if let Ok(Some(_)) = running(state).await {
+        if let Ok(Some(_)) = answer {
             return Ok(());
         }
-        if let Some(failure) = ended(&mut child, state) {
+        if let Some(failure) = gone() {
             return Err(failure);
         }
         if Instant::now() >= deadline {
+            answer?;
             let message = format!("no daemon answers for {}", state.path().display());
             return Err(Failure::new(Code::DaemonNotStarted, message));
         }
         sleep(PAUSE).await;
     }
+}
+
+pub async fn start_in_background(state: &StateDir) -> Result<(), Failure> {
+    let mut child = start_daemon(state)?;
+    until_it_answers(state, || ended(&mut child, state)).await
 }

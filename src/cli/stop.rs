@@ -60,19 +60,21 @@ pub async fn stop_daemon(state: &StateDir) -> Result<bool, Failure> {
         Err(DaemonError::NotRunning(_)) => return Ok(false),
         // What is in the socket's place is not what a daemon has put there, if there is none.
         Err(error) => {
-            return match StateLock::must_be_free(state) {
-                Ok(()) if !error.is_refusal() => Ok(false),
-                _ => Err(not_answered(error, state)),
+            return match StateLock::is_free(state) && !error.is_refusal() {
+                true => Ok(false),
+                false => Err(not_answered(error, state)),
             };
         }
     }
     // The lock is the last thing that a daemon gives up.
     let deadline = Instant::now() + LONGEST;
     loop {
-        match StateLock::must_be_free(state) {
-            Ok(()) => return Ok(true),
-            Err(failure) if Instant::now() >= deadline => return Err(failure),
-            Err(_) => sleep(PAUSE).await,
+        if StateLock::is_free(state) {
+            return Ok(true);
         }
+        if Instant::now() >= deadline {
+            return StateLock::must_be_free(state).map(|()| true);
+        }
+        sleep(PAUSE).await;
     }
 }

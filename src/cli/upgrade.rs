@@ -16,8 +16,8 @@ use super::{
     output::Output,
     run_to_end,
     service_layout::{
-        ServiceLayout, how_to_start, runs_as_service, service_failed, service_has_failed,
-        with_unit_log,
+        ServiceLayout, how_to_start, or_in_use, runs_as_service, service_failed,
+        service_has_failed, with_unit_log,
     },
     stop::stop_daemon,
     wait::{running, until_connected},
@@ -109,8 +109,8 @@ pub fn upgrade(arguments: UpgradeArguments, output: Output) -> Result<Exit, Fail
     })
 }
 
-const SEE_STATUS: &str = "'ece-agent status' says what is not as before. The version before it needs the state directory as it was before the upgrade: restore its copy, then run 'upgrade --binary FILE' with that version.";
-const RESTORE: &str = "'ece-agent logs' says why the daemon does not run. The version before it needs the state directory as it was before the upgrade: restore its copy, then run 'upgrade --binary FILE' with that version.";
+const SEE_STATUS: &str = "'ece-agent status' says what is not as before. The version before it needs the datastore as it was before the upgrade: restore its backup ('ece-agent restore DIRECTORY'), then run 'upgrade --binary FILE' with that version.";
+const RESTORE: &str = "'ece-agent logs' says why the daemon does not run. The version before it needs the datastore as it was before the upgrade: restore its backup ('ece-agent restore DIRECTORY'), then run 'upgrade --binary FILE' with that version.";
 const SEE_LOG: &str = "'ece-agent logs' says why the daemon does not run; when that is mended run 'ece-agent start', then repeat the upgrade.";
 
 fn failed(message: String) -> Failure {
@@ -199,7 +199,8 @@ impl Upgrade {
             let _ = systemctl(["reset-failed", "ece-agent"]);
             stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
             return systemctl(["start", "ece-agent"]).map(|_| None).map_err(|error| {
-                Failure::in_lines(Code::ServiceFailed, &with_unit_log(&error.to_string()))
+                let message = with_unit_log(&error.to_string());
+                or_in_use(&self.state, Failure::in_lines(Code::ServiceFailed, &message))
             });
         }
         stop_daemon(&self.state).await?;

@@ -27,8 +27,13 @@ const TOKENS: &str = "/api/v1/platform/configuration/security/enrollment-tokens"
 /// Who a person is to the API.
 #[derive(Debug, Clone)]
 pub enum ApiCredentials {
-    Password { user: String, password: Secret },
+    Password {
+        user: String,
+        password: Secret,
+    },
     ApiKey(Secret),
+    /// A bearer token.
+    Session(Secret),
 }
 
 /// What to do with what a path names.
@@ -151,6 +156,7 @@ impl ApiClient {
             ApiCredentials::Password { user, password } => {
                 request.basic_auth(user, Some(password.expose()))
             }
+            ApiCredentials::Session(token) => request.bearer_auth(token.expose()),
             ApiCredentials::ApiKey(key) => {
                 let value = zeroize::Zeroizing::new(format!("ApiKey {}", key.expose()));
                 request.header("authorization", value.as_str())

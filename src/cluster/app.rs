@@ -1,18 +1,9 @@
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    audit_growth::AuditGrowth,
-    host_allowances::HostAllowances,
-    lists::Lists,
-    liveness::{HostState, Liveness},
-    member::Member,
-    own_changes::OwnChanges,
-    passwords::Passwords,
-    queues::Queues,
-    registry::Registry,
-    seal::MasterKey,
-    secrets::Cluster,
-    sessions::Sessions,
+    audit_growth::AuditGrowth, host_allowances::HostAllowances, lists::Lists, liveness::Liveness,
+    member::Member, own_changes::OwnChanges, passwords::Passwords, queues::Queues,
+    registry::Registry, seal::MasterKey, secrets::Cluster, sessions::Sessions,
 };
 use crate::{
     limits::{allowance::Allowance, pace::Pace},
@@ -49,67 +40,16 @@ pub struct App {
     pub addresses: Vec<crate::model::CoordinatorAddress>,
 }
 
-/// A host as it was at one moment.
-#[derive(Clone)]
-pub struct HostNow {
-    pub member: Arc<Member>,
-    pub state: HostState,
-    /// What is not as it should be with it.
-    pub problems: Vec<Failure>,
-}
-
-/// Who is at which address.
-struct Addresses<'a>(HashMap<IpAddr, [Option<&'a Member>; 2]>);
-
-impl<'a> Addresses<'a> {
-    fn of(hosts: &'a [Arc<Member>]) -> Self {
-        let mut at = HashMap::<_, [Option<&Member>; 2]>::with_capacity(hosts.len());
-        for host in hosts {
-            let known = at.entry(host.facts.host_ip).or_default();
-            if let Some(free) = known.iter_mut().find(|it| it.is_none()) {
-                *free = Some(host);
-            }
-        }
-        Self(at)
-    }
-
-    /// Another host with the address of this one.
-    fn other(&self, host: &Member) -> Option<&'a Member> {
-        let known = self.0.get(&host.facts.host_ip)?;
-        known.iter().flatten().find(|it| it.runner_id != host.runner_id).copied()
-    }
-}
-
 impl App {
-    /// All hosts as they are now: to be looked at without any lock.
-    pub fn hosts_now(&self) -> Vec<HostNow> {
-        let members = self.registry.hosts();
-        let states = self.liveness.states(&members, self.clock.now());
-        let addresses = Addresses::of(&members);
-        let both = members.iter().zip(states);
-        both.map(|(member, state)| HostNow {
-            problems: self.problems(member, addresses.other(member)),
-            member: member.clone(),
-            state,
-        })
-        .collect()
-    }
-
-    pub fn now(&self, member: Arc<Member>) -> HostNow {
-        let state = self.liveness.state(&member, self.clock.now());
-        let other = self.registry.another_at(&member);
-        HostNow { problems: self.problems(&member, other.as_deref()), member, state }
-    }
-
-    /// What is known here of a host, whose address `other` names too.
-    fn problems(&self, host: &Member, other: Option<&Member>) -> Vec<Failure> {
+    /// What is not as it should be with a host, as far as it is known here.
+    pub(super) fn problems(&self, host: &Member) -> Vec<Failure> {
         let mut problems = Vec::new();
         if self.host_allowances.facts_wait(&host.runner_id) {
             let code = Code::HostFactsTooOften;
             problems.push(Failure::new(code, code.cause()));
         }
-        if let Some(other) = other {
-            let (address, other) = (host.facts.host_ip, &other.runner_id);
+        if let Some(other) = self.registry.another_at(host) {
+            let address = host.facts.host_ip;
             let message = format!("its address {address} is also that of the host {other}");
             problems.push(Failure::new(Code::HostAddressShared, message));
         }

@@ -25,3 +25,21 @@ impl AuditGrowth {
         self.much.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_looked_at_each_time_the_audit_has_grown_by_4_mib() {
+        let growth = AuditGrowth::default();
+        let is_much = || tokio::time::timeout(std::time::Duration::ZERO, growth.much());
+        for _ in 0..2 {
+            growth.add(3 * 1024 * 1024);
+            growth.add(1024 * 1024 - 1);
+            assert!(is_much().await.is_err());
+            growth.add(1);
+            assert!(is_much().await.is_ok());
+        }
+    }
+}

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::{
     counters::committed,
-    records::{self, Actor, ApiKeyRecord, AuditRecord, UserRecord, WebSessionRecord},
+    records::{
+        self, Actor, ApiKeyRecord, AuditRecord, AuditShare, UserRecord, UserRole, WebSessionRecord,
+    },
     sessions::OpenSession,
 };
 use crate::{
@@ -21,6 +23,20 @@ pub struct Origin {
     pub request_id: Uuid,
     /// Of a user, by what right; each commit holds them to it.
     pub standing: Option<Standing>,
+}
+
+impl Origin {
+    fn share(&self) -> AuditShare {
+        match (&self.actor, &self.standing) {
+            (Actor::Host(_), _) => AuditShare::Hosts,
+            (Actor::User(name), Some(standing))
+                if !standing.user.is_one_of(&[UserRole::PlatformAdmin]) =>
+            {
+                AuditShare::of_user(name)
+            }
+            (Actor::User(_) | Actor::Bootstrap | Actor::Local, _) => AuditShare::Administrators,
+        }
+    }
 }
 
 /// The right of a user to what they ask for, as they were when they asked.
@@ -163,9 +179,10 @@ impl Change {
         now: Timestamp,
     ) -> Result<CommittedChange, ChangeError> {
         let (before, after) = difference(self.before, self.after);
-        let most = match origin.actor {
-            Actor::Host(_) => MOST_BYTES_OF_A_HOST,
-            Actor::User(_) | Actor::Bootstrap | Actor::Local => MOST_BYTES,
+        let share = origin.share();
+        let most = match share {
+            AuditShare::Hosts => MOST_BYTES_OF_A_HOST,
+            AuditShare::Administrators | AuditShare::User(_) => MOST_BYTES,
         };
         let record = AuditRecord {
             at: now,
@@ -177,7 +194,7 @@ impl Change {
             before: bounded(before, most),
             after: bounded(after, most),
         };
-        let audit = records::create(record.path(Uuid::now_v7()), &record);
+        let audit = records::create(record.path(Uuid::now_v7(), &share), &record);
         let audited = audit.size();
         self.ops.push(audit);
         if let Some(standing) = &origin.standing {

@@ -5,7 +5,10 @@ use std::{sync::OnceLock, time::Duration};
 use metrics::{counter, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+use super::passwords::PasswordError;
+
 const JOINS: &str = "ece_agent_joins_total";
+const PASSWORDS: &str = "ece_agent_password_checks_total";
 const REQUESTS: &str = "ece_agent_http_request_seconds";
 const COMMITS: &str = "ece_agent_store_commit_seconds";
 
@@ -25,6 +28,7 @@ fn recorder() -> &'static PrometheusHandle {
         // Whoever has set another one counts there.
         let _ = metrics::set_global_recorder(recorder);
         metrics::describe_counter!(JOINS, "Requests to join, by what they came to");
+        metrics::describe_counter!(PASSWORDS, "Passwords that were checked, by what that came to");
         metrics::describe_histogram!(REQUESTS, "Answered requests of the API");
         metrics::describe_histogram!(COMMITS, "Commits, with the sync that they waited for");
         handle
@@ -35,6 +39,17 @@ fn recorder() -> &'static PrometheusHandle {
 pub fn joined(outcome: &str) {
     recorder();
     counter!(JOINS, "outcome" => outcome.to_owned()).increment(1);
+}
+
+/// A password has been checked, or could not be; one that was right a moment ago is not counted.
+pub fn password_checked(error: Option<&PasswordError>) {
+    recorder();
+    let outcome = match error {
+        None => "ok",
+        Some(PasswordError::Wrong) => "wrong",
+        Some(PasswordError::Busy) => "busy",
+    };
+    counter!(PASSWORDS, "outcome" => outcome).increment(1);
 }
 
 /// The API has answered a request.
@@ -61,4 +76,30 @@ pub fn count_samples() {
 pub fn counted() -> String {
     count_samples();
     recorder().render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_outside_is_no_label() {
+        joined("a-test");
+        for method in ["GET", "BREW", "get"] {
+            answered(method, 218, Duration::from_millis(3));
+        }
+        committed(Duration::from_millis(3));
+        let counted = counted();
+        for line in [
+            r#"ece_agent_joins_total{outcome="a-test"} 1"#,
+            r#"ece_agent_http_request_seconds_count{method="GET",status="218"} 1"#,
+            r#"ece_agent_http_request_seconds_count{method="other",status="218"} 2"#,
+            r#"ece_agent_http_request_seconds_bucket{method="GET",status="218",le="0.002"} 0"#,
+            r#"ece_agent_http_request_seconds_bucket{method="GET",status="218",le="0.005"} 1"#,
+            "# TYPE ece_agent_store_commit_seconds histogram",
+        ] {
+            assert!(counted.lines().any(|it| it == line), "{line}: {counted}");
+        }
+        assert!(!counted.contains("BREW"));
+    }
 }

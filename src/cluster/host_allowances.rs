@@ -45,3 +45,41 @@ impl HostAllowances {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_may_say_ten_things_at_once_and_one_in_five_minutes_after_that() {
+        let allowances = HostAllowances::default();
+        let [host, other] = ["a", "b"].map(|it| it.parse::<RunnerId>().expect("an id"));
+        for _ in 0..10 {
+            assert!(!allowances.facts_wait(&host));
+            assert_eq!(allowances.facts(&host), Ok(()));
+        }
+        assert!(allowances.facts_wait(&host) && !allowances.facts_wait(&other));
+        let wait = allowances.facts(&host).expect_err("too often");
+        assert!(wait.abs_diff(Duration::from_secs(300)) < Duration::from_secs(1), "{wait:?}");
+        advance(Duration::from_secs(301)).await;
+        assert_eq!(allowances.facts(&host), Ok(()));
+        assert!(allowances.facts(&host).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_polls_too_often_waits_and_no_longer_than_two_seconds() {
+        let allowances = HostAllowances::default();
+        let [host, other] = ["a", "b"].map(|it| it.parse::<RunnerId>().expect("an id"));
+        for _ in 0..50 {
+            assert_eq!(allowances.poll(&host), Duration::ZERO);
+        }
+        let wait = allowances.poll(&host);
+        assert!(wait.abs_diff(Duration::from_millis(100)) < Duration::from_millis(10), "{wait:?}");
+        let waits: Vec<Duration> = (0..100).map(|_| allowances.poll(&host)).collect();
+        assert!(waits.is_sorted() && waits.iter().all(|wait| *wait <= Duration::from_secs(2)));
+        assert!(waits.last() > Some(&Duration::from_secs(1)), "{waits:?}");
+        assert_eq!(allowances.poll(&other), Duration::ZERO);
+    }
+}

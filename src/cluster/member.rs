@@ -248,3 +248,86 @@ impl Member {
         tags
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster::testing::facts,
+        model::{Fingerprint, Tags},
+        rt::Timestamp,
+    };
+
+    fn member() -> Member {
+        let joined = Joined {
+            at: Timestamp::EPOCH,
+            roles: "allocator".parse().expect("a role"),
+            token: None,
+            source_address: [10, 0, 0, 7].into(),
+            overridden: Vec::new(),
+            replaced: None,
+        };
+        let runner_id = "10.0.0.7".parse().expect("an id");
+        let key = Fingerprint::from_digest([7; 32]);
+        let facts = facts("10.0.0.7");
+        let facts_hash = facts.hash();
+        Member::joining(
+            IdentityRecord { runner_id, key, joined },
+            FactsRecord { facts, facts_hash },
+        )
+    }
+
+    #[test]
+    fn a_capacity_is_what_was_set_else_the_flag_else_by_the_rule() {
+        let mut host = member();
+        assert_eq!(host.capacity_mb(), (12_398, CapacitySource::Physical));
+        host.facts.capacity_flag_mb = Some(9_000);
+        assert_eq!(host.capacity_mb(), (9_000, CapacitySource::Flag));
+        host.allocator.capacity_mb = Some(10_000);
+        assert_eq!(host.capacity_mb(), (10_000, CapacitySource::Flag));
+    }
+
+    #[test]
+    fn labels_are_those_that_were_set_else_those_of_the_flags() {
+        let tags = |text: &str| text.parse::<Tags>().expect("tags");
+        let mut host = member();
+        host.facts.allocator_tags = tags("rack:7");
+        host.facts.proxy_tags = tags("rack:8,disk:ssd");
+        assert_eq!(host.metadata(), &tags("rack:7").0);
+        assert_eq!(host.tags(), tags("rack:7,disk:ssd").0);
+        host.allocator.metadata = Some(tags("a:b").0);
+        assert_eq!(host.metadata(), &tags("a:b").0);
+        assert_eq!(host.tags(), tags("rack:8,disk:ssd,a:b").0);
+    }
+
+    #[test]
+    fn each_news_for_a_host_has_another_number() {
+        let host = member();
+        let others = BTreeSet::from(["other".to_owned()]);
+        let changed = host.with_roles("proxy".parse().expect("a role"), others);
+        assert!(changed.has(Role::Proxy) && !changed.has(Role::Allocator));
+        assert!(changed.has_named("proxy") && changed.has_named("other"));
+        assert!(!changed.has_named("allocator"));
+        let told = changed.told_of(AllocatorConfig::default());
+        let numbers = [&host, &changed, &told].map(Member::desired_revision);
+        assert_eq!(numbers, [1, 2, 3]);
+        assert_eq!(told.not_told_of(AllocatorConfig::default()), told);
+        let newcomer = member().in_place_of(&told);
+        assert!(newcomer.desired_revision() > told.desired_revision());
+        assert_eq!(newcomer.joined.replaced, Some(told.key));
+    }
+
+    #[test]
+    fn a_member_is_one_only_when_all_of_it_is_there() {
+        let whole = Parts::of(member());
+        assert!(whole.are_whole() && !whole.are_gone());
+        assert_eq!(whole.clone().whole().expect("all is there"), member());
+        assert!(Parts::default().are_gone() && !Parts::default().are_whole());
+        for part in [MemberPart::Identity, MemberPart::Facts, MemberPart::Desired] {
+            let mut parts = whole.clone();
+            parts.take(part, None).expect("taken");
+            assert!(!parts.are_whole() && !parts.are_gone());
+            assert!(parts.whole().is_err());
+        }
+    }
+}

@@ -7,7 +7,7 @@
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
 //! - `permissions` says what a user may do; `sign_in` who is who they say.
 //! - `news` tells pages that are open what has changed; `shown` is what is shown of a host.
-//! - `lists` does what looks at all of them, beside everything else.
+//! - `lists` does what looks at all of them, beside everything else; `hosts_now` is what it sees.
 //! - `earlier_records` brings over what earlier versions have stored.
 //! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
 
@@ -18,6 +18,7 @@ pub mod change;
 pub mod counters;
 pub mod earlier_records;
 pub mod host_allowances;
+pub mod hosts_now;
 pub mod lists;
 pub mod liveness;
 pub mod member;

@@ -28,3 +28,22 @@ impl OwnChanges {
         self.allowance.take(user.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_makes_a_hundred_changes_at_once_and_one_a_minute_after_that() {
+        let changes = OwnChanges::default();
+        for _ in 0..100 {
+            assert_eq!(changes.take("one"), Ok(()));
+        }
+        let wait = changes.take("one").expect_err("too many");
+        assert!(wait.abs_diff(Duration::from_secs(60)) < Duration::from_secs(1), "{wait:?}");
+        assert_eq!(changes.take("other"), Ok(()));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(changes.take("one"), Ok(()));
+        assert!(changes.take("one").is_err());
+    }
+}

@@ -1,3 +1,6 @@
+mod addresses;
+mod walk;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -6,6 +9,7 @@ use std::{
     },
 };
 
+use addresses::Addresses;
 use tokio::sync::watch;
 
 use super::{
@@ -43,6 +47,7 @@ pub struct View {
     hosts: BTreeMap<RunnerId, Arc<Member>>,
     /// Their names by what these are in lower case, of which there may be several.
     alike: BTreeMap<String, BTreeSet<RunnerId>>,
+    addresses: Addresses,
     /// Hosts of which a record is missing, or cannot be read.
     incomplete: BTreeMap<RunnerId, Parts>,
     keys: BTreeMap<KeyId, Arc<KeyRecord>>,
@@ -119,13 +124,17 @@ impl View {
         change: &RecordChange,
     ) -> Result<(), StoreError> {
         let mut parts = match self.hosts.remove(&runner) {
-            Some(member) => Parts::of(Arc::unwrap_or_clone(member)),
+            Some(member) => {
+                self.addresses.forget(&member);
+                Parts::of(Arc::unwrap_or_clone(member))
+            }
             None => self.incomplete.remove(&runner).unwrap_or_default(),
         };
         parts.take(part, change.record.as_ref())?;
         match parts.whole() {
             Ok(member) => {
                 self.note_name(&runner);
+                self.addresses.note(&member);
                 self.hosts.insert(runner, Arc::new(member));
                 return Ok(());
             }
@@ -223,12 +232,8 @@ impl Registry {
     }
 
     /// Another host that says that it has the address of this one.
-    pub fn another_at(&self, host: &Member) -> Option<Arc<Member>> {
-        let view = self.view();
-        let same = |it: &&Arc<Member>| {
-            it.facts.host_ip == host.facts.host_ip && it.runner_id != host.runner_id
-        };
-        view.hosts.values().find(same).cloned()
+    pub fn another_at(&self, host: &Member) -> Option<RunnerId> {
+        self.view().addresses.other(host).cloned()
     }
 
     /// A host whose name differs from this one in upper and lower case alone.
@@ -236,6 +241,13 @@ impl Registry {
         let view = self.view();
         let alike = view.alike.get(&without_case(runner)?)?;
         view.host(alike.iter().find(|it| *it != runner)?)
+    }
+
+    /// The keys that are known as this host's.
+    pub fn keys_of(&self, runner: &RunnerId) -> Vec<KeyId> {
+        let is_its = |record: &KeyRecord| matches!(record, KeyRecord::Host { runner_id } if runner_id == runner);
+        let view = self.view();
+        view.keys.iter().filter(|(_, record)| is_its(record)).map(|(key, _)| *key).collect()
     }
 
     pub fn count_hosts(&self) -> usize {

@@ -52,10 +52,14 @@ impl MasterKey {
             .map_err(|error| SealError::Io(file.to_owned(), error))?
             .map(Zeroizing::new)
             .ok_or_else(|| SealError::Missing(file.to_owned()))?;
-        let damaged = || SealError::Damaged(file.to_owned());
+        Self::from_hex(&text).ok_or_else(|| SealError::Damaged(file.to_owned()))
+    }
+
+    /// A key as it stands in its file.
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        hex::decode_to_slice(text.trim_ascii(), bytes.as_mut()).map_err(|_| damaged())?;
-        RandomizedNonceKey::new(&AES_256_GCM, bytes.as_ref()).map(Self).map_err(|_| damaged())
+        hex::decode_to_slice(text.trim_ascii(), bytes.as_mut()).ok()?;
+        RandomizedNonceKey::new(&AES_256_GCM, bytes.as_ref()).map(Self).ok()
     }
 
     /// Seals `secret`; it opens only with the same `purpose`.

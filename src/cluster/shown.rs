@@ -1,10 +1,14 @@
 //! Hosts as they are shown, and as they are searched.
 
-use super::{app::HostNow, liveness::Rival, member::Member};
+use super::{
+    hosts_now::HostNow,
+    liveness::{HostState, Rival},
+    member::Member,
+};
 use crate::{
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
-    search::{Fields, Searchable, Value},
+    search::{Fields, IsMeant, Searchable, Value},
     wire::{
         allocators::{
             AllocatorCapacity, AllocatorCapacityMemory, AllocatorCapacityStorage,
@@ -62,10 +66,10 @@ pub const RUNNER_FIELDS: Fields = Fields {
 };
 
 /// A host as an allocator.
-pub struct AllocatorView<'a>(pub &'a HostNow);
+pub struct AllocatorView<'a>(pub HostNow<'a>);
 
 /// A host as a runner.
-pub struct RunnerView<'a>(pub &'a HostNow);
+pub struct RunnerView<'a>(pub HostNow<'a>);
 
 /// As the contract counts: in 32 bits.
 pub fn int32(number: impl TryInto<i32>) -> i32 {
@@ -85,7 +89,7 @@ pub fn settings(host: &Member) -> AllocatorSettings {
 
 impl AllocatorView<'_> {
     pub fn info(&self) -> AllocatorInfo {
-        let HostNow { member: host, state, .. } = self.0;
+        let (host, state) = (&*self.0.member, self.0.state());
         let (capacity_mb, source) = host.capacity_mb();
         let since = host.allocator.maintenance_since;
         AllocatorInfo {
@@ -118,32 +122,32 @@ impl AllocatorView<'_> {
 }
 
 impl Searchable for AllocatorView<'_> {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let HostNow { member: host, state, .. } = self.0;
-        let one = |value| vec![value];
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
+        let (host, allocator) = (&*self.0.member, Some(Role::Allocator));
+        let since = host.allocator.maintenance_since;
         match field {
-            "allocator_id" => one(Value::text(host.runner_id.as_str())),
-            "status.healthy" => one(Value::Flag(state.is_healthy(Some(Role::Allocator)))),
-            "status.connected" => one(Value::Flag(state.connected)),
-            "status.maintenance_mode" => {
-                one(Value::Flag(host.allocator.maintenance_since.is_some()))
-            }
+            "allocator_id" => is_meant(Value::text(host.runner_id.as_str())),
+            "status.healthy" => is_meant(Value::Flag(self.0.state().is_healthy(allocator))),
+            "status.connected" => is_meant(Value::Flag(self.0.state().connected)),
+            "status.maintenance_mode" => is_meant(Value::Flag(since.is_some())),
             "status.maintenance_mode_timestamp" => {
-                host.allocator.maintenance_since.iter().map(|at| text(at.rfc3339())).collect()
+                since.is_some_and(|at| is_meant(text(at.rfc3339())))
             }
-            "capacity.memory.total" => one(Value::Number(host.capacity_mb().0 as f64)),
-            "capacity.memory.used" => one(Value::Number(0.0)),
-            "capacity.storage.total" => one(Value::Number((host.facts.storage_bytes >> 20) as f64)),
-            "capacity.available_cpus" => one(Value::Number(host.facts.cpus.into())),
+            "capacity.memory.total" => is_meant(Value::Number(host.capacity_mb().0 as f64)),
+            "capacity.memory.used" => is_meant(Value::Number(0.0)),
+            "capacity.storage.total" => {
+                is_meant(Value::Number((host.facts.storage_bytes >> 20) as f64))
+            }
+            "capacity.available_cpus" => is_meant(Value::Number(host.facts.cpus.into())),
             "settings.capacity" => {
-                settings(host).capacity.iter().map(|mb| Value::Number((*mb).into())).collect()
+                settings(host).capacity.is_some_and(|mb| is_meant(Value::Number(mb.into())))
             }
             "metadata" | "metadata.key" => {
-                host.metadata().keys().map(|it| Value::text(it)).collect()
+                host.metadata().keys().any(|it| is_meant(Value::text(it)))
             }
-            "metadata.value" => host.metadata().values().map(|it| Value::text(it)).collect(),
+            "metadata.value" => host.metadata().values().any(|it| is_meant(Value::text(it))),
             // What runs here: nothing does, and there is nothing to find.
-            field => shared_values(host, field),
+            field => any_shared(host, field, is_meant),
         }
     }
 
@@ -157,28 +161,24 @@ fn text(text: String) -> Value<'static> {
 }
 
 /// Fields that all kinds of hosts have.
-fn shared_values<'a>(host: &'a Member, field: &str) -> Vec<Value<'a>> {
+fn any_shared(host: &Member, field: &str, is_meant: IsMeant<'_>) -> bool {
     match field {
-        "zone_id" | "zone" => vec![Value::text(host.facts.zone.as_str())],
-        "host_ip" | "public_hostname" => vec![text(host.facts.host_ip.to_string())],
-        "region" => vec![Value::text(REGION)],
-        "build_info.version" => vec![Value::text(&host.facts.version)],
-        _ => match field.strip_prefix("metadata.").or_else(|| field.strip_prefix("tags.")) {
-            Some(key) => host.metadata().get(key).iter().map(|it| Value::text(it)).collect(),
-            None => Vec::new(),
-        },
+        "zone_id" | "zone" => is_meant(Value::text(host.facts.zone.as_str())),
+        "host_ip" | "public_hostname" => is_meant(text(host.facts.host_ip.to_string())),
+        "region" => is_meant(Value::text(REGION)),
+        "build_info.version" => is_meant(Value::text(&host.facts.version)),
+        _ => {
+            let key = field.strip_prefix("metadata.").or_else(|| field.strip_prefix("tags."));
+            let value = key.and_then(|key| host.metadata().get(key));
+            value.is_some_and(|it| is_meant(Value::text(it)))
+        }
     }
 }
 
 impl RunnerView<'_> {
     pub fn info(&self) -> RunnerInfo {
-        let HostNow { member: host, state, problems } = self.0;
+        let (host, state) = (&*self.0.member, self.0.state());
         let tags = host.tags();
-        // How the datastore here is doing is better known here.
-        let store_failed = problems.iter().any(|it| it.is(Code::StoreFailed));
-        let is_told = |it: &Failure| store_failed && it.is(Code::StoreFailed);
-        let like_a_field = tags.keys().any(|name| is_like_a_field(name));
-        let tags_problem = like_a_field.then_some(Code::PreflightTags);
         let role = |name: &str| RunnerRoleInfo { role_name: name.to_owned() };
         let names = host.roles.iter().map(|known| role(known.name()));
         RunnerInfo {
@@ -204,15 +204,21 @@ impl RunnerView<'_> {
             lost_at: state.lost_at.map(Timestamp::rfc3339),
             passages: Vec::new(),
             clones: state.rivals.iter().map(clone_shown).collect(),
-            problems: problems
-                .iter()
-                .cloned()
-                .chain(tags_problem.map(|code| Failure::new(code, code.cause())))
-                .chain(state.role_failures().filter(|it| !is_told(it)))
-                .map(|failure| problem_shown(&failure))
-                .collect(),
+            problems: problems_shown(self.0.problems(), host, state),
         }
     }
+}
+
+/// What is not as it should be with a host: as it is known here, and as the host says.
+fn problems_shown(known: Vec<Failure>, host: &Member, state: &HostState) -> Vec<RunnerProblem> {
+    // How the datastore here is doing is better known here.
+    let store_failed = known.iter().any(|it| it.is(Code::StoreFailed));
+    let is_told = |it: &Failure| store_failed && it.is(Code::StoreFailed);
+    let like_a_field = host.tags().keys().any(|name| is_like_a_field(name));
+    let tags_problem = like_a_field.then_some(Code::PreflightTags);
+    let of_tags = tags_problem.map(|code| Failure::new(code, code.cause()));
+    let said = state.role_failures().filter(|it| !is_told(it));
+    known.iter().cloned().chain(of_tags).chain(said).map(|it| problem_shown(&it)).collect()
 }
 
 fn problem_shown(failure: &Failure) -> RunnerProblem {
@@ -229,22 +235,18 @@ fn clone_shown(rival: &Rival) -> RunnerClone {
 }
 
 impl Searchable for RunnerView<'_> {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
-        let HostNow { member: host, state, .. } = self.0;
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
+        let host = &*self.0.member;
         match field {
-            "runner_id" => vec![Value::text(host.runner_id.as_str())],
-            "connected" => vec![Value::Flag(state.connected)],
-            "healthy" => vec![Value::Flag(state.is_healthy(None))],
-            "maintenance_mode" => {
-                vec![Value::Flag(host.allocator.maintenance_since.is_some())]
+            "runner_id" => is_meant(Value::text(host.runner_id.as_str())),
+            "connected" => is_meant(Value::Flag(self.0.state().connected)),
+            "healthy" => is_meant(Value::Flag(self.0.state().is_healthy(None))),
+            "maintenance_mode" => is_meant(Value::Flag(host.allocator.maintenance_since.is_some())),
+            "roles" | "roles.role_name" => {
+                host.roles.iter().any(|role| is_meant(Value::text(role.name())))
+                    || host.other_roles.iter().any(|name| is_meant(Value::text(name)))
             }
-            "roles" | "roles.role_name" => host
-                .roles
-                .iter()
-                .map(|role| Value::text(role.name()))
-                .chain(host.other_roles.iter().map(|name| Value::text(name)))
-                .collect(),
-            field => shared_values(host, field),
+            field => any_shared(host, field, is_meant),
         }
     }
 
@@ -286,13 +288,13 @@ mod tests {
         let source = polls_of(caller);
         let ill = RoleHealth::from(&Failure::new(Code::StoreFailed, "d"));
         app.liveness.poll(&host.runner_id, source, [(Role::Allocator, ill)].into());
-        let mut now = app.now(host);
-        let shown = |now: &HostNow| -> Vec<String> {
-            RunnerView(now).info().problems.into_iter().map(|it| it.message).collect()
+        let now = app.now(host);
+        let shown = |known: Vec<Failure>| -> Vec<String> {
+            let shown = problems_shown(known, &now.member, now.state());
+            shown.into_iter().map(|it| it.message).collect()
         };
         let said = "the role allocator is not healthy, as the host says: d";
-        assert_eq!(shown(&now), [said]);
-        now.problems.push(datastore_full());
-        assert_eq!(shown(&now), [datastore_full().message]);
+        assert_eq!(shown(now.problems()), [said]);
+        assert_eq!(shown(vec![datastore_full()]), [datastore_full().message]);
     }
 }

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{app::App, passwords::PasswordError, records::UserRecord};
-use crate::{limits::source::Source, model::Secret};
+use super::{
+    app::App, counters::password_checked, passwords::PasswordError, records::UserRecord,
+};
+use crate::{
+    limits::{quiet::Quiet, source::Source},
+    model::Secret,
+};
 
 /// The user, if the password was right a short while ago: this costs next to nothing.
 pub fn remembered(
@@ -27,11 +32,29 @@ pub async fn check_password(
         return Ok(user);
     }
     let user = app.registry.view().enabled_user(name);
-    let checked = app.passwords.check(from, name, user, password).await?;
+    let is_known = user.is_some();
+    let checked = app.passwords.check(from, name, user, password).await;
+    password_checked(checked.as_ref().err());
+    let checked = checked.inspect_err(|error| wrong(is_known.then_some(name), from, error))?;
     // Another password may have come while this one waited for its turn.
     let now = app.registry.view().enabled_user(name);
     let same = now.filter(|now| now.password_hash == checked.password_hash);
     same.ok_or(PasswordError::Wrong)
+}
+
+/// Logs that somebody may be guessing. What was typed as a name may be a password, unless there is
+/// such a user.
+fn wrong(known: Option<&str>, from: Source, error: &PasswordError) {
+    static SAID: Quiet = Quiet::new();
+    if let Some(left_out) = SAID.may_tell(from.address()) {
+        let whom =
+            known.map_or("somebody who is no user".into(), |name| format!("the user {name}"));
+        let more = match left_out {
+            0 => String::new(),
+            more => format!("; {more} lines like this were left out"),
+        };
+        tracing::warn!(%from, %error, left_out, "{whom} was not let in from {from}: {error}{more}");
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ pub fn first_host(dir: &TempDir) -> FirstHost {
         addresses: vec!["10.0.0.1".parse().expect("an address")],
         dir: dir.path().to_owned(),
         secrets_file: dir.path().join("secrets/bootstrap-secrets.json"),
+        plan_key: None,
     }
 }
 

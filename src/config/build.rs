@@ -1,15 +1,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    CheckOptions, FirstHostOptions, HostSettings, InstallArguments, InstallOptions, JoinOptions,
-    JoinRoute, Membership, Mistake, Purpose, StateDir, StayOptions, flags::FlagValue,
+    CheckOptions, FirstHostOptions, GivenToken, HostSettings, InstallArguments, InstallOptions,
+    JoinOptions, JoinRoute, Membership, Mistake, Purpose, StateDir, StayOptions, flags::FlagValue,
     mistake::Checker, read_token,
 };
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, Role, RoleSet, Secret},
     rt::files,
     tls::fingerprint_of_pem,
-    token::UnverifiedToken,
     wire::hosts::SecretText,
 };
 
@@ -64,15 +63,14 @@ impl InstallArguments {
         let settings = self.settings(&mut check);
         let roles: Option<RoleSet> = check.parse("--roles", self.roles.as_deref());
         let (coordinators, pins) = (self.coordinators(&mut check), self.pins(&mut check));
-        let text = self.token(&mut check).flatten();
-        let token = text.and_then(|text| match UnverifiedToken::parse(text.expose()) {
-            Ok(token) => Some(token),
+        let token = self.token(&mut check).flatten();
+        let claims = token.as_ref().and_then(|token| match token.says() {
+            Ok(token) => Some(token.claims()),
             Err(error) => {
                 check.note_as(Code::TokenMalformed, "--roles-token", error.to_string());
                 None
             }
         });
-        let claims = token.as_ref().map(UnverifiedToken::claims);
         let route = JoinRoute::choose(coordinators, pins, claims);
         let is_first = route.coordinators.is_empty();
         let skip = self.skipped(&mut check);
@@ -138,7 +136,7 @@ impl InstallArguments {
         match token {
             Some(token) => Some(Purpose::Join(JoinOptions {
                 coordinators,
-                token: SecretText(token),
+                token,
                 roles: roles.unwrap_or_default(),
                 pins,
             })),
@@ -174,18 +172,19 @@ impl InstallArguments {
                         "the first host needs the role coordinator; to join a cluster give --coordinator-host and a roles token",
                     );
                 }
-                Some(Purpose::FirstHost(FirstHostOptions { roles }))
+                Some(Purpose::FirstHost(FirstHostOptions { roles, plan_key: None }))
             }
         }
     }
 
     /// The outer `None` is a token that cannot be read.
-    fn token(&self, check: &mut Checker) -> Option<Option<Secret>> {
+    fn token(&self, check: &mut Checker) -> Option<Option<GivenToken>> {
+        let given = |text: Secret| Some(Some(SecretText(text).into()));
         match (&self.roles_token, &self.roles_token_file) {
-            (Some(text), _) => Some(Some(Secret::new(text.trim()))),
+            (Some(text), _) => given(Secret::new(text.trim())),
             (None, None) => Some(None),
             (None, Some(file)) => match read_token(file) {
-                Ok(token) => Some(Some(token)),
+                Ok(text) => given(text),
                 Err(error) => {
                     check.note_as(Code::TokenUnreadable, "--roles-token-file", error.to_string());
                     None

@@ -34,6 +34,11 @@ impl FlagValue for bool {
     }
 }
 
+/// The variable that stands for a flag.
+pub(super) fn variable_of(flag: &str) -> String {
+    format!("ECE_AGENT_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase())
+}
+
 /// Makes a struct of flags, or of structs of them, one value of it.
 macro_rules! flags {
     (

@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FromFile, GivenSettings, HostSettings, JoinRoute, StateDir};
+use super::{FromFile, GivenSettings, GivenToken, HostSettings, JoinRoute, StateDir};
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
     wire::hosts::SecretText,
@@ -60,13 +60,15 @@ pub enum Membership {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FirstHostOptions {
     pub roles: RoleSet,
+    /// Root's key for the plan of the cluster, which lies where the service user can write.
+    pub plan_key: Option<SecretText>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JoinOptions {
     /// Empty: where the token says.
     pub coordinators: Vec<CoordinatorAddress>,
-    pub token: SecretText,
+    pub token: GivenToken,
     pub roles: RoleSet,
     /// Pins beside those in the token.
     pub pins: Vec<Fingerprint>,

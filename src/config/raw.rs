@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn a_flag_a_variable_and_a_key_go_by_one_name() {
         let has_variable = |flag: &clap::Arg, name: &str| {
-            let expected = format!("ECE_AGENT_{}", name.replace('-', "_").to_uppercase());
+            let expected = crate::config::flags::variable_of(name);
             flag.get_env().is_some_and(|variable| {
                 assert_eq!(variable.to_str(), Some(&*expected));
                 true

@@ -26,6 +26,9 @@ pub fn default_state_dir(of_service: bool) -> PathBuf {
 }
 
 impl StateDir {
+    /// What only a coordinator has, as [`CoordinatorLayout`] has it.
+    pub const COORDINATOR: &str = "coordinator";
+
     /// A relative path counts from where this process is now.
     pub fn new(path: PathBuf) -> Self {
         Self(std::path::absolute(&path).unwrap_or(path))
@@ -88,9 +91,8 @@ impl StateDir {
         self.0.join("agent.log.1")
     }
 
-    /// What only a coordinator has.
     pub fn coordinator(&self) -> PathBuf {
-        self.0.join("coordinator")
+        self.0.join(Self::COORDINATOR)
     }
 
     /// The name, in this directory, of the socket on which the daemon answers.

@@ -12,10 +12,7 @@ use axum::{
 use tower::util::BoxCloneSyncService;
 
 use crate::{
-    cluster::{
-        app::{App, HostNow},
-        counters::counted,
-    },
+    cluster::{app::App, counters::counted},
     host::process::own_process,
     model::Role,
     server::Service,
@@ -65,8 +62,8 @@ fn escaped(text: &str) -> String {
 fn looked_up(app: &App, text: &mut String) {
     let mut hosts: BTreeMap<(&str, String, bool), u64> = BTreeMap::new();
     let (mut connected_hosts, mut in_maintenance) = (0u64, 0u64);
-    for HostNow { member: host, state, .. } in app.hosts_now() {
-        let connected = state.connected;
+    for now in app.hosts_now().all() {
+        let (host, connected) = (&now.member, now.state().connected);
         connected_hosts += u64::from(connected);
         in_maintenance += u64::from(host.allocator.maintenance_since.is_some());
         let zone = host.facts.zone.to_string();

@@ -32,11 +32,12 @@ use crate::{
         seal::{MasterKey, SealError},
         secrets::{Cluster, ClusterError},
         sessions::Sessions,
+        sign_in::check_password,
     },
     host::process::most_open_files,
     hosts::hosts_router,
-    limits::{allowance::Allowance, pace::Pace},
-    model::{CoordinatorAddress, RunnerId, Secret},
+    limits::{allowance::Allowance, pace::Pace, source::Source},
+    model::{CoordinatorAddress, CoordinatorLayout, RunnerId, Secret},
     rt::{Clock, Shutdown, files},
     server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
     store::{SharedStore, StoreError},
@@ -115,15 +116,24 @@ impl LocalAccess {
         };
         set_password(&self.0, &origin, user, password).await.map_err(|error| error.to_string())
     }
+
+    /// A bearer token for whoever has this password. No stranger can come from where they come from,
+    /// and so keep them waiting.
+    pub async fn open_session(&self, user: &str, password: &Secret) -> Result<Secret, String> {
+        let from = Source::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let user = check_password(&self.0, user, password, from).await;
+        user.map(|user| self.0.sessions.open(&user)).map_err(|error| error.to_string())
+    }
 }
 
 impl CoordinatorConfig {
     /// Starts serving. When this returns, hosts and users can connect.
     pub async fn start(self, shutdown: Shutdown) -> Result<Coordinator, StartError> {
-        let master = MasterKey::load(&self.dir.join("master.key"))?;
+        let files = CoordinatorLayout::of(&self.dir);
+        let master = MasterKey::load(&files.master_key())?;
         let record = self.store.get(&ClusterRecord::path()).await?.ok_or(StartError::NoCluster)?;
         let (cluster, authority) = Cluster::open(&decode(&record)?, &master)?;
-        let key = load_or_create_key(&self.dir.join("tls.key"))?;
+        let key = load_or_create_key(&files.tls_key())?;
         let identity = Arc::new(CoordinatorIdentity::new(
             authority,
             key,

@@ -52,14 +52,18 @@ struct Administration(SharedAccess);
 #[async_trait::async_trait]
 impl LocalAdministration for Administration {
     async fn set_password(&self, user: &str, password: SecretText) -> Result<(), String> {
+        self.access()?.set_password(user, &password.0).await
+    }
+
+    async fn open_session(&self, user: &str, password: SecretText) -> Result<SecretText, String> {
+        self.access()?.open_session(user, &password.0).await.map(SecretText)
+    }
+}
+
+impl Administration {
+    fn access(&self) -> Result<LocalAccess, &'static str> {
         let access = self.0.lock().expect("no panic while held").clone();
-        match access {
-            Some(access) => access.set_password(user, &password.0).await,
-            None => {
-                Err("the users of the API are kept where a coordinator runs, and none does here"
-                    .into())
-            }
-        }
+        access.ok_or("the users of the API are kept where a coordinator runs, and none does here")
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     agent::{Identity, RoleService},
     cluster::app::datastore_full,
     config::StateDir,
-    model::{Code, Failure, Role},
+    model::{Code, CoordinatorLayout, Failure, Role},
     rt::aside,
     store::{SharedStore, StoreError},
     wire::desired::RolePayload,
@@ -47,7 +47,7 @@ impl Datastore {
     }
 
     pub(super) async fn must_be_here(&self) -> Result<(), Failure> {
-        let file = self.state.coordinator().join("store.db");
+        let file = CoordinatorLayout::of(&self.state.coordinator()).store();
         if self.belongs_here || aside(move || file.exists()).await {
             return Ok(());
         }

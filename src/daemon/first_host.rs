@@ -12,7 +12,7 @@ use crate::{
         secrets::ClusterError,
     },
     config::{FirstHostOptions, StateDir},
-    model::{Code, Failure, RoleSet, RunnerId},
+    model::{Code, CoordinatorLayout, Failure, RoleSet, RunnerId},
     rt::{Timestamp, files},
     store::SqliteStore,
     tls::PrivateKey,
@@ -112,11 +112,13 @@ impl Named<'_> {
         host.progress.started(Step::Bootstrap);
         let dir = host.state.coordinator();
         files::create_private_dir(&dir).map_err(|error| not_writable(&dir, error))?;
-        let master = match holds_anything(&dir.join("store.db")) {
-            true => MasterKey::load(&dir.join("master.key")),
+        let files = CoordinatorLayout::of(&dir);
+        let (master_key, tls_key) = (files.master_key(), files.tls_key());
+        let master = match holds_anything(&files.store()) {
+            true => MasterKey::load(&master_key),
             false => {
-                nothing_may_be_left(&dir, &["store.db-wal", "tls.key"])?;
-                MasterKey::load_or_create(&dir.join("master.key"))
+                nothing_may_be_left(&[files.store_log(), tls_key.clone()])?;
+                MasterKey::load_or_create(&master_key)
             }
         };
         let master = master.map_err(seal_failure)?;
@@ -130,10 +132,11 @@ impl Named<'_> {
             addresses: addresses(host_ip, &host.settings),
             dir,
             secrets_file: secrets_file.clone(),
+            plan_key: plan_key(options)?,
         };
         let store = open_store(host.state)?;
         if !bootstrap::is_there(&*store).await.map_err(store_failure)? {
-            nothing_may_be_left(&first.dir, &["tls.key"])?;
+            nothing_may_be_left(&[tls_key])?;
         }
         let cluster =
             bootstrap::bootstrap(&*store, &master, &first, now).await.map_err(bootstrap_failure);
@@ -174,7 +177,7 @@ pub async fn register_own_key(
     key: &PrivateKey,
     now: Timestamp,
 ) -> bool {
-    let file = state.coordinator().join("store.db");
+    let file = CoordinatorLayout::of(&state.coordinator()).store();
     let Ok(store) = SqliteStore::open_to_look(&file) else { return false };
     let asking = Asking {
         runner_id: identity.runner_id.clone(),
@@ -185,13 +188,20 @@ pub async fn register_own_key(
     register_key(&store, &asking, &identity.cluster_id, now).await.unwrap_or(false)
 }
 
+fn plan_key(options: &FirstHostOptions) -> Result<Option<MasterKey>, Failure> {
+    let Some(text) = &options.plan_key else { return Ok(None) };
+    let key = MasterKey::from_hex(text.0.expose().as_bytes());
+    let damaged = || Failure::new(Code::Internal, "root's key for the plan of the cluster is none");
+    key.map(Some).ok_or_else(damaged)
+}
+
 fn holds_anything(file: &Path) -> bool {
     file.metadata().is_ok_and(|found| found.len() > 0)
 }
 
 /// What only a coordinator that has run leaves behind says that a datastore is missing.
-fn nothing_may_be_left(dir: &Path, names: &[&str]) -> Result<(), Failure> {
-    let left = names.iter().map(|name| dir.join(name)).find(|file| holds_anything(file));
+fn nothing_may_be_left(files: &[PathBuf]) -> Result<(), Failure> {
+    let left = files.iter().find(|file| holds_anything(file));
     let Some(file) = left else { return Ok(()) };
     let message = format!("{} is there, and no datastore with a cluster", file.display());
     Err(Failure::new(Code::StoreMissing, message))

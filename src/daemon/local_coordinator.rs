@@ -7,12 +7,12 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
-    agent::{Identity, not_writable},
+    agent::{Identity, as_its_user, not_writable},
     cluster::{app::datastore_full, seal::SealError, secrets::ClusterError},
     config::{HostSettings, StateDir, only_address},
     coordinator::{CoordinatorConfig, Ended, LocalAccess, METRICS_PORT, StartError},
     host::{Machine, SharedMachine},
-    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT},
+    model::{Code, CoordinatorAddress, CoordinatorLayout, Failure, HOSTS_PORT},
     preflight::taken_port,
     rt::{Clock, ShutdownTrigger, aside, files},
     server::Listeners,
@@ -136,13 +136,13 @@ pub(super) fn open_store(state: &StateDir) -> Result<Arc<SqliteStore>, Failure> 
     let dir = state.coordinator();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
         .map_err(|error| not_writable(&dir, error))?;
-    for name in ["master.key", "tls.key", "store.db"] {
-        let file = dir.join(name);
+    let layout = CoordinatorLayout::of(&dir);
+    for file in [layout.master_key(), layout.tls_key(), layout.store()] {
         if let Some(reason) = files::why_exposed(&file) {
             tracing::warn!(%reason, "{} is not the daemon's alone: {reason}", file.display());
         }
     }
-    let store = SqliteStore::open(&dir.join("store.db")).map_err(store_failure)?;
+    let store = SqliteStore::open(&layout.store()).map_err(store_failure)?;
     if store.lost() > 0 {
         let lost = changes_lost(store.lost());
         tracing::error!(code = lost.code(), "{}; {}", lost.message, lost.fix);
@@ -160,7 +160,8 @@ fn changes_lost(count: u64) -> Failure {
 /// What a cluster cannot be without is never made anew where there was one.
 pub fn cluster_must_be_there(state: &StateDir) -> Result<(), Failure> {
     let dir = state.coordinator();
-    for file in [dir.join("store.db"), dir.join("master.key")] {
+    let layout = CoordinatorLayout::of(&dir);
+    for file in [layout.store(), layout.master_key()] {
         let what = match file.metadata() {
             Ok(found) if found.len() == 0 => "is empty",
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
@@ -211,7 +212,8 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
     }
 }
 
-const RESTORE: &str = "Restore 'coordinator/' in the state directory from a backup, all of it, then run 'ece-agent start'; 'docs/operations.md' has the procedure.";
+const RESTORE: &str =
+    "Restore it from a backup ('ece-agent restore DIRECTORY'), then run 'ece-agent install'.";
 
 fn start_failure(error: StartError) -> Failure {
     let message = error.to_string();
@@ -221,8 +223,8 @@ fn start_failure(error: StartError) -> Failure {
         StartError::Store(error) => store_failure(error),
         StartError::TlsKey(file) => {
             Failure::new(Code::CoordinatorKeyDamaged, message).with_fix(format!(
-                "Run 'rm {}', then 'ece-agent start': the coordinator makes another, and members trust it by the cluster's CA.",
-                file.display()
+                "Run '{}', then 'ece-agent start': the coordinator makes another, and members trust it by the cluster's CA.",
+                as_its_user("rm", &file)
             ))
         }
         StartError::Seal(error) | StartError::Cluster(ClusterError::Seal(error)) => {
@@ -241,7 +243,7 @@ pub(super) fn seal_failure(error: SealError) -> Failure {
         SealError::Missing(_) => Failure::new(Code::StoreMissing, message),
         SealError::Damaged(_) | SealError::DoesNotOpen => {
             Failure::new(Code::CoordinatorKeyDamaged, message).with_fix(
-                "Restore master.key in 'coordinator/' from the backup that the datastore came from, then run 'ece-agent start'.",
+                "Restore master.key from the backup that the datastore came from ('ece-agent restore DIRECTORY' restores both), then run 'ece-agent install'.",
             )
         }
     }

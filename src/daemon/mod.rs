@@ -25,7 +25,7 @@ use crate::{
     config::{InstallArguments, Mistake, StateDir},
     host::SharedMachine,
     model::{Code, Failure, Role, SessionId},
-    rt::{Clock, FileLock, LockHeld, Shutdown, ShutdownTrigger},
+    rt::{Clock, FileLock, Holder, LockHeld, Shutdown, ShutdownTrigger, lock_holders},
     tls::PrivateKey,
 };
 
@@ -51,26 +51,33 @@ impl StateLock {
         state: &StateDir,
         on_wait: impl FnOnce(&Failure, Duration),
     ) -> Result<Self, Failure> {
-        let held = match Self::try_take(state) {
-            Err(held) if held.is(Code::StateInUse) => held,
-            other => return other,
-        };
-        on_wait(&held, LONGEST_GOING);
+        if let Some(lock) = Self::try_take(state)? {
+            return Ok(lock);
+        }
+        on_wait(&in_use(state), LONGEST_GOING);
         let deadline = Instant::now() + LONGEST_GOING;
         loop {
             sleep(PAUSE).await;
-            match Self::try_take(state) {
-                Err(held) if held.is(Code::StateInUse) && Instant::now() < deadline => {}
-                other => return other,
+            match Self::try_take(state)? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() < deadline => {}
+                None => return Err(in_use(state)),
             }
         }
     }
 
-    fn try_take(state: &StateDir) -> Result<Self, Failure> {
-        FileLock::take(&state.lock()).map(Self).map_err(|error| match error {
-            LockHeld::ByAnother => in_use(state),
-            LockHeld::Io(error) => lock_unusable(state, error),
-        })
+    /// `None` if another has it.
+    fn try_take(state: &StateDir) -> Result<Option<Self>, Failure> {
+        match FileLock::take(&state.lock()) {
+            Ok(lock) => Ok(Some(Self(lock))),
+            Err(LockHeld::ByAnother) => Ok(None),
+            Err(LockHeld::Io(error)) => Err(lock_unusable(state, error)),
+        }
+    }
+
+    /// Whether nobody works on the state directory, as far as that can be known.
+    pub fn is_free(state: &StateDir) -> bool {
+        matches!(FileLock::is_held(&state.lock()), Ok(false))
     }
 
     /// Fails while somebody works on the state directory, in which nothing is made for that.
@@ -83,9 +90,25 @@ impl StateLock {
     }
 }
 
+/// Who works on the state directory, and what ends that.
 fn in_use(state: &StateDir) -> Failure {
+    /// Of those who share a lock, more are not worth naming.
+    const NAMED: usize = 3;
     let dir = state.path().display();
-    Failure::new(Code::StateInUse, format!("another ece-agent works on {dir}"))
+    let holders = lock_holders(&state.lock());
+    if holders.is_empty() {
+        return Failure::new(Code::StateInUse, format!("another process works on {dir}"));
+    }
+    let named = |word: fn(&Holder) -> String, between| {
+        holders.iter().take(NAMED).map(word).collect::<Vec<_>>().join(between)
+    };
+    let (who, processes) =
+        (named(ToString::to_string, ", "), named(|it| it.process.to_string(), " "));
+    let fix = format!(
+        "Wait for it to end, stop it with 'ece-agent stop' or, where that does not end it, with 'kill {processes}'; then repeat the command. Or use another --state-dir."
+    );
+    let message = format!("another process works on {dir}: {who}");
+    Failure::new(Code::StateInUse, message).with_fix(fix)
 }
 
 fn lock_unusable(state: &StateDir, error: std::io::Error) -> Failure {

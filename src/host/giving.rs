@@ -1,18 +1,20 @@
 //! Files and directories that get another owner, in places where somebody else may have put a link.
 
 use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
     ffi::OsStr,
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{
     errno::Errno,
     fcntl::{AtFlags, OFlag, openat},
-    libc::dev_t,
-    sys::stat::{FileStat, Mode, SFlag, fstat},
+    libc::{dev_t, ino_t, mode_t, nlink_t},
+    sys::stat::{FileStat, Mode, SFlag, fchmod, fstat},
     unistd::{Gid, Uid, fchown, fchownat},
 };
 
@@ -24,42 +26,94 @@ use super::tree::{Level, Owner, is, open_above, open_below, open_dir};
 pub fn give_from_root(path: &Path, owner: Owner) -> io::Result<()> {
     let dir = open_dir(path)?;
     match fstat(&dir)?.st_uid {
-        0 => give_below(dir, Giving::All(owner)),
-        uid if uid == owner.uid => give_below(dir, Giving::OfRoot(owner)),
+        0 => give_below(dir, &Giving::All(owner)),
+        uid if uid == owner.uid => give_below(dir, &Giving::OfRoot(owner)),
         _ => Ok(()),
     }
 }
 
-/// Gives what belongs to the user of `from`, or to the group, of a directory and all in it to root.
-/// None of that user's processes may be running.
-pub fn take_for_root(path: &Path, from: Owner) -> io::Result<()> {
-    match open_dir(path) {
-        Ok(dir) => give_below(dir, Giving::ToRoot { from }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Gives what belongs to the user of `from`, or to the group, of directories and all in them to root.
+/// None of that user's processes may be running. How many files, by name, were left to them: those
+/// with another name elsewhere, which may be anybody's. Nobody becomes that user by them any more.
+pub fn take_for_root(places: &[PathBuf], from: Owner) -> io::Result<usize> {
+    let taking = Taking { from, names: RefCell::default(), left: Cell::new(0) };
+    for giving in [Giving::Nothing(&taking), Giving::ToRoot(&taking)] {
+        for place in places {
+            let done = open_dir(place).and_then(|dir| give_below(dir, &giving));
+            match done {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let message = format!("{}: {error}", place.display());
+                    return Err(io::Error::new(error.kind(), message));
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+    Ok(taking.left.get())
+}
+
+/// What root takes from a user who goes.
+struct Taking {
+    from: Owner,
+    /// Of files that have several names: how many were met.
+    names: RefCell<HashMap<(dev_t, ino_t), nlink_t>>,
+    left: Cell<usize>,
+}
+
+impl Taking {
+    fn ids(&self, found: &FileStat) -> Option<(Option<Uid>, Option<Gid>)> {
+        match self.from {
+            from if found.st_uid == from.uid => Some(Owner::ROOT.ids()),
+            from => (found.st_gid == from.gid).then(|| (None, Owner::ROOT.ids().1)),
+        }
+    }
+
+    fn count(&self, found: &FileStat) {
+        *self.names.borrow_mut().entry((found.st_dev, found.st_ino)).or_default() += 1;
+    }
+
+    fn has_all_names(&self, found: &FileStat) -> bool {
+        self.names.borrow().get(&(found.st_dev, found.st_ino)) == Some(&found.st_nlink)
+    }
+
+    /// Whoever gets the user's number next owns it, and nobody else becomes them by it.
+    fn leave(&self, dir: &OwnedFd, name: &OsStr, found: &FileStat) -> nix::Result<()> {
+        self.left.set(self.left.get() + 1);
+        if found.st_mode & SET_ID == 0 {
+            return Ok(());
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = openat(dir, name, flags, Mode::empty())?;
+        let found = fstat(&file)?;
+        match is(&found, SFlag::S_IFREG) && self.ids(&found).is_some() {
+            true => fchmod(&file, Mode::from_bits_truncate(found.st_mode & 0o777)),
+            false => Ok(()),
+        }
     }
 }
 
+/// What makes a program run as whom, or as which group, its file belongs to.
+const SET_ID: mode_t = 0o6000;
+
 /// What is given to whom.
-enum Giving {
+enum Giving<'a> {
     All(Owner),
     /// What is root's, below a directory of this one's, who may change it meanwhile.
     OfRoot(Owner),
-    ToRoot {
-        from: Owner,
-    },
+    ToRoot(&'a Taking),
+    /// It is only looked at.
+    Nothing(&'a Taking),
 }
 
-impl Giving {
+impl Giving<'_> {
     /// Whose it is to be, if that is somebody else.
     fn ids(&self, found: &FileStat) -> Option<(Option<Uid>, Option<Gid>)> {
         match self {
             Self::All(owner) => Some(owner.ids()),
             Self::OfRoot(owner) => (found.st_uid == 0).then(|| owner.ids()),
-            Self::ToRoot { from } if found.st_uid == from.uid => Some(Owner::ROOT.ids()),
-            Self::ToRoot { from } => {
-                (found.st_gid == from.gid).then(|| (None, Owner::ROOT.ids().1))
-            }
+            Self::ToRoot(taking) => taking.ids(found),
+            Self::Nothing(_) => None,
         }
     }
 
@@ -72,7 +126,7 @@ impl Giving {
     /// as fast as they are read only the uppermost are entered.
     fn enters(&self, found: &FileStat, depth: usize) -> bool {
         match self {
-            Self::All(_) | Self::ToRoot { .. } => true,
+            Self::All(_) | Self::ToRoot(_) | Self::Nothing(_) => true,
             Self::OfRoot(owner) => found.st_uid == 0 || (found.st_uid == owner.uid && depth == 1),
         }
     }
@@ -81,8 +135,18 @@ impl Giving {
     fn files_in(&self, dir: &OwnedFd, device: dev_t) -> io::Result<Level> {
         Level::of(dir, |name, found| match self.ids(found) {
             _ if found.st_dev != device => Ok(()),
-            // Its other name may be elsewhere, and of somebody else.
-            Some(_) if is(found, SFlag::S_IFREG) && found.st_nlink > 1 => Ok(()),
+            ids if is(found, SFlag::S_IFREG) && found.st_nlink > 1 => match (self, ids) {
+                (Self::Nothing(taking), _) => {
+                    taking.count(found);
+                    Ok(())
+                }
+                (Self::ToRoot(taking), Some((uid, gid))) if taking.has_all_names(found) => {
+                    fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
+                }
+                (Self::ToRoot(taking), Some(_)) => taking.leave(dir, name, found),
+                // Its other name may be elsewhere, and of somebody else.
+                _ => Ok(()),
+            },
             Some(_) if self.is_shared() => self.give_plain_file(dir, name, found),
             Some((uid, gid)) => fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW),
             None => Ok(()),
@@ -114,7 +178,7 @@ fn is_plain_with_one_name(found: &FileStat) -> bool {
 }
 
 /// However deep it is, one directory is open at a time: the way back leads over `..`.
-fn give_below(mut dir: OwnedFd, giving: Giving) -> io::Result<()> {
+fn give_below(mut dir: OwnedFd, giving: &Giving<'_>) -> io::Result<()> {
     let device = fstat(&dir)?.st_dev;
     let mut levels = vec![giving.files_in(&dir, device)?];
     while let Some(level) = levels.last_mut() {
@@ -172,7 +236,7 @@ pub fn hand_over(dir: &Path, name: &str, from: Owner, to: Owner) -> io::Result<(
 mod tests {
     use std::{
         fs,
-        os::unix::fs::{MetadataExt, chown, symlink},
+        os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     };
 
     use nix::sys::stat::mkdirat;
@@ -192,7 +256,7 @@ mod tests {
             dir = open_below(dir.as_fd(), OsStr::new("d"), OFlag::O_DIRECTORY).expect("opened");
         }
         let top = open_dir(root.path()).expect("opened");
-        let giving = move || give_below(top, Giving::All(own()));
+        let giving = move || give_below(top, &Giving::All(own()));
         let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(giving);
         thread.expect("a thread").join().expect("no panic").expect("given");
     }
@@ -247,7 +311,7 @@ mod tests {
 
         // Root takes back what is the user's, and what only its group has.
         chown(&below, Some(0), None).expect("given");
-        take_for_root(&state, user).expect("taken");
+        take_for_root(std::slice::from_ref(&state), user).expect("taken");
         for taken in ["", "plain", "coordinator", "coordinator/deep/file"] {
             assert_eq!(owner(&state.join(taken)), Owner::ROOT, "{taken}");
         }
@@ -259,8 +323,20 @@ mod tests {
         assert_eq!(owner(&outside), Owner::ROOT);
         let planted = root.path().join("planted");
         fs::hard_link(state.join("theirs"), &planted).expect("linked");
-        take_for_root(&state, user).expect("taken");
-        assert_eq!(owner(&planted), user);
+        fs::hard_link(state.join("plain"), below.join("deep/again")).expect("linked");
+        let mode = || fs::metadata(&planted).expect("there").mode() & 0o7777;
+        for name in ["theirs", "plain"] {
+            let set_id = fs::Permissions::from_mode(0o6755);
+            fs::set_permissions(state.join(name), set_id).expect("set");
+        }
+        // Two places may have the names of one file.
+        let places = [state.clone(), root.path().join("storage")];
+        fs::create_dir(&places[1]).expect("made");
+        fs::hard_link(state.join("plain"), places[1].join("third")).expect("linked");
+        assert_eq!(take_for_root(&places, user).expect("taken"), 1);
+        assert_eq!((owner(&planted), mode()), (user, 0o755));
+        assert_eq!(owner(&below.join("deep/again")), Owner::ROOT);
+        assert_eq!(fs::metadata(state.join("plain")).expect("there").mode() & 0o6000, 0);
     }
 
     #[test]

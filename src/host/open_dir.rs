@@ -15,7 +15,7 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, open, openat, renameat},
     sys::stat::{Mode, fchmod, fstat, mkdirat},
-    unistd::{UnlinkatFlags, fchown, unlinkat},
+    unistd::{UnlinkatFlags, fchown, mkdir, unlinkat},
 };
 
 use super::tree::Owner;
@@ -44,6 +44,12 @@ impl PlainFile {
             false => Ok(content),
         }
     }
+
+    /// Writes all of it into `to`, on disk when it returns.
+    pub fn copy_to(mut self, mut to: File) -> io::Result<()> {
+        io::copy(&mut self.file, &mut to)?;
+        to.sync_all()
+    }
 }
 
 fn mode_of(mode: u32) -> Mode {
@@ -66,6 +72,26 @@ impl OpenDir {
             Ok(dir) => Ok(Some(Self(dir))),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes `path`, which was not there, for this process alone. Its parents must be somebody's who
+    /// is trusted.
+    pub fn make_new(path: &Path) -> io::Result<Self> {
+        mkdir(path, mode_of(0o700))?;
+        Self::open(path)?.ok_or(io::ErrorKind::NotFound)?.made_by_this_process()
+    }
+
+    /// Makes the directory `name`, which was not there, for this process alone.
+    pub fn new_dir(&self, name: &str) -> io::Result<Self> {
+        mkdirat(&self.0, name, mode_of(0o700))?;
+        self.dir(name)?.ok_or(io::ErrorKind::NotFound)?.made_by_this_process()
+    }
+
+    fn made_by_this_process(self) -> io::Result<Self> {
+        match self.owner()?.uid == Owner::of_this_process().uid {
+            true => Ok(self),
+            false => Err(io::Error::other("another has put a directory in its place")),
         }
     }
 
@@ -145,7 +171,17 @@ impl OpenDir {
         let mut file = self.create_file(&beside, owner)?;
         file.write_all(content)?;
         file.sync_all()?;
-        renameat(&self.0, OsStr::new(&beside), &self.0, OsStr::new(name))?;
+        self.rename(&beside, name)
+    }
+
+    /// Moves what is in it by the name `from` to the name `to`; on disk when it returns.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        renameat(&self.0, OsStr::new(from), &self.0, OsStr::new(to))?;
+        self.sync()
+    }
+
+    /// What was made in it, and moved, stays so.
+    pub fn sync(&self) -> io::Result<()> {
         File::from(self.0.try_clone()?).sync_all()
     }
 
@@ -195,6 +231,8 @@ mod tests {
         OpenDir::open(&inside.join("dir")).expect_err("a link");
         dir.dir("dir").expect_err("a link");
         dir.dir_or_make("dir", own(), 0o700).expect_err("a link");
+        dir.new_dir("dir").expect_err("a link");
+        OpenDir::make_new(&inside.join("dir")).expect_err("a link");
         for name in ["soft", "hard", "pipe", "dir"] {
             assert!(dir.file(name).is_err(), "{name}");
             dir.create_file(name, own()).expect_err(name);

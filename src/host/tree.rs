@@ -134,6 +134,18 @@ pub fn remove_tree(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Removes what is in this place: a directory with all in it, or, if it is something else, a link
+/// too, that itself. Whether it was there.
+pub fn remove_whatever(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(found) if !found.is_dir() => match std::fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
+        },
+        _ => remove_tree(path),
+    }
+}
+
 /// Removes the files of a directory; the names of the directories in it.
 fn remove_files_in(dir: &OwnedFd) -> io::Result<Level> {
     Level::of(dir, |name, _| unlinkat(dir, name, UnlinkatFlags::NoRemoveDir))
@@ -206,6 +218,9 @@ mod tests {
         assert!(!remove_tree(&top).expect("it is gone"));
         symlink(&outside, &top).expect("linked");
         remove_tree(&top).expect_err("a link");
+        assert!(remove_whatever(&top).expect("the link goes"));
+        assert!(!remove_whatever(&top).expect("it is gone"));
+        assert!(outside.join("file").exists());
     }
 
     #[test]

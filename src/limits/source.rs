@@ -14,6 +14,11 @@ pub struct Source(IpAddr);
 pub struct Network(IpAddr);
 
 impl Source {
+    /// Of an IPv6 network its first.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+
     pub fn network(self) -> Network {
         Network(match self.0 {
             IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0xff).into(),

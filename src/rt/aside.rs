@@ -70,14 +70,14 @@ mod tests {
         assert_eq!(patient.aside(move || held.recv().is_ok()).await, None);
         assert_eq!(patient.aside(|| 2).await, None);
         let_go.send(()).expect("it waits still");
-        let mut done = None;
-        for _ in 0..100 {
-            done = patient.aside(|| 3).await;
-            if done.is_some() {
-                break;
+        let done = async {
+            loop {
+                if let Some(done) = patient.aside(|| 3).await {
+                    return done;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(done, Some(3));
+        };
+        assert_eq!(timeout(Duration::from_secs(60), done).await, Ok(3));
     }
 }

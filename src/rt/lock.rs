@@ -25,7 +25,13 @@ pub enum LockHeld {
 impl FileLock {
     /// Takes the lock or fails at once.
     pub fn take(path: &Path) -> Result<Self, LockHeld> {
-        let file = open(path, OpenOptions::new().create(true))?;
+        let file = match open(path, OpenOptions::new().create(true)) {
+            // Whoever has a lease of it (fcntl(2)) is to be asked first.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(LockHeld::ByAnother);
+            }
+            opened => opened?,
+        };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self(lock)),
             Err((_, Errno::EWOULDBLOCK)) => Err(LockHeld::ByAnother),
@@ -38,6 +44,7 @@ impl FileLock {
         let file = match open(path, &mut OpenOptions::new()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
             Err(error) => return Err(error),
         };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -10,11 +10,13 @@ pub mod disk;
 pub mod files;
 mod listening;
 mod lock;
+mod lock_holders;
 mod net;
 mod port_holder;
 pub mod reexec;
 mod shutdown;
 pub mod terminal;
+mod threads;
 pub mod unix_socket;
 mod way;
 
@@ -26,9 +28,11 @@ pub use clock::{Clock, Timestamp};
 pub use cpu::thread_cpu_time;
 pub use listening::listening_sockets;
 pub use lock::{FileLock, LockHeld};
+pub use lock_holders::{Holder, lock_holders};
 pub use net::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED, notice_dead_peers,
 };
 pub use port_holder::port_holder;
 pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use threads::{daemon_runtime, may_start};
 pub use way::{closed_dir, may_write_in, why_not};

@@ -101,7 +101,15 @@ mod tests {
             let error = told(bad).expect_err(bad);
             assert!(error.contains(&format!("did you mean {meant:?}?")), "{bad}: {error}");
         }
-        assert!(told("moon:full").expect_err("none").ends_with("there is no field \"moon\""));
+        // Three slips away nothing is meant.
+        for none in ["moon", "zonesss", "onnectedd_"] {
+            let error = told(&format!("{none}:full")).expect_err("none");
+            assert!(error.ends_with(&format!("there is no field {none:?}")), "{error}");
+        }
+        for near in ["connetced", "cconnected", "onnecte"] {
+            let error = told(&format!("{near}:true")).expect_err("none");
+            assert!(error.ends_with("did you mean \"connected\"?"), "{error}");
+        }
         assert!(told("tagsrack:7").is_err());
     }
 }

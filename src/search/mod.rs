@@ -4,7 +4,7 @@
 //!   much they may ask for.
 //! - `fields` tells those of a text that there is no such field; queries of tools may name what only
 //!   other versions have.
-//! - A [`Searchable`] gives the values of its fields by their dotted names.
+//! - A [`Searchable`] shows the values of its fields by their dotted names, one after the other.
 
 mod bounds;
 mod dsl;
@@ -22,10 +22,13 @@ pub use order::{Order, page};
 pub use pattern::Pattern;
 pub use query_string::query_from_text;
 
+/// Asked of one value of a field after the other, until it says so of one.
+pub type IsMeant<'a> = &'a mut dyn FnMut(Value<'_>) -> bool;
+
 /// Something that can be searched.
 pub trait Searchable {
-    /// The values of a field, by the dotted name that it has in a reply; none if there is none.
-    fn values(&self, field: &str) -> Vec<Value<'_>>;
+    /// Whether any value of a field, by the dotted name that it has in a reply, is one that is meant.
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool;
 
     /// Fields that a text without a field is looked for in.
     fn text_fields(&self) -> &'static [&'static str];
@@ -100,13 +103,13 @@ impl Query {
                 let found = any.iter().filter(|query| query.matches(document, effort));
                 found.take(*least).count() >= *least
             }
-            Query::Exists(field) => effort.look() && !document.values(field).is_empty(),
+            Query::Exists(field) => effort.look() && document.any(field, &mut |_| true),
             Query::Is(Some(field), pattern) => has(document, field, pattern, effort),
             Query::Is(None, pattern) => {
                 document.text_fields().iter().any(|field| has(document, field, pattern, effort))
             }
             Query::Range(field, range) => {
-                effort.look() && document.values(field).iter().any(|value| range.holds(value))
+                effort.look() && document.any(field, &mut |value| range.holds(&value))
             }
         }
     }
@@ -114,8 +117,8 @@ impl Query {
 
 /// Whether a value of this field is like this.
 fn has(document: &dyn Searchable, field: &str, pattern: &Pattern, effort: &Effort) -> bool {
-    let is_like = |value: &Value<'_>| effort.compare(value, pattern) && pattern.matches(value);
-    effort.look() && document.values(field).iter().any(is_like)
+    let mut is_like = |value: Value<'_>| effort.compare(&value, pattern) && pattern.matches(&value);
+    effort.look() && document.any(field, &mut is_like)
 }
 
 /// To read a longer one takes as long as somebody wants, and none that is shown is as long.

@@ -60,7 +60,14 @@ impl Order {
 
     /// The values that a document is sorted by.
     fn of(&self, document: &dyn Searchable) -> Vec<Option<Value<'static>>> {
-        let first = |field: &String| document.values(field).into_iter().next().map(Value::owned);
+        let first = |field: &String| {
+            let mut first = None;
+            document.any(field, &mut |value| {
+                first = Some(value.owned());
+                true
+            });
+            first
+        };
         self.0.iter().map(|(field, _)| first(field)).collect()
     }
 
@@ -108,20 +115,22 @@ fn key_from_text(text: &str) -> Result<(String, Direction), BadQuery> {
 fn compare(one: &Value<'_>, other: &Value<'_>) -> Ordering {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one.total_cmp(other),
-        (Value::Flag(one), Value::Flag(other)) => one.cmp(other),
         _ => one.as_text().cmp(&other.as_text()),
     }
 }
 
-/// The documents that a page of a sorted list shows.
-pub fn page<D: Searchable>(found: Vec<D>, order: &Order, from: usize, size: usize) -> Vec<D> {
-    let mut found = found;
-    if order.keys() > 0 {
-        // Each document is asked once, not with each comparison.
-        let mut keyed: Vec<_> =
-            found.into_iter().map(|document| (order.of(&document), document)).collect();
-        keyed.sort_by(|(one, _), (other, _)| order.compare(one, other));
-        found = keyed.into_iter().map(|(_, document)| document).collect();
+/// The documents that a page of a sorted list shows. Without an order no more are found than it takes.
+pub fn page<D: Searchable>(
+    found: impl Iterator<Item = D>,
+    order: &Order,
+    from: usize,
+    size: usize,
+) -> Vec<D> {
+    if order.keys() == 0 {
+        return found.skip(from).take(size).collect();
     }
-    found.into_iter().skip(from).take(size).collect()
+    // Each document is asked once, not with each comparison.
+    let mut keyed: Vec<_> = found.map(|document| (order.of(&document), document)).collect();
+    keyed.sort_by(|(one, _), (other, _)| order.compare(one, other));
+    keyed.into_iter().map(|(_, document)| document).skip(from).take(size).collect()
 }

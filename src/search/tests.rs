@@ -18,13 +18,13 @@ struct Host {
 }
 
 impl Searchable for Host {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
         match field {
-            "id" => vec![Value::text(self.id)],
-            "capacity.memory.total" => vec![Value::Number(self.memory)],
-            "status.connected" => vec![Value::Flag(self.connected)],
-            "metadata.value" => self.tags.iter().map(|tag| Value::text(tag)).collect(),
-            _ => Vec::new(),
+            "id" => is_meant(Value::text(self.id)),
+            "capacity.memory.total" => is_meant(Value::Number(self.memory)),
+            "status.connected" => is_meant(Value::Flag(self.connected)),
+            "metadata.value" => self.tags.iter().any(|tag| is_meant(Value::text(tag))),
+            _ => false,
         }
     }
 
@@ -61,10 +61,16 @@ fn texts_find_what_lucene_finds() {
         ("status.connected:false AND _exists_:id", &[1]),
         ("status.connected:false AND _exists_:metadata.value", &[]),
         (r"capacity.memory.total:\>10240", &[1, 2]),
+        ("capacity.memory.total:>16384", &[2]),
         ("capacity.memory.total:>=16384", &[1, 2]),
+        ("capacity.memory.total:<16384", &[0]),
+        ("capacity.memory.total:<=16384", &[0, 1]),
+        (r"capacity.memory.total:\<=16384 AND _exists_:id", &[0, 1]),
         ("capacity.memory.total:[8192 TO 16384]", &[0, 1]),
         ("capacity.memory.total:{8192 TO 16384]", &[1]),
+        ("capacity.memory.total:[8192 TO 16384}", &[0]),
         ("capacity.memory.total:[16384 TO *]", &[1, 2]),
+        ("id:[\"10.0.0.1\" TO \"10.0.0.2\"]", &[0, 1]),
         ("id:10.0.0.*", &[0, 1]),
         ("id:10.0.0.?", &[0, 1]),
         ("id:host\\-3", &[2]),
@@ -76,6 +82,11 @@ fn texts_find_what_lucene_finds() {
         ("id:(10.0.0.1 OR host-3)", &[0, 2]),
         ("(id:10.0.0.1 || id:10.0.0.2) && status.connected:true", &[0]),
         ("id:10.0.0.* -status.connected:false", &[0, 2]),
+        ("+id:10.0.0.* rack8", &[0, 1]),
+        ("id:10.0.0.1 AND +ssd OR rack8", &[0, 2]),
+        ("id:*", &[0, 1, 2]),
+        ("metadata.value:*", &[0, 2]),
+        ("id:\"*\"", &[]),
         ("rack7", &[0]),
         ("RACK8 rack7", &[0, 2]),
         ("metadata.value:rack?", &[0, 2]),
@@ -98,11 +109,32 @@ fn objects_find_what_elasticsearch_finds() {
         (json!({ "term": { "status.connected": { "value": true } }, "bool": null }), &[0, 2]),
         (json!({ "prefix": { "id": { "value": "10." } } }), &[0, 1]),
         (json!({ "match": { "metadata.value": { "query": "RACK7 rack8" } } }), &[0, 2]),
+        (json!({ "match": { "metadata.value": { "query": "rack7 x", "operator": "AND" } } }), &[]),
+        (json!({ "match": { "metadata.value": { "query": "rack7 x", "operator": "OR" } } }), &[0]),
+        (json!({ "match": { "metadata.value": { "query": "rack7 x", "operator": "" } } }), &[0]),
         (json!({ "range": { "capacity.memory.total": { "gt": 8192, "lte": "16384" } } }), &[1]),
+        (json!({ "range": { "capacity.memory.total": { "gte": 8192, "lt": 16384 } } }), &[0]),
+        (json!({ "range": { "capacity.memory.total": { "gte": null, "lt": 16384 } } }), &[0]),
         (json!({ "exists": { "field": "metadata.value" } }), &[0, 2]),
         (json!({ "query_string": { "query": "status.connected:false" } }), &[1]),
         (json!({ "query_string": { "query": "10.0.0.1", "default_field": "id" } }), &[0]),
+        (json!({ "query_string": { "query": "10.0.0.1", "default_field": "*" } }), &[0]),
+        (json!({ "query_string": { "query": "10.0.0.1", "default_field": "" } }), &[0]),
+        (json!({ "query_string": { "query": "rack7 rack8" } }), &[0, 2]),
+        (json!({ "query_string": { "query": "rack7 rack8", "default_operator": "and" } }), &[]),
+        (json!({ "query_string": { "query": "rack7 ssd", "default_operator": "and" } }), &[0]),
         (json!({ "simple_query_string": { "query": "rack7 | rack8" } }), &[0, 2]),
+        (json!({ "simple_query_string": { "query": "rack7 rack8 +" } }), &[]),
+        (json!({ "simple_query_string": { "query": "rack7 + ssd" } }), &[0]),
+        (json!({ "simple_query_string": { "query": "+ rack7 | rack8" } }), &[0, 2]),
+        (json!({ "simple_query_string": { "query": "(10.0.0.*) -\"rack7\"" } }), &[1]),
+        (json!({ "simple_query_string": { "query": "-rack7 + -rack8" } }), &[1]),
+        (json!({ "simple_query_string": { "query": "metadata.value:rack7 id:" } }), &[0]),
+        (json!({ "simple_query_string": { "query": "id:x", "fields": ["id"] } }), &[]),
+        (
+            json!({ "simple_query_string": { "query": "host-3 ssd", "fields": ["id^2", "x"] } }),
+            &[2],
+        ),
         (json!({ "simple_query_string": { "query": "host*", "fields": ["id"] } }), &[2]),
         (
             json!({ "bool": {
@@ -117,6 +149,21 @@ fn objects_find_what_elasticsearch_finds() {
         } }),
             &[1, 2],
         ),
+        (
+            json!({ "bool": {
+            "filter": { "term": { "status.connected": true } },
+            "should": [{ "term": { "id": "host-3" } }],
+        } }),
+            &[0, 2],
+        ),
+        (
+            json!({ "bool": {
+            "should": [{ "exists": { "field": "id" } }, { "term": { "metadata.value": "ssd" } }],
+            "minimum_should_match": 2,
+        } }),
+            &[0],
+        ),
+        (json!({ "bool": { "should": [] } }), &[0, 1, 2]),
         (
             json!({ "nested": { "path": "metadata", "query": { "term": { "metadata.value": "ssd" } } } }),
             &[0],
@@ -137,6 +184,14 @@ fn what_cannot_be_read_says_where_and_why() {
         ("\"open", "character 1"),
         ("x:[1 2]", "character 3"),
         ("a AND", "the end"),
+        ("a ] b", "character 3"),
+        ("a AND OR", "character 7"),
+        ("a \\", "character 3"),
+        ("id:[a TO b", "character 4"),
+        ("_exists_:(a)", "character 10"),
+        ("> 7", "the end"),
+        ("id:>", "the end"),
+        ("[a TO b]", "the end"),
     ] {
         assert_eq!(query_from_text(text, false).expect_err(text).at, at, "{text}");
     }
@@ -145,6 +200,12 @@ fn what_cannot_be_read_says_where_and_why() {
         (json!({ "term": {} }), "query.term"),
         (json!({ "bool": { "must": [{ "moon": 1 }] } }), "query.bool.must[0].moon"),
         (json!([]), "query"),
+        (json!({ "match_all": {}, "match_none": {} }), "query"),
+        (json!({ "term": { "id": [] } }), "query.term.id"),
+        (json!({ "term": { "id": "a", "x": "b" } }), "query.term"),
+        (json!({ "match": { "id": { "query": "a", "operator": "xor" } } }), "query.match.id"),
+        (json!({ "query_string": { "query": "id:" } }), "query.query_string.query, the end"),
+        (json!({ "bool": { "minimum_should_match": -1 } }), "query.bool"),
     ] {
         assert_eq!(query_from_json(&json).expect_err("bad").at, at, "{json}");
     }
@@ -153,7 +214,7 @@ fn what_cannot_be_read_says_where_and_why() {
 #[test]
 fn lists_are_sorted_by_several_keys_and_cut_into_pages() {
     let ids = |order: &Order, from, size| {
-        page(Vec::from(HOSTS), order, from, size).iter().map(|host| host.id).collect::<Vec<_>>()
+        page(HOSTS.into_iter(), order, from, size).iter().map(|host| host.id).collect::<Vec<_>>()
     };
     let order = Order::from_text("status.connected,-capacity.memory.total").expect("an order");
     assert_eq!(ids(&order, 0, 10), ["10.0.0.2", "host-3", "10.0.0.1"]);
@@ -163,6 +224,32 @@ fn lists_are_sorted_by_several_keys_and_cut_into_pages() {
     let missing_last = Order::from_text("metadata.value").expect("an order");
     assert_eq!(ids(&missing_last, 2, 1), ["10.0.0.2"]);
     assert!(Order::from_json(&[json!(1)]).is_err());
+    for (text, json) in [
+        ("id:desc", json!({ "id": "desc" })),
+        ("id:asc", json!({ "id": { "order": "asc" } })),
+        (" id ,, ", json!("id")),
+        ("-id", json!("-id")),
+    ] {
+        let order = Order::from_text(text).expect("an order");
+        assert_eq!(Order::from_json(&[json]).expect("an order"), order, "{text}");
+        let last_first = matches!(text, "id:desc" | "-id");
+        assert_eq!(ids(&order, 0, 1) == ["host-3"], last_first, "{text}");
+    }
+    for bad in ["id:up", "id:"] {
+        assert_eq!(Order::from_text(bad).expect_err(bad).at, "sort");
+    }
+    assert_eq!(Order::from_json(&[json!({ "id": "up" })]).expect_err("up").at, "sort[0]");
+}
+
+#[test]
+fn a_page_of_a_list_in_its_own_order_looks_at_no_more_than_it_takes() {
+    let looked_at = std::cell::Cell::new(0);
+    let hosts = || HOSTS.into_iter().inspect(|_| looked_at.set(looked_at.get() + 1));
+    assert_eq!(page(hosts(), &Order::default(), 0, 2).len(), 2);
+    assert_eq!(looked_at.take(), 2);
+    let order = Order::from_text("id").expect("an order");
+    assert_eq!(page(hosts(), &order, 0, 2).len(), 2);
+    assert_eq!(looked_at.take(), HOSTS.len(), "the first may come last");
 }
 
 /// A question that can be asked in both ways, and answered by hand.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    CommitError, Lease, MemoryStore, Op, PageFrom, RecordChange, SqliteStore, Store, StorePath,
-    WatchEvent,
+    CommitError, Lease, LeaseId, MemoryStore, Op, PageFrom, RecordChange, SqliteStore, Store,
+    StorePath, WatchEvent,
 };
 
 fn path(name: &str) -> StorePath {
@@ -148,6 +148,21 @@ async fn what_is_leased_goes_with_its_lease(store: &dyn Store) {
     assert!(!has_ended(&other).await);
 }
 
+async fn nothing_is_made_under_a_lease_that_is_being_closed_or_that_never_was(store: &dyn Store) {
+    let lease = store.open_lease().await.expect("a lease");
+    let leased = |name: &str, id| Op::Create { path: path(name), value: vec![], lease: Some(id) };
+    let many = (0..200).map(|number| create(&format!("many{number}"))).collect();
+    let (many, closed, late) = tokio::join!(
+        store.commit(many),
+        store.close_lease(lease.id()),
+        store.commit(vec![leased("late", lease.id())])
+    );
+    assert!(many.is_ok() && closed.is_ok());
+    assert_eq!(late, Err(CommitError::LeaseEnded));
+    let made_up = leased("made-up", LeaseId(lease.id().0 + 1));
+    assert_eq!(store.commit(vec![made_up]).await, Err(CommitError::LeaseEnded));
+}
+
 async fn a_lease_under_which_there_is_nothing_ends_without_a_commit(store: &dyn Store) {
     let before = store.commit(vec![create("before")]).await.expect("committed");
     let lease = store.open_lease().await.expect("a lease");
@@ -211,6 +226,31 @@ async fn of_two_who_want_the_same_one_wins(store: &dyn Store) {
         store.commit(vec![create("slot"), create("loser-2")])
     );
     assert!(one.is_ok() != two.is_ok());
+}
+
+#[test]
+fn an_operation_counts_for_what_it_writes() {
+    let lease = Some(LeaseId(1));
+    let written = path("abc").as_str().len() + 5;
+    let value = vec![0; 5];
+    let create = Op::Create { path: path("abc"), value: value.clone(), lease };
+    assert_eq!(create.size(), written);
+    assert_eq!(Op::Put { path: path("abc"), value, version: 1 }.size(), written);
+    assert_eq!(Op::Check { path: path("abc"), version: 1 }.size(), 0);
+    assert_eq!(Op::Delete { path: path("abc"), version: 1 }.size(), 0);
+}
+
+#[test]
+fn a_path_is_made_of_segments_that_mean_nothing_else() {
+    assert_eq!(path("aZ09._:-").as_str(), "/tests/aZ09._:-");
+    for odd in ["", "/", "a/b", "a b", "ä", "a\0", "*"] {
+        assert!(std::panic::catch_unwind(|| path(odd)).is_err(), "{odd:?}");
+    }
+    let below = |it: &StorePath| it.below(&path("a")).map(str::to_owned);
+    assert_eq!(below(&path("a").child("b").child("c")).as_deref(), Some("b/c"));
+    for other in [path("a"), path("ab"), path("a.b"), StorePath::root("tests")] {
+        assert_eq!(below(&other), None);
+    }
 }
 
 /// Small programs over few paths, so that they collide.
@@ -279,6 +319,7 @@ suite! {
     a_watch_shows_commits_in_order
     a_watch_that_falls_behind_is_reset
     what_is_leased_goes_with_its_lease
+    nothing_is_made_under_a_lease_that_is_being_closed_or_that_never_was
     a_lease_under_which_there_is_nothing_ends_without_a_commit
     a_snapshot_is_of_one_revision_and_in_the_order_of_paths
     a_record_needs_nothing_above_it_and_stays_while_others_are_below

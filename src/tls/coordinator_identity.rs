@@ -98,6 +98,7 @@ mod tests {
         );
         assert!(identity.renew_if_due(a_third).expect("renewed"));
         assert!(!identity.renew_if_due(a_third).expect("not due"));
+        assert!(identity.renew_if_due(start).expect("renewed"), "the clock was ahead");
         assert_eq!(identity.key_fingerprint(), before);
     }
 }

@@ -93,3 +93,6 @@ pub fn api_server_config(identity: Arc<CoordinatorIdentity>) -> Result<ServerCon
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests;

@@ -290,6 +290,10 @@ mod tests {
         let verifier = PinVerifier::new([ours.pin], []);
         let error = check(&verifier, &theirs, "10.0.0.1", START).expect_err("another cluster");
         assert!(matches!(error, TrustError::PinMismatch { .. }), "{error}");
+        let told = format!("({}); what it showed is of {}, {}", ours.pin, theirs.key, theirs.pin);
+        assert!(error.to_string().ends_with(&told), "{error}");
+        let error = check(&PinVerifier::new([], []), &theirs, "10.0.0.1", START).expect_err("none");
+        assert!(error.to_string().contains("the pinned CA (none)"), "{error}");
         let mixed = Shown { authority: ours.authority, ..theirs };
         let error = check(&verifier, &mixed, "10.0.0.1", START).expect_err("a chain put together");
         assert!(matches!(error, TrustError::Invalid { .. }), "{error}");
@@ -325,8 +329,12 @@ mod tests {
             let error = check(&newcomer, &shown, "10.0.0.1", at).expect_err("a wrong date");
             assert!(matches!(error, TrustError::Date { .. }), "{error}");
             let member = PinVerifier::new([shown.pin], [shown.key]);
+            assert_eq!(check(&member, &shown, "10.0.0.1", START), Ok(()));
+            assert!(!member.saw_wrong_date());
             assert_eq!(check(&member, &shown, "10.0.0.1", at), Ok(()));
             assert!(member.saw_wrong_date());
+            member.set_known_keys([]);
+            check(&member, &shown, "10.0.0.1", at).expect_err("a key that is known no longer");
         }
     }
 }

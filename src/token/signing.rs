@@ -100,6 +100,14 @@ mod tests {
         let verified = key.verify(&token).expect("its own signature");
         assert_eq!(verified.claims, claims());
         assert_eq!(verified.text_digest, text_digest(token.text()));
+        let kept = SigningKey::from_bytes(key.name(), Zeroizing::new(key.bytes().to_vec()));
+        assert_eq!(kept.verify(&token).expect("the same key").claims, claims());
+    }
+
+    #[test]
+    fn what_is_kept_of_a_text_is_its_sha_256() {
+        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(text_digest(&Secret::new("abc")), of_abc);
     }
 
     #[test]

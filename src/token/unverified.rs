@@ -241,15 +241,18 @@ mod tests {
             r#""exp":-1"#,
             r#""exp":18446744073709551616"#,
             r#""exp":1,"exp":2"#,
-            r#""exp":99999999999999"#,
             r#""persistent":"true""#,
             r#""roles":"allocator""#,
             r#""ca":["sha256:xyz"]"#,
         ] {
             let claims = format!(r#"{{"sub":"{ID}","iss":"current",{rest}}}"#);
-            assert_eq!(Failure::from(refused(&claims)).code(), "token.malformed", "{rest}");
+            let failure = Failure::from(refused(&claims));
+            assert_eq!(failure.code(), "token.malformed", "{rest}");
+            assert!(failure.message.contains("of a wrong type"), "{failure:?}");
         }
+        assert!(refused("{").to_string().contains("it is not JSON"));
         refused(r#"{"sub":"not-a-uuid","iss":"current"}"#);
+        refused(&format!(r#"{{"sub":"{ID}","iss":"current","exp":99999999999999}}"#));
         refused(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)));
     }
 
@@ -258,6 +261,33 @@ mod tests {
         for text in ["x".repeat(1 << 20), token("{\"alg\":\"HS256\"}", &"[".repeat(100_000))] {
             assert_eq!(UnverifiedToken::parse(&text).expect_err("too long"), Malformed::TooLong);
         }
+    }
+
+    #[test]
+    fn a_token_may_have_16_kib_and_no_byte_more() {
+        let claims = format!(r#"{{"sub":"{ID}","iss":"current"}}"#);
+        let padded = |length| token(r#"{"alg":"HS256"}"#, &format!("{claims:length$}"));
+        let longest = padded(12_239);
+        assert_eq!(longest.len(), 16 * 1024);
+        UnverifiedToken::parse(&longest).expect("not too long");
+        let longer = padded(12_240);
+        assert_eq!(longer.len(), 16 * 1024 + 1);
+        assert_eq!(UnverifiedToken::parse(&longer).expect_err("too long"), Malformed::TooLong);
+    }
+
+    #[test]
+    fn a_token_is_persistent_if_it_says_so_or_never_expires() {
+        for (rest, persistent) in [
+            (r#""exp":1493646213"#, false),
+            (r#""exp":1493646213,"persistent":true"#, true),
+            (r#""exp":253402300799"#, false),
+            (r#""exp":null"#, true),
+        ] {
+            let claims = format!(r#"{{"sub":"{ID}","iss":"current",{rest}}}"#);
+            let token = UnverifiedToken::parse(&token(r#"{"alg":"HS256"}"#, &claims)).expect(rest);
+            assert_eq!(token.claims().is_persistent(), persistent, "{rest}");
+        }
+        refused(&format!(r#"{{"sub":"{ID}","iss":"current","exp":253402300800}}"#));
     }
 
     #[test]

@@ -46,6 +46,10 @@ const DONE: &[(&str, &str)] = &[
     ("revoked", "The token was revoked. It lets nobody in any more."),
     ("evicted", "The token was revoked, and the hosts that came with it were removed."),
     (
+        "evicted-some",
+        "The token was revoked, and many of the hosts that came with it were removed. Some are left: revoke and remove once more.",
+    ),
+    (
         "shown",
         "The token's text was shown already, or its time was over. It is not kept anywhere: revoke this token and generate another one.",
     ),

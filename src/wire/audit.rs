@@ -76,8 +76,11 @@ pub struct TokenUse {
 }
 
 /// What a revocation came to.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct RevokedToken {
     /// The hosts that were removed with it.
     pub evicted: Vec<String>,
+    /// How many are still to be removed: more than `limit` allowed.
+    #[serde(default)]
+    pub left: u64,
 }

@@ -60,20 +60,38 @@ impl DesiredState {
 
 /// What a role is meant to be: an object whose fields are the role's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "SaidPayload")]
 pub struct RolePayload {
     /// Another one for each other content, and nothing that can be read.
     pub version: String,
     /// Where it is missing, only this role cannot read it.
-    #[serde(default)]
     pub content: Value,
+}
+
+/// One without a version has that of its content: a payload keeps no host from reading the others.
+#[derive(Deserialize)]
+struct SaidPayload {
+    version: Option<String>,
+    #[serde(default)]
+    content: Value,
+}
+
+impl From<SaidPayload> for RolePayload {
+    fn from(SaidPayload { version, content }: SaidPayload) -> Self {
+        Self { version: version.unwrap_or_else(|| version_of(&content)), content }
+    }
+}
+
+fn version_of(content: &Value) -> String {
+    let digest =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.to_string().as_bytes());
+    hex::encode(&digest.as_ref()[..8])
 }
 
 impl RolePayload {
     pub fn new<T: Serialize>(content: &T) -> Self {
         let content = serde_json::to_value(content).expect("plain data");
-        let digest =
-            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.to_string().as_bytes());
-        Self { version: hex::encode(&digest.as_ref()[..8]), content }
+        Self { version: version_of(&content), content }
     }
 
     pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
@@ -144,6 +162,20 @@ mod tests {
         let proxy = state.of_role(Role::Proxy).expect("it has the role");
         assert_eq!((proxy.version.as_str(), &proxy.content), ("1", &Value::Null));
         assert!(proxy.read::<DesiredAllocator>().is_err());
+    }
+
+    #[test]
+    fn a_payload_without_a_version_is_read_and_has_another_one_for_each_content() {
+        let allocator = |content: &str| {
+            let said = format!(
+                r#"{{"revision":7,"roles":["allocator"],"payloads":{{"allocator":{{"content":{content}}}}}}}"#
+            );
+            let state: DesiredState = serde_json::from_str(&said).expect("readable");
+            state.of_role(Role::Allocator).expect("it has the role")
+        };
+        let on = allocator(r#"{"maintenance":true}"#);
+        assert!(on.read::<DesiredAllocator>().expect("readable").maintenance);
+        assert_ne!(on.version, allocator(r#"{"maintenance":false}"#).version);
     }
 
     /// The fields that version 0.1.0 reads, as it reads them.

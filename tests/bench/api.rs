@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{coordinator::ADDRESS, process::quantile};
+use super::{
+    client::{client, log_in, url},
+    process::{cpu_seconds, quantile},
+};
 
 /// Connections that ask at a time, for what is asked often and for what is asked now and then.
 const MANY: usize = 32;
@@ -20,12 +23,17 @@ pub struct ApiFigure {
     pub name: String,
     pub per_second: f64,
     pub p99_ms: f64,
+    /// Of the coordinator, with what it did meanwhile for others.
+    pub cpu_us: f64,
 }
 
 /// Starts the process that asks; what it saw.
-pub fn measure(admin: &str) -> Vec<ApiFigure> {
+pub fn measure(admin: &str, coordinator: u32) -> Vec<ApiFigure> {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["api"]).env("BENCH_ADMIN", admin).stderr(Stdio::inherit());
+    command
+        .args(["api", &coordinator.to_string()])
+        .env("BENCH_ADMIN", admin)
+        .stderr(Stdio::inherit());
     let output = command.output().unwrap();
     let figures: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     figures
@@ -34,29 +42,21 @@ pub fn measure(admin: &str) -> Vec<ApiFigure> {
             name: it["name"].as_str().unwrap().to_owned(),
             per_second: it["per_second"].as_f64().unwrap(),
             p99_ms: it["p99_ms"].as_f64().unwrap(),
+            cpu_us: it["cpu_us"].as_f64().unwrap(),
         })
         .collect()
 }
 
-pub fn run() {
+pub fn run(coordinator: u32) {
     let admin = std::env::var("BENCH_ADMIN").unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    println!("{}", runtime.block_on(ask_all(&admin)));
+    println!("{}", runtime.block_on(ask_all(&admin, coordinator)));
 }
 
-async fn ask_all(admin: &str) -> Value {
-    let client = reqwest::Client::builder()
-        .tls_danger_accept_invalid_certs(true)
-        .no_proxy()
-        // The coordinator closes connections over which nothing is asked for ten seconds.
-        .pool_idle_timeout(Duration::from_secs(5))
-        .build()
-        .unwrap();
+async fn ask_all(admin: &str, coordinator: u32) -> Value {
+    let client = client().build().unwrap();
     let (user, password) = admin.split_once(':').unwrap();
-    let url = |path: &str| format!("https://{ADDRESS}:12443/api/v1{path}");
-    let login = json!({ "username": user, "password": password });
-    let login = client.post(url("/users/auth/_login")).json(&login).send().await.unwrap();
-    let bearer = login.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let bearer = log_in(&client, user, password).await.unwrap();
     let key = client
         .post(url("/users/auth/keys"))
         .basic_auth(user, Some(password))
@@ -69,6 +69,10 @@ async fn ask_all(admin: &str) -> Value {
     let search = json!({ "size": 100, "query": { "bool": { "must": [
         { "term": { "status.connected": { "value": "true" } } },
         { "prefix": { "allocator_id": { "value": "10.0.1" } } },
+    ] } } });
+    let all = json!({ "size": 100, "query": { "bool": { "must": [
+        { "term": { "status.connected": { "value": "true" } } },
+        { "prefix": { "allocator_id": { "value": "none" } } },
     ] } } });
     let tokens = url("/platform/configuration/security/enrollment-tokens");
     let token = json!({ "persistent": false, "roles": ["allocator"] });
@@ -86,11 +90,25 @@ async fn ask_all(admin: &str) -> Value {
             FEW,
             client.post(infra("/allocators/_search")).bearer_auth(&bearer).json(&search),
         ),
+        (
+            "`POST allocators/_search`, none of all",
+            FEW,
+            client.post(infra("/allocators/_search")).bearer_auth(&bearer).json(&all),
+        ),
+        (
+            "`GET allocators?size=100&sort=zone_id`",
+            FEW,
+            client.get(infra("/allocators?size=100&sort=zone_id")).bearer_auth(&bearer),
+        ),
         ("token creation", MANY, client.post(tokens).bearer_auth(&bearer).json(&token)),
     ];
     let mut figures = Vec::new();
     for (name, clients, request) in requests {
-        figures.push(ask(name, clients, &request).await);
+        let cpu_before = cpu_seconds(coordinator);
+        let mut figure = ask(name, clients, &request).await;
+        let asked = figure["per_second"].as_f64().unwrap() * EACH.as_secs_f64();
+        figure["cpu_us"] = ((cpu_seconds(coordinator) - cpu_before) * 1e6 / asked).into();
+        figures.push(figure);
     }
     Value::Array(figures)
 }

@@ -9,6 +9,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::client::url;
+
 pub const ADDRESS: &str = "127.98.0.1";
 
 pub struct Coordinator {
@@ -72,14 +74,14 @@ impl Coordinator {
     }
 
     fn curl(&self, arguments: &[&str], path: &str) -> String {
-        let url = format!("https://{ADDRESS}:12443/api/v1/platform{path}");
+        let url = url(&format!("/platform{path}"));
         let mut curl = Command::new("curl");
         curl.args(["-sk", "--max-time", "60", "-u", &self.admin()]).args(arguments).arg(url);
         String::from_utf8(curl.output().unwrap().stdout).unwrap()
     }
 
     pub fn try_password(&self, password: &str) {
-        let url = format!("https://{ADDRESS}:12443/api/v1/platform/infrastructure/runners");
+        let url = url("/platform/infrastructure/runners");
         let user = format!("admin:{password}");
         let bad = ["-sk", "-o", "/dev/null", "--max-time", "10", "-u", &user, &url];
         Command::new("curl").args(bad).status().unwrap();

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     api::{self, ApiFigure},
+    client::{client, url},
     coordinator::{ADDRESS, Coordinator},
     fleet::Fleet,
     floods::{self, FloodFigure},
@@ -89,7 +90,7 @@ pub fn measure(agent: &Path, sizes: Vec<usize>) -> Figures {
             (0..10).map(|_| coordinator.get_ms("/infrastructure/allocators?size=10000")).collect();
         if index + 1 == steps {
             eprintln!("the API …");
-            api = api::measure(&coordinator.admin());
+            api = api::measure(&coordinator.admin(), coordinator.pid());
         }
         coordinator.crash_and_restart();
         let shown_as_lost = lost(&coordinator);
@@ -212,13 +213,8 @@ pub fn back(coordinator: &Coordinator, fleet: &mut Fleet) -> ([f64; 3], f64) {
 /// milliseconds. It is asked from here: to start a program for each costs more than the answer.
 async fn asked_until(stop: &AtomicBool, admin: &str) -> Vec<f64> {
     let (user, password) = admin.split_once(':').unwrap();
-    let client = reqwest::Client::builder()
-        .tls_danger_accept_invalid_certs(true)
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
-    let url = format!("https://{ADDRESS}:12443/api/v1/platform/infrastructure/runners/10.0.0.1");
+    let client = client().pool_max_idle_per_host(0).build().unwrap();
+    let url = url("/platform/infrastructure/runners/10.0.0.1");
     let mut took = Vec::new();
     while took.is_empty() || !stop.load(Ordering::SeqCst) {
         let started = Instant::now();

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
+    client::{client, url},
     coordinator::ADDRESS,
     simulated::{self, Joined},
 };
@@ -61,14 +62,9 @@ fn ready() {
     println!("{}", json!({ "ready": true }));
 }
 
-fn url(path: &str) -> String {
-    format!("https://{ADDRESS}:12443/api/v1{path}")
-}
-
+/// A client whose requests come from there, and do not wait for ever.
 pub fn api(from: Option<IpAddr>) -> reqwest::Client {
-    let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy();
-    let client = client.timeout(Duration::from_secs(10)).local_address(from);
-    client.pool_idle_timeout(Duration::from_secs(5)).build().unwrap()
+    client().timeout(Duration::from_secs(10)).local_address(from).build().unwrap()
 }
 
 async fn flood(kind: &str, dir: &Path) {

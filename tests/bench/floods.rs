@@ -13,10 +13,11 @@ use std::{
 };
 
 use ece_agent::{agent::StatusBoard, rt::ShutdownTrigger};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    coordinator::{ADDRESS, Coordinator},
+    client::{log_in, url},
+    coordinator::Coordinator,
     fleet::Fleet,
     flood_kinds::{self, BY_READONLY, KINDS},
     process::quantile,
@@ -86,19 +87,13 @@ pub fn measure(agent: &Path) -> Vec<FloodFigure> {
     })
 }
 
-fn url(path: &str) -> String {
-    format!("https://{ADDRESS}:12443/api/v1{path}")
-}
-
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
+/// Over a connection of its own.
 async fn login(user: &str, password: &str) -> Option<String> {
-    let body = json!({ "username": user, "password": password });
-    let sent = flood_kinds::api(None).post(url("/users/auth/_login")).json(&body).send();
-    let reply: Value = sent.await.ok()?.json().await.ok()?;
-    Some(reply["token"].as_str()?.to_owned())
+    log_in(&flood_kinds::api(None), user, password).await
 }
 
 /// Bytes of the store's files, and of the log.

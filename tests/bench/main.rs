@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod api;
+mod client;
 mod coordinator;
 mod figures;
 mod fleet;
 mod flood_kinds;
 mod floods;
+mod lists;
 mod process;
 mod report;
 mod returns;
@@ -22,14 +24,17 @@ fn main() {
         ["fleet", address, first, count, dir] => {
             simulated::run(address, first.parse().unwrap(), count.parse().unwrap(), dir.as_ref())
         }
-        ["api"] => api::run(),
+        ["api", coordinator] => api::run(coordinator.parse().unwrap()),
         ["flood", kind, dir] => flood_kinds::run(kind, dir.as_ref()),
         ["returns", agent, hosts] => returns::show(agent.as_ref(), hosts.parse().unwrap()),
+        ["lists", agent, hosts] => lists::show(agent.as_ref(), hosts.parse().unwrap()),
         ["floods", agent] => println!("{}", report::floods(&floods::measure(agent.as_ref()))),
         [agent, sizes] => {
             let sizes = sizes.split(',').map(|size| size.parse().unwrap()).collect();
             report::write(&figures::measure(agent.as_ref(), sizes))
         }
-        _ => eprintln!("usage: ./scripts/bench [SIZE,SIZE,… | floods | returns HOSTS]"),
+        _ => {
+            eprintln!("usage: ./scripts/bench [SIZE,SIZE,… | floods | returns HOSTS | lists HOSTS]")
+        }
     }
 }

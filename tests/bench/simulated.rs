@@ -29,7 +29,10 @@ use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
 use uuid::Uuid;
 
-use super::process::quantile;
+use super::{
+    client::{client, url},
+    process::quantile,
+};
 
 /// Joins under way at a time.
 const AT_ONCE: usize = 64;
@@ -66,7 +69,7 @@ pub fn run(address: &str, first: usize, count: usize, dir: &Path) {
                 }
                 ["wait"] => json!({ "seconds": wait_connected(&boards).await }),
                 ["roles", times, admin] => {
-                    json!({ "ms": change_roles(&boards, times.parse().unwrap(), admin, &address).await })
+                    json!({ "ms": change_roles(&boards, times.parse().unwrap(), admin).await })
                 }
                 _ => panic!("{command}"),
             }
@@ -210,29 +213,20 @@ async fn wait_connected(boards: &[StatusBoard]) -> [f64; 3] {
 
 /// Gives hosts the proxy role, or takes it, one after the other; milliseconds from request to
 /// action.
-async fn change_roles(
-    boards: &[StatusBoard],
-    times: usize,
-    admin: &str,
-    address: &CoordinatorAddress,
-) -> Vec<f64> {
-    let api = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
+async fn change_roles(boards: &[StatusBoard], times: usize, admin: &str) -> Vec<f64> {
+    let api = client().build().unwrap();
     let (user, password) = admin.split_once(':').unwrap();
     let mut took = Vec::new();
     for board in boards.iter().step_by(boards.len() / times).take(times) {
         let revision = board.read().desired_revision;
-        let url = format!(
-            "https://{}:12443/api/v1/platform/infrastructure/runners/{}/roles",
-            address.host(),
-            board.read().name()
-        );
+        let path = format!("/platform/infrastructure/runners/{}/roles", board.read().name());
         let mut roles = vec![json!({ "role_name": "allocator" })];
         if !board.read().roles.contains_key(&Role::Proxy) {
             roles.push(json!({ "role_name": "proxy" }));
         }
         let roles = json!({ "roles": roles });
         let started = Instant::now();
-        let sent = api.put(url).basic_auth(user, Some(password)).json(&roles).send();
+        let sent = api.put(url(&path)).basic_auth(user, Some(password)).json(&roles).send();
         let mut followed = board.follow();
         let acted = async {
             followed.wait_for(|status| status.desired_revision > revision).await.unwrap();

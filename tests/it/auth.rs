@@ -13,9 +13,16 @@ fn without_the_right_password_nobody_gets_in() {
     let anonymous = Reply::to(&[&url]);
     assert!(anonymous.headers.contains_key("www-authenticate"));
     anonymous.failed(401, "root.unauthenticated");
-    for user in ["admin:wrong", "nobody:x", "admin:"] {
+    for user in ["admin:wrong", "typed-in-the-wrong-place:x", "admin:"] {
         Reply::to(&["-u", user, &url]).failed(401, "root.unauthenticated");
     }
+    let log = cluster.first.log();
+    let told = |whom| log.contains(&format!("{whom} was not let in from 127."));
+    assert!(told("the user admin") && told("somebody who is no user"), "{log}");
+    assert!(!log.contains("typed-in") && !log.contains("wrong"), "{log}");
+    let metrics = Reply::to(&[&format!("http://{}:12346/metrics", cluster.first.address)]).body;
+    let counted = "ece_agent_password_checks_total{outcome=\"wrong\"} 3";
+    assert!(metrics.contains(counted), "{metrics}");
     for header in
         ["Authorization: Bearer abc", "Authorization: ApiKey abc", "Authorization: Basic !"]
     {

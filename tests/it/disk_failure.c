@@ -1,23 +1,33 @@
 /* Makes syncs of the disk fail: all of them once the file named by FAIL_SYNC_FILE exists, or the
    one with the number in FAIL_SYNC_AT, counted from 1, as if the disk were full at that moment.
-   As long as the file named by HANG_SYNC_FILE exists, none of them returns.
+   As long as the file named by HANG_SYNC_FILE exists, none of them returns; one that waits for that
+   makes the file of that name with ".waits" at its end.
    Once the file named by FAIL_WRITE_FILE exists, writes beside the datastore fail with the error
    whose number is in FAIL_WRITE_WITH. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static void wait_while_there(const char *file) {
+    char waits[PATH_MAX];
+    if (access(file, F_OK) != 0) return;
+    snprintf(waits, sizeof waits, "%s.waits", file);
+    close(open(waits, O_WRONLY | O_CREAT, 0600));
+    while (access(file, F_OK) == 0) usleep(10000);
+}
 
 static int fails(void) {
     static int count;
     const char *file = getenv("FAIL_SYNC_FILE");
     const char *at = getenv("FAIL_SYNC_AT");
     const char *hang = getenv("HANG_SYNC_FILE");
-    while (hang && access(hang, F_OK) == 0) usleep(10000);
+    if (hang) wait_while_there(hang);
     if (file && access(file, F_OK) == 0) {
         errno = EIO;
         return 1;

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Finished, Reply, agent, within};
+use crate::support::{Cluster, Finished, Reply, agent, some_moment, within};
 
 #[test]
 fn it_leaves_the_secrets_file_that_automation_reads() {
@@ -143,10 +143,9 @@ fn a_taken_port_is_named_with_the_process_that_has_it() {
 fn killed_anywhere_the_same_command_finishes_the_same_cluster() {
     let mut host = Cluster::prepare();
     let mut seen = None;
-    for delay_ms in (0..120).step_by(6) {
+    for round in 0..20 {
         host.first.install(&[]);
-        // Where this falls in the installation does not matter, and differs from run to run.
-        std::thread::sleep(Duration::from_millis(delay_ms));
+        some_moment(round, 0..120);
         host.first.kill();
         if let Ok(secrets) = fs::read_to_string(host.secrets_file()) {
             let before = seen.get_or_insert_with(|| secrets.clone());

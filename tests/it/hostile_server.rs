@@ -173,9 +173,13 @@ fn a_slow_network_that_brings_byte_after_byte_is_only_slow() {
     let address = cluster.host(200).address.clone();
     cluster = cluster.boot(&["--external-hostname", &address]);
     relay(&address, cluster.first.address.clone(), |mut server, mut client| {
-        let mut byte = [0];
+        client.set_nodelay(true).unwrap();
+        let (mut byte, mut due) = ([0], Instant::now());
         while server.read_exact(&mut byte).is_ok() && client.write_all(&byte).is_ok() {
-            thread::sleep(Duration::from_micros(200));
+            // A relay that was late makes up for that: the network is as slow as it says, however
+            // busy the machine.
+            due += Duration::from_micros(200);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
         }
     });
     join(&cluster, &address, &cluster.token(""), &[]).expect(0);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    Cluster, Finished, SmallDisk, agent_path, disk_failure_library, skip, within,
+    Cluster, Finished, SmallDisk, agent_path, disk_failure_library, skip, some_moment, within,
 };
 
 #[test]
@@ -133,10 +133,9 @@ fn an_install_killed_at_many_moments_ends_joined_once() {
     let token = cluster.create_token(serde_json::json!({ "persistent": false, "max_uses": 1 }));
     let token = token["token"].as_str().unwrap();
     let mut host = cluster.host(2);
-    for moment in 0..times {
+    for round in 0..times {
         cluster.install(&mut host, token, &[]);
-        // Where this falls in the installation does not matter, and differs from run to run.
-        std::thread::sleep(Duration::from_micros((moment * 7919) % 120_000));
+        some_moment(round, 0..120);
         host.kill();
     }
     let key = host.state.join("host.key");

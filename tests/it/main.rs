@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod auth;
+mod backup;
 mod blueprints;
 mod check;
 mod circles;
@@ -38,8 +39,10 @@ mod renewal;
 mod repetition;
 mod roles;
 mod root;
+mod scripts_and_others;
 mod search;
 mod secrets;
+mod silent_disks;
 mod storage;
 mod structure;
 mod support;

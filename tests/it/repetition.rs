@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Cluster, Finished};
+use crate::support::{Cluster, Finished, some_moment};
 
 #[test]
 fn with_the_daemon_running_it_says_that_all_is_well() {
@@ -24,10 +24,9 @@ fn killed_anywhere_the_same_command_ends_joined_and_counts_one_use() {
     let token = cluster.create_token(json!({ "persistent": false, "max_uses": 1 }));
     let token = token["token"].as_str().unwrap();
     let mut host = cluster.host(2);
-    for delay_ms in (0..90).step_by(6) {
+    for round in 0..15 {
         cluster.install(&mut host, token, &[]);
-        // Where this falls in the installation does not matter, and differs from run to run.
-        std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+        some_moment(round, 0..90);
         host.kill();
     }
     cluster.install(&mut host, token, &[]);

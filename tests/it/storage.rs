@@ -4,14 +4,12 @@ use std::{
     fs,
     os::unix::fs::{chown, symlink},
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ece_agent::host::process::is_root;
 
-use crate::support::{
-    Cluster, DeadMount, Finished, Host, SmallDisk, agent, hold_lock, skip, within,
-};
+use crate::support::{Cluster, Finished, Host, SmallDisk, agent, hold_lock, skip, within};
 
 fn uninstall(host: &Host) -> Finished {
     let mut command = agent(["uninstall", "--force", "--json", "--state-dir"]);
@@ -267,129 +265,4 @@ fn of_two_who_uninstall_one_waits_and_the_program_that_was_joined_with_is_named(
     };
     assert!(gone["left"].as_array().unwrap().iter().any(says), "{gone}");
     assert!(program.exists() && !lock.exists() && !host.state.exists(), "{gone}");
-}
-
-#[test]
-fn a_file_system_that_never_answers_ends_each_command_with_its_name() {
-    let cluster = Cluster::start();
-    let mut host = cluster.joined(2, "allocator");
-    host.stop();
-    let token = cluster.token("allocator");
-    let ends = |mut command: std::process::Command| {
-        let began = Instant::now();
-        let told = Finished::of(&mut command).refused(1, "storage.silent");
-        assert!(began.elapsed() < Duration::from_secs(20), "{told:?}");
-        assert!(told.stderr.contains("findmnt -T") && !told.stderr.contains("df "), "{told:?}");
-    };
-    let verb = |words: &[&str]| {
-        let mut command = agent(words);
-        command.arg("--state-dir").arg(&host.state);
-        command
-    };
-    {
-        let Some(_dead) = DeadMount::over(&host.storage) else {
-            return skip("storage::a_file_system_that_never_answers", "no FUSE mount can be made");
-        };
-        let mut install = host.install_command(&["--force", "--timeout", "2"]);
-        install.args(["--coordinator-host", &cluster.first.address, "--roles-token", &token]);
-        ends(install);
-        ends(verb(&["uninstall"]));
-        let mut check = verb(&["check"]);
-        check.arg("--host-storage-path").arg(&host.storage);
-        ends(check);
-    }
-    {
-        let _dead = DeadMount::over(&cluster.first.storage).unwrap();
-        for words in [&["host", "list"][..], &["reset-password"]] {
-            let mut command = agent(words);
-            command.arg("--state-dir").arg(&cluster.first.state);
-            ends(command);
-        }
-    }
-    let _dead = DeadMount::over(&host.state).unwrap();
-    ends(verb(&["status", "--wait", "--timeout", "1"]));
-    for words in [&["status"][..], &["uninstall"], &["stop"], &["start"], &["upgrade"]] {
-        ends(verb(words));
-    }
-    // A daemon waits longer, and not for ever.
-    Finished::of(&mut verb(&["run"])).refused(1, "storage.silent");
-}
-
-#[test]
-fn a_file_system_that_falls_silent_in_the_middle_of_a_command_ends_it() {
-    let test = "storage::a_file_system_that_falls_silent_in_the_middle_of_a_command_ends_it";
-    let cluster = Cluster::start();
-    let (mut asked, mut left) = (cluster.joined(2, ""), cluster.joined(3, ""));
-    asked.stop();
-    left.stop();
-    let (looked_at, fresh) = (cluster.host(4), cluster.host(5));
-    fs::create_dir_all(&looked_at.storage).unwrap();
-    fs::create_dir_all(&fresh.storage).unwrap();
-    let token = cluster.token("");
-    let to_cluster = ["--coordinator-host", &cluster.first.address, "--roles-token", &token];
-    // Each waits for somebody, and then goes on with its directories.
-    cluster.first.signal("STOP");
-    let mut status = agent(["status", "--wait", "--timeout", "100", "--state-dir"]);
-    status.arg(&asked.state);
-    let mut uninstall = agent(["uninstall", "--state-dir"]);
-    uninstall.arg(&left.state);
-    let mut check = agent(["check", "--state-dir"]);
-    check.arg(&looked_at.state).arg("--host-storage-path").arg(&looked_at.storage);
-    check.args(to_cluster);
-    let mut install = fresh.install_command(&["--force", "--wait-for-coordinator", "100"]);
-    install.args(to_cluster);
-    let run =
-        |mut command: std::process::Command| std::thread::spawn(move || Finished::of(&mut command));
-    let running = [status, uninstall, check, install].map(run);
-    std::thread::sleep(Duration::from_secs(1));
-    let silent = [&asked.state, &left.storage, &looked_at.storage, &fresh.storage];
-    let mounts: Vec<_> = silent.iter().filter_map(|dir| DeadMount::over(dir)).collect();
-    if mounts.len() < silent.len() {
-        cluster.first.signal("CONT");
-        return skip(test, "no FUSE mount can be made");
-    }
-    let ended = || running.iter().all(|it| it.is_finished());
-    let in_time = within(Duration::from_secs(30), ended);
-    drop(mounts);
-    cluster.first.signal("CONT");
-    for (told, place) in running.into_iter().zip(silent) {
-        let told = told.join().unwrap().refused(1, "storage.silent").stderr;
-        assert!(told.contains(&place.display().to_string()), "{told}");
-    }
-    assert!(in_time, "they end with the file system only");
-}
-
-#[test]
-fn an_installation_that_a_silent_file_system_ends_says_so_in_its_log_too() {
-    let test = "storage::an_installation_that_a_silent_file_system_ends_says_so_in_its_log_too";
-    let cluster = Cluster::prepare();
-    let host = &cluster.first;
-    fs::create_dir_all(&host.state).unwrap();
-    let log = host.storage.join("logs/bootstrap-logs/bootstrap.log");
-    let mut command = host.install_command(&["--force", "--timeout", "100"]);
-    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let signal = |name: &str| {
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(child.id() as i32),
-            name.parse::<nix::sys::signal::Signal>().unwrap(),
-        )
-        .unwrap();
-    };
-    // Its work has begun, and most of it is still to come.
-    let until = Instant::now() + Duration::from_secs(20);
-    while !log.exists() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    signal("SIGSTOP");
-    let dead = DeadMount::over(&host.state);
-    signal("SIGCONT");
-    let ended = child.wait_with_output().unwrap();
-    if dead.is_none() {
-        Finished::of(agent(["stop", "--state-dir"]).arg(&host.state));
-        return skip(test, "no FUSE mount can be made");
-    }
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("[storage.silent]"), "{told}");
-    let log = fs::read_to_string(log).unwrap();
-    assert!(log.contains("[ERROR]") && log.contains("[storage.silent]"), "{log}");
 }

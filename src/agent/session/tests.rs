@@ -12,17 +12,20 @@ use std::{
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::*;
+use super::{
+    memory::{ASSUMED_HOLD, FIRST_RETRY, LONGEST_RETRY},
+    *,
+};
 use crate::{
     agent::{RoleService, status::Status},
     client::DialError,
     config::HostSettings,
     host::FakeMachine,
-    model::{Role, RoleSet},
+    model::{Role, RoleSet, RunnerId},
     rt::{ShutdownTrigger, Timestamp},
     wire::{
         desired::RolePayload,
-        hosts::{EnrolReply, EnrolRequest},
+        hosts::{EnrolReply, EnrolRequest, KnownCoordinator},
     },
 };
 
@@ -32,9 +35,10 @@ const NOW: i64 = 1_800_000_000;
 /// Coordinators that keep to the protocol, and can be told to be away.
 struct FakeCoordinator {
     known: Mutex<Vec<KnownCoordinator>>,
-    /// Where nobody answers, and where the host is not known.
+    /// Where nobody answers, and where the host is not known, or what else it is told there.
     gone_at: Mutex<Vec<CoordinatorAddress>>,
     unknown_at: Mutex<Vec<CoordinatorAddress>>,
+    refusal: Mutex<Code>,
     /// Whose the host's key is.
     key_of: Mutex<Option<RunnerId>>,
     seen: mpsc::UnboundedSender<SessionRequest>,
@@ -85,7 +89,7 @@ impl FakeCoordinator {
             return Err(ClientError::Busy(address.clone()));
         }
         if has(&self.unknown_at, address) {
-            let code = Code::HostUnknown.name().to_owned();
+            let code = self.refusal.lock().expect("no panic while held").name().to_owned();
             let message = "no host has this key".into();
             return Err(ClientError::Refused { status: 403, code, message, fix: None });
         }
@@ -183,6 +187,7 @@ fn start_running(
         known: Mutex::default(),
         gone_at: Mutex::default(),
         unknown_at: Mutex::default(),
+        refusal: Mutex::new(Code::HostUnknown),
         key_of: Mutex::default(),
         seen,
         facts_hash: Mutex::default(),

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ChangeReply, DaemonRequest};
+use super::{ChangeReply, DaemonRequest, SessionReply};
 use crate::{
     agent::{state::not_permitted, status::Status},
     config::StateDir,
@@ -144,6 +144,20 @@ impl DaemonClient {
         self.send(&DaemonRequest::SetPassword { user: user.to_owned(), password }).await?;
         let reply: ChangeReply = self.reads().first().await?;
         Ok(reply.error)
+    }
+
+    /// A bearer token for a user of the API; why not, if there is none.
+    pub async fn open_session(
+        mut self,
+        user: &str,
+        password: Secret,
+    ) -> Result<Result<Secret, String>, DaemonError> {
+        let password = SecretText(password);
+        self.send(&DaemonRequest::OpenSession { user: user.to_owned(), password }).await?;
+        Ok(match self.reads().first().await? {
+            SessionReply::Token(SecretText(token)) => Ok(token),
+            SessionReply::Error(reason) => Err(reason),
+        })
     }
 
     async fn one_line(mut self, request: &DaemonRequest) -> Result<Status, DaemonError> {

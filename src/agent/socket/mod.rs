@@ -6,5 +6,5 @@ mod server;
 
 pub use client::{DaemonClient, DaemonError, Peer};
 pub use request::LocalAdministration;
-use request::{ChangeReply, DaemonRequest};
+use request::{ChangeReply, DaemonRequest, SessionReply};
 pub use server::serve_socket;

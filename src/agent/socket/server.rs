@@ -5,13 +5,15 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use super::{ChangeReply, DaemonRequest, LocalAdministration};
+use super::{ChangeReply, DaemonRequest, LocalAdministration, SessionReply};
 use crate::{
     agent::status::StatusBoard,
     rt::{Shutdown, ShutdownTrigger},
 };
 
 const LONGEST_REQUEST: u64 = 8 * 1024;
+
+const ELSEWHERE: &str = "the users of the API are kept on the first host";
 
 /// Answers on the daemon's socket: a line with a [`DaemonRequest`], lines of JSON back.
 pub async fn serve_socket(
@@ -56,32 +58,40 @@ async fn answer(
         DaemonRequest::SetPassword { user, password } => {
             let error = match local {
                 Some(local) => local.set_password(&user, password).await.err(),
-                None => Some("the users of the API are kept on the first host".into()),
+                None => Some(ELSEWHERE.into()),
             };
-            let reply = serde_json::to_vec(&ChangeReply { error }).expect("plain data");
-            let _ = writer.write_all(&[reply, b"\n".to_vec()].concat()).await;
+            let _ = write(&mut writer, &ChangeReply { error }).await;
+        }
+        DaemonRequest::OpenSession { user, password } => {
+            let opened = match local {
+                Some(local) => local.open_session(&user, password).await,
+                None => Err(ELSEWHERE.into()),
+            };
+            let reply = opened.map_or_else(SessionReply::Error, SessionReply::Token);
+            let _ = write(&mut writer, &reply).await;
         }
         DaemonRequest::Stop => {
             stop.fire();
-            let _ = write(&mut writer, &board).await;
+            let _ = write(&mut writer, &board.read()).await;
         }
         DaemonRequest::Watch => loop {
             followed.mark_unchanged();
-            if write(&mut writer, &board).await.is_err() || followed.changed().await.is_err() {
+            if write(&mut writer, &board.read()).await.is_err() || followed.changed().await.is_err()
+            {
                 return;
             }
         },
         DaemonRequest::Status => {
-            let _ = write(&mut writer, &board).await;
+            let _ = write(&mut writer, &board.read()).await;
         }
     }
 }
 
 async fn write(
     writer: &mut tokio::net::unix::OwnedWriteHalf,
-    board: &StatusBoard,
+    answer: &impl serde::Serialize,
 ) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(&board.read()).expect("plain data");
+    let mut line = zeroize::Zeroizing::new(serde_json::to_vec(answer).expect("plain data"));
     line.push(b'\n');
     writer.write_all(&line).await
 }

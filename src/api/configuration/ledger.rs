@@ -14,7 +14,7 @@ use crate::{
     cluster::{
         app::App,
         operations::{
-            removal::evict_hosts_of,
+            removal::{Evicted, evict_hosts_of},
             tokens::{revoke_token, uses_of},
         },
         records::TokenRecord,
@@ -108,6 +108,9 @@ pub async fn get(
 pub struct RevokeParameters {
     /// Also remove the hosts that came with it; their sessions end at once.
     evict: Option<bool>,
+    /// How many hosts to remove at most, so that an answer is not long in coming; `left` of it says
+    /// whether to ask again.
+    limit: Option<u32>,
 }
 
 /// Revoke a roles token, and remove the hosts that came with it if that is wanted
@@ -132,9 +135,12 @@ pub async fn revoke(
     if token.revoked.is_none() {
         revoke_token(&app, &permit.origin, &token.id.to_string()).await?;
     }
-    let evicted = match given.evict {
-        Some(true) => evict_hosts_of(&app, &permit.origin, token.id).await?,
-        _ => Vec::new(),
-    };
-    Ok(Json(RevokedToken { evicted: evicted.iter().map(ToString::to_string).collect() }))
+    let mut reply = RevokedToken::default();
+    if given.evict == Some(true) {
+        let most = given.limit.map_or(usize::MAX, |most| most as usize);
+        let Evicted { hosts, left } = evict_hosts_of(&app, &permit.origin, token.id, most).await?;
+        reply.evicted = hosts.iter().map(ToString::to_string).collect();
+        reply.left = left as u64;
+    }
+    Ok(Json(reply))
 }

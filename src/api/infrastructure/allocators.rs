@@ -11,7 +11,8 @@ use crate::{
         listed::Listed,
     },
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::HostsNow,
         member::Member,
         operations::removal::{RemoveError, remove_allocator},
         shown::{ALLOCATOR_FIELDS, AllocatorView},
@@ -68,8 +69,8 @@ pub fn the_allocator(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     found.ok_or_else(|| no_such_allocator(id))
 }
 
-fn overview(hosts: &[HostNow], listing: &Listing) -> Result<AllocatorOverview, TooMuch> {
-    let all = hosts.iter().filter(|host| host.member.has(Role::Allocator)).map(AllocatorView);
+fn overview(hosts: HostsNow<'_>, listing: &Listing) -> Result<AllocatorOverview, TooMuch> {
+    let all = hosts.with(Role::Allocator).map(AllocatorView);
     let mut zones: BTreeMap<String, Vec<AllocatorInfo>> = BTreeMap::new();
     for it in listing.found(all)? {
         zones.entry(it.0.member.facts.zone.to_string()).or_default().push(it.info());
@@ -141,7 +142,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<AllocatorInfo>, ApiError> {
     let host = the_allocator(&app, &id)?;
-    Ok(Json(AllocatorView(&app.now(host)).info()))
+    Ok(Json(AllocatorView(app.now(host)).info()))
 }
 
 /// Take the allocator role from a host that is not connected

@@ -10,7 +10,8 @@ use crate::{
         listed::{Listed, listed_hosts},
     },
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::{HostNow, HostsNow},
         member::Member,
         operations::removal::{RemoveError, remove_role},
         shown::public_hostname,
@@ -46,27 +47,30 @@ fn coordinator_summary(host: &Member) -> CoordinatorSummary {
     }
 }
 
-fn constructor(host: &HostNow) -> ConstructorInfo {
+fn constructor(host: &HostNow<'_>) -> ConstructorInfo {
     ConstructorInfo {
         constructor_id: host.member.runner_id.to_string(),
         status: ConstructorHealthStatus {
-            connected: host.state.connected,
+            connected: host.state().connected,
             maintenance_mode: false,
         },
     }
 }
 
-fn coordinators(hosts: &[HostNow]) -> impl Iterator<Item = &HostNow> {
-    hosts.iter().filter(|host| host.member.has(Role::Coordinator))
+fn coordinators(hosts: HostsNow<'_>) -> Vec<HostNow<'_>> {
+    hosts.with(Role::Coordinator).collect()
 }
 
-pub fn all_coordinators(hosts: &[HostNow]) -> CoordinatorsSummary {
-    let all = coordinators(hosts).map(|host| coordinator_summary(&host.member));
-    CoordinatorsSummary { coordinators: all.collect() }
+/// Of these hosts, those that are coordinators.
+pub fn all_coordinators(hosts: &[HostNow<'_>]) -> CoordinatorsSummary {
+    let all = hosts.iter().filter(|host| host.member.has(Role::Coordinator));
+    CoordinatorsSummary { coordinators: all.map(|it| coordinator_summary(&it.member)).collect() }
 }
 
-pub fn all_constructors(hosts: &[HostNow]) -> ConstructorOverview {
-    ConstructorOverview { constructors: coordinators(hosts).map(constructor).collect() }
+/// The same, as constructors.
+pub fn all_constructors(hosts: &[HostNow<'_>]) -> ConstructorOverview {
+    let all = hosts.iter().filter(|host| host.member.has(Role::Coordinator));
+    ConstructorOverview { constructors: all.map(constructor).collect() }
 }
 
 fn the_coordinator(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
@@ -90,7 +94,7 @@ pub async fn list(
     permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<Listed, ApiError> {
-    listed_hosts(&app, &permit, 1, |hosts| all_coordinators(&hosts)).await
+    listed_hosts(&app, &permit, 1, |hosts| all_coordinators(&coordinators(hosts))).await
 }
 
 /// Show a coordinator
@@ -205,7 +209,7 @@ pub async fn list_constructors(
     permit: Permit<ReadHosts>,
     State(app): State<Arc<App>>,
 ) -> Result<Listed, ApiError> {
-    listed_hosts(&app, &permit, 1, |hosts| all_constructors(&hosts)).await
+    listed_hosts(&app, &permit, 1, |hosts| all_constructors(&coordinators(hosts))).await
 }
 
 /// Show a constructor

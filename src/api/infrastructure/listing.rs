@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::{
     api::{
         auth::{Permission, Permit},
-        listed::{Listed, of_hosts},
+        listed::Listed,
     },
-    cluster::app::{App, HostNow},
+    cluster::{app::App, hosts_now::HostsNow},
     http::{
         error::{Answer, ApiError},
         extract::OptionalBody,
@@ -41,22 +41,28 @@ pub struct Page {
 /// What it takes to show a host, in values that are looked at.
 const SHOWN: usize = 10;
 
+/// Hosts that are passed by as fast as one value is looked at.
+const PASSED: usize = 16;
+
 impl Listing {
-    /// Values of each host that are looked at; many where it cannot be told how long they are.
-    pub fn looks(&self) -> usize {
+    /// Values of so many hosts that are looked at; many where it cannot be told how long they are.
+    fn looks(&self, hosts: usize) -> usize {
         const MANY: usize = 10_000;
-        let of_query = if self.query.is_simple() { self.query.clauses() } else { MANY };
-        of_query + self.order.keys() + SHOWN
+        let of_query = match &self.query {
+            Query::All => 0,
+            query if query.is_simple() => query.clauses(),
+            _ => MANY,
+        };
+        let of_each = hosts.saturating_mul(of_query + self.order.keys());
+        of_each.saturating_add(hosts / PASSED + self.page.size.min(hosts) * SHOWN)
     }
 
-    /// The page of those of `all` that are found.
+    /// The page of those of `all` that are found. No more are looked at than it takes.
     pub fn found<D: Searchable>(&self, all: impl Iterator<Item = D>) -> Result<Vec<D>, TooMuch> {
         let effort = Effort::default();
-        let found = all.filter(|it| self.query.matches(it, &effort)).collect();
-        match effort.is_used_up() {
-            true => Err(TooMuch),
-            false => Ok(page(found, &self.order, self.page.from, self.page.size)),
-        }
+        let found = all.filter(|it| self.query.matches(it, &effort));
+        let page = page(found, &self.order, self.page.from, self.page.size);
+        if effort.is_used_up() { Err(TooMuch) } else { Ok(page) }
     }
 
     pub fn too_much(&self) -> ApiError {
@@ -137,13 +143,14 @@ pub async fn found_hosts<P: Permission, T: Serialize + 'static>(
     app: &Arc<App>,
     permit: &Permit<P>,
     listing: Listing,
-    make: fn(&[HostNow], &Listing) -> Result<T, TooMuch>,
+    make: fn(HostsNow<'_>, &Listing) -> Result<T, TooMuch>,
 ) -> Result<Listed, ApiError> {
-    let looks = listing.looks();
-    let work = move |hosts: Vec<HostNow>| {
-        let made = make(&hosts, &listing).map_err(|TooMuch| listing.too_much());
+    let looks = listing.looks(app.registry.count_hosts());
+    let of = app.clone();
+    let work = move || {
+        let made = make(of.hosts_now(), &listing).map_err(|TooMuch| listing.too_much());
         made.and_then(|made| serde_json::to_vec(&made).map_err(|_| Answer::Internal.into()))
     };
-    let json = of_hosts(app, permit, looks, work).await??;
+    let json = app.lists.make(&permit.user.name, looks, work).await??;
     Listed::of(app, permit, json)
 }

@@ -10,7 +10,8 @@ use crate::{
         version::{VersionParameter, VersionedReply, with_version, with_version_of},
     },
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::{HostNow, HostsNow},
         operations::{
             document_secrets::without_secrets,
             documents::{self, Before, DocumentError, Expect, Versioned},
@@ -35,8 +36,8 @@ const SETTINGS: &str = "settings";
 /// Values that are looked at to show a proxy.
 pub const LOOKS: usize = 10;
 
-pub fn proxy_info(host: &HostNow) -> ProxyInfo {
-    let HostNow { member: host, state, .. } = host;
+fn proxy_info(host: &HostNow<'_>) -> ProxyInfo {
+    let (host, state) = (&*host.member, host.state());
     let tags = &host.facts.proxy_tags.0;
     ProxyInfo {
         proxy_id: host.runner_id.to_string(),
@@ -50,8 +51,8 @@ pub fn proxy_info(host: &HostNow) -> ProxyInfo {
     }
 }
 
-pub fn all_proxies(hosts: &[HostNow]) -> Vec<ProxyInfo> {
-    hosts.iter().filter(|host| host.member.has(Role::Proxy)).map(proxy_info).collect()
+pub fn all_proxies(hosts: HostsNow<'_>) -> Vec<ProxyInfo> {
+    hosts.with(Role::Proxy).map(|host| proxy_info(&host)).collect()
 }
 
 async fn stored(app: &App) -> Result<Option<Versioned>, ApiError> {
@@ -101,7 +102,7 @@ pub async fn list(
         settings => settings?,
     };
     listed_hosts(&app, &permit, LOOKS, move |hosts| {
-        let proxies = all_proxies(&hosts);
+        let proxies = all_proxies(hosts);
         let proxies_count = int32(proxies.len());
         ProxyOverview { proxies_count, settings, proxies }
     })

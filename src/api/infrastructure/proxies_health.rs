@@ -37,7 +37,7 @@ pub async fn health(
     let groups = proxy_groups::all(&app).await?;
     let looks = LOOKS + groups.len();
     let (observed, groups) = of_hosts(&app, &permit, looks, move |hosts| {
-        let proxies = all_proxies(&hosts);
+        let proxies = all_proxies(hosts);
         let healthy = proxies.iter().filter(|proxy| proxy.healthy).count();
         (healthy, proxy_groups::healths(groups, &proxies))
     })

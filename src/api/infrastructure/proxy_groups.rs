@@ -17,7 +17,8 @@ use crate::{
         version::{VersionParameter, VersionedReply, with_version_of},
     },
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::HostsNow,
         operations::documents::{self, Expect, Versioned},
         shown::int32,
     },
@@ -216,7 +217,7 @@ pub async fn health(
     Query(given): Query<HealthParameters>,
 ) -> Result<(StatusCode, Json<ProxiesFilteredGroupHealth>), ApiError> {
     let (_, Json(group)) = read(&id, find(&app, &id).await?)?;
-    let work = move |hosts: Vec<HostNow>| health_of(group, &all_proxies(&hosts));
+    let work = move |hosts: HostsNow<'_>| health_of(group, &all_proxies(hosts));
     let (shown, health) = of_hosts(&app, &permit, LOOKS, work).await?;
     Ok((given.status(health)?, Json(shown)))
 }

@@ -16,8 +16,9 @@ use crate::{
         version::VersionParameter,
     },
     cluster::{
-        app::{App, HostNow},
+        app::App,
         change::Origin,
+        hosts_now::HostsNow,
         member::Member,
         operations::{
             blessings::{self, Extent, bless_hosts},
@@ -127,9 +128,9 @@ impl Described {
         Self { id: id.to_owned(), definition: kept.unwrap_or_else(|| definition_of(id)), meta }
     }
 
-    fn with<'a>(self, hosts: impl Iterator<Item = &'a Arc<Member>>) -> RoleAggregate {
+    fn with(self, hosts: impl Iterator<Item = Arc<Member>>) -> RoleAggregate {
         let Self { id, definition, meta } = self;
-        let blessing = |host: &Arc<Member>| (host.runner_id.to_string(), Blessing { value: true });
+        let blessing = |host: Arc<Member>| (host.runner_id.to_string(), Blessing { value: true });
         let blessings = (!definition.auto_blessed).then(|| BlessingsWithMeta {
             value: Blessings {
                 runner_ids_to_blessing: hosts
@@ -165,7 +166,7 @@ async fn exists(app: &App, id: &str) -> Result<(), ApiError> {
 
 pub(super) async fn find(app: &App, id: &str) -> Result<RoleAggregate, ApiError> {
     let role = Described::new(id, stored(app, id).await?, app.cluster.created_at);
-    Ok(role.with(app.registry.hosts().iter()))
+    Ok(role.with(app.registry.hosts().into_iter()))
 }
 
 /// List the roles and who has them
@@ -187,8 +188,9 @@ pub async fn list(
     }
     let (looks, created_at) = (all.len(), app.cluster.created_at);
     listed_hosts(&app, &permit, looks, move |hosts| {
+        let members: Vec<Arc<Member>> = hosts.all().map(|host| host.member).collect();
         let one = |(id, stored): (String, _)| {
-            Described::new(&id, stored, created_at).with(hosts.iter().map(|host| &host.member))
+            Described::new(&id, stored, created_at).with(members.iter().cloned())
         };
         RoleAggregates { values: all.into_iter().map(one).collect() }
     })
@@ -212,7 +214,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Listed, ApiError> {
     let role = Described::new(&id, stored(&app, &id).await?, app.cluster.created_at);
-    let make = move |hosts: Vec<HostNow>| role.with(hosts.iter().map(|host| &host.member));
+    let make = move |hosts: HostsNow<'_>| role.with(hosts.all().map(|host| host.member));
     listed_hosts(&app, &permit, 1, make).await
 }
 

@@ -11,7 +11,8 @@ use crate::{
         listed::Listed,
     },
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::HostsNow,
         member::Member,
         operations::{
             removal::{evict_runner, remove_runner},
@@ -48,8 +49,8 @@ pub fn the_runner(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     app.member(id, None).ok_or_else(|| no_such_runner(id))
 }
 
-fn overview(hosts: &[HostNow], listing: &Listing) -> Result<RunnerOverview, TooMuch> {
-    let page = listing.found(hosts.iter().map(RunnerView))?;
+fn overview(hosts: HostsNow<'_>, listing: &Listing) -> Result<RunnerOverview, TooMuch> {
+    let page = listing.found(hosts.all().map(RunnerView))?;
     Ok(RunnerOverview { runners: page.iter().map(RunnerView::info).collect() })
 }
 
@@ -111,7 +112,7 @@ pub async fn get(
 ) -> Result<Json<RunnerInfo>, ApiError> {
     let host = the_runner(&app, &id)?;
     let (runner, joined) = (host.runner_id.clone(), host.joined.at);
-    let mut info = RunnerView(&app.now(host)).info();
+    let mut info = RunnerView(app.now(host)).info();
     let passages = app.liveness.passages.of(&runner).into_iter();
     // What was before is another host's that had its name.
     info.passages = passages.filter(|it| it.at >= joined).map(passage_shown).collect();

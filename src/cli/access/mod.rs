@@ -1,3 +1,4 @@
+mod flags;
 mod profile;
 mod refusals;
 mod sources;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use super::{
     CONFIG_FILE, StateDirArgument,
     answering::{LONGEST, storage_answers},
+    daemon_socket::connect,
     known_host::{HOW_TO_NOTE, Known, KnownHost, known_host, other_owner},
     run_to_end,
     secrets_file::SecretsFile,
@@ -21,14 +23,15 @@ use crate::{
     cluster::records::ADMIN,
     config::{InstallArguments, StateDir, read_standard_input},
     model::{
-        Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret, StorageLayout,
-        printable::cut,
+        BootstrapSecret, Code, CoordinatorAddress, Failure, Fingerprint, HOSTS_PORT, Secret,
+        StorageLayout, printable::cut,
     },
-    rt::{files, reexec},
+    rt::reexec,
     server::API_PORT,
-    tls::{PinVerifier, fingerprint_of_pem},
+    tls::PinVerifier,
 };
 
+pub use flags::{AskerArguments, PinArguments, ProfileArgument};
 pub use profile::{
     Profile, default_profile, failed as profile_failed, not_written, state_dir_flag_beside_profile,
 };
@@ -45,19 +48,15 @@ fn how_to_do_without() -> String {
 
 /// How a verb reaches the API. On the first host nothing needs to be given.
 #[derive(clap::Args)]
+#[command(mut_arg("profile", |flag| flag.help(ABOUT_PROFILE)))]
 pub struct AccessArguments {
     #[command(flatten)]
     state: StateDirArgument,
     /// The coordinator, with a port if it is not 12443 [default: this host's]
     #[arg(long, env = "ECE_AGENT_COORDINATOR_HOST", value_name = "HOST[:PORT]")]
     coordinator_host: Option<String>,
-    /// Who asks [default: admin]
-    #[arg(long, env = "ECE_AGENT_USER", value_name = "NAME")]
-    user: Option<String>,
-    /// A file that holds the password; '-' asks for it [default on the first host: what install
-    /// left]
-    #[arg(long, env = "ECE_AGENT_PASSWORD_FILE", value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    user: AskerArguments,
     /// A file that holds an API key, in place of user and password
     #[arg(
         long,
@@ -66,18 +65,16 @@ pub struct AccessArguments {
         conflicts_with = "password_file"
     )]
     api_key_file: Option<PathBuf>,
-    /// A TOML file that says all this, by the names of these flags. The usual one gives way to
-    /// --state-dir and to another --coordinator-host
-    /// [default: ~/.config/ece-agent/profile.toml]
-    #[arg(long, env = "ECE_AGENT_PROFILE", value_name = "FILE")]
-    profile: Option<PathBuf>,
-    /// A PEM file with the cluster's CA
-    #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE")]
-    ca_cert: Option<PathBuf>,
-    /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it
-    #[arg(long, env = "ECE_AGENT_CA_FINGERPRINT", value_name = "sha256:…")]
-    ca_fingerprint: Option<Fingerprint>,
+    #[command(flatten)]
+    profile: ProfileArgument,
+    #[command(flatten)]
+    pin: PinArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
+
+const ABOUT_PROFILE: &str = "A TOML file that says all this, by the names of these flags. The usual one gives way to --state-dir and to another --coordinator-host [default: ~/.config/ece-agent/profile.toml]";
 
 /// A way to the API that has been found.
 pub struct Access {
@@ -155,9 +152,8 @@ impl AccessArguments {
         let is_given = this.coordinator_host.is_some();
         let address = api_address(this.coordinator_host.as_deref(), known)
             .map_err(|failure| told(failure, is_given))?;
-        let is_given = this.ca_cert.is_some() || this.ca_fingerprint.is_some();
-        let pins = pins(this.ca_cert, this.ca_fingerprint, known)
-            .map_err(|failure| told(failure, is_given))?;
+        let is_given = this.pin.is_given();
+        let pins = this.pin.pins(known).map_err(|failure| told(failure, is_given))?;
         // The password of this cluster is for no other one.
         let own = known.filter(|host| pins.iter().all(|pin| host.pins.contains(pin)));
         let (credentials, who) = match this.api_key_file {
@@ -166,15 +162,21 @@ impl AccessArguments {
                 (ApiCredentials::ApiKey(read_key(&file)?), who)
             }
             None => {
-                let user = this.user.unwrap_or_else(|| ADMIN.to_owned());
+                let user = this.user.user.unwrap_or_else(|| ADMIN.to_owned());
                 let keeps = own.filter(|host| host.first_host && user == ADMIN);
-                let (file, password) = match (this.password_file, keeps) {
+                let (file, password) = match (this.user.password_file, keeps) {
                     (Some(file), _) => (file.clone(), read_password(&file)?),
                     (None, Some(host)) => own_password(host, &state)?,
                     (None, None) => return Err(told(no_password(&user, own, &address), false)),
                 };
                 let who = format!("as {user} with the password in {}", file.display());
-                (ApiCredentials::Password { user, password }, who)
+                let is_here = keeps.is_some_and(|host| is_api_of(host, &address));
+                let session = if is_here { session_here(&state, &user, &password) } else { None };
+                let credentials = match session {
+                    Some(token) => ApiCredentials::Session(token),
+                    None => ApiCredentials::Password { user, password },
+                };
+                (credentials, who)
             }
         };
         let with_key = matches!(credentials, ApiCredentials::ApiKey(_));
@@ -190,12 +192,10 @@ impl AccessArguments {
     fn with_host_file(self) -> Result<Self, Failure> {
         let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
         let file = file.map_err(|it| Failure::new(Code::ConfigFile, it.to_string()))?;
-        let pinned = self.ca_cert.is_some() || self.ca_fingerprint.is_some();
         let pin = file.ca_fingerprint.first().and_then(|text| text.parse().ok());
         Ok(Self {
             coordinator_host: self.coordinator_host.or(file.coordinator_host.into_iter().next()),
-            ca_cert: self.ca_cert.or(file.ca_cert.filter(|_| !pinned)),
-            ca_fingerprint: self.ca_fingerprint.or(pin.filter(|_| !pinned)),
+            pin: self.pin.or(file.ca_cert, pin),
             ..self
         })
     }
@@ -203,7 +203,7 @@ impl AccessArguments {
     /// What flags and variables leave open, from the profile. One that nobody has named gives way
     /// to a state directory, and to a coordinator that is not its own.
     fn with_profile(self) -> Result<(Self, FromProfile), Failure> {
-        let (file, named) = match (self.profile.clone(), default_profile()) {
+        let (file, named) = match (self.profile.profile.clone(), default_profile()) {
             (Some(file), _) => (file, true),
             (None, Some(file)) => (file, false),
             (None, None) => return Ok((self, FromProfile::NoHome)),
@@ -229,21 +229,19 @@ impl AccessArguments {
             return Ok((self, FromProfile::LeftOut(file, "--coordinator-host")));
         }
         // One says who asks, the other with what: neither goes with the other's.
-        let given = self.password_file.is_some() || self.api_key_file.is_some();
-        let other_user = self.user.is_some() && self.user != profile.user;
+        let AskerArguments { user, password_file } = self.user;
+        let given = password_file.is_some() || self.api_key_file.is_some();
+        let other_user = user.is_some() && user != profile.user;
         let (password_file, api_key_file) = match (given, other_user) {
-            (true, _) => (self.password_file, self.api_key_file),
+            (true, _) => (password_file, self.api_key_file),
             (false, true) => (None, None),
             (false, false) => (profile.password_file, profile.api_key_file),
         };
-        let pinned = self.ca_cert.is_some() || self.ca_fingerprint.is_some();
         let this = Self {
             coordinator_host: self.coordinator_host.or(profile.coordinator_host),
-            user: self.user.or(profile.user),
-            password_file,
+            user: AskerArguments { user: user.or(profile.user), password_file },
             api_key_file,
-            ca_cert: self.ca_cert.or(profile.ca_cert.filter(|_| !pinned)),
-            ca_fingerprint: self.ca_fingerprint.or(profile.ca_fingerprint.filter(|_| !pinned)),
+            pin: self.pin.or(profile.ca_cert, profile.ca_fingerprint),
             ..self
         };
         Ok((this, FromProfile::Used(file)))
@@ -279,31 +277,6 @@ pub fn api_address_of(text: &str) -> Result<CoordinatorAddress, Failure> {
     })?;
     // What has no port of its own gets the one for hosts, which is not the one meant here.
     Ok(if address.port() == HOSTS_PORT { address.with_port(API_PORT) } else { address })
-}
-
-pub fn pins(
-    ca_cert: Option<PathBuf>,
-    ca_fingerprint: Option<Fingerprint>,
-    known: Option<&KnownHost>,
-) -> Result<Vec<Fingerprint>, Failure> {
-    if let Some(file) = ca_cert {
-        let unreadable = |reason: String| {
-            Failure::new(Code::TrustCaUnreadable, format!("{}: {reason}", file.display()))
-        };
-        let pem = files::read_limited(&file, MAX_FILE)
-            .map_err(|error| unreadable(error.to_string()))?
-            .ok_or_else(|| unreadable("it is not there".into()))?;
-        let pin = fingerprint_of_pem(&pem).map_err(|error| unreadable(error.to_string()))?;
-        return Ok(vec![pin]);
-    }
-    match (ca_fingerprint, known) {
-        (Some(pin), _) => Ok(vec![pin]),
-        (None, Some(host)) if !host.pins.is_empty() => Ok(host.pins.clone()),
-        (None, _) => {
-            let message = "nothing says which coordinator is the right one: give --ca-fingerprint or --ca-cert";
-            Err(Failure::new(Code::TrustNoPin, message))
-        }
-    }
 }
 
 fn unreadable(file: &Path, reason: &str) -> Failure {
@@ -346,9 +319,23 @@ fn own_password(host: &KnownHost, state: &StateDir) -> Result<(PathBuf, Secret),
     let password = SecretsFile::open(&host.storage_path, other_owner(state))
         .map_err(|error| unreadable(&file, &error.to_string()))?
         .ok_or_else(|| unreadable(&file, "it is not there"))?
-        .get("adminconsole_root_password")
+        .get(BootstrapSecret::AdminPassword)
         .ok_or_else(|| unreadable(&file, "it is damaged"))?;
     Ok((file, password))
+}
+
+fn is_api_of(first_host: &KnownHost, address: &CoordinatorAddress) -> bool {
+    let own = first_host.coordinators.first();
+    own.is_some_and(|own| own.clone().with_port(API_PORT) == *address)
+}
+
+/// A session that the daemon of this host opens: whoever guesses passwords from here can keep others
+/// waiting at the API, and cannot at the daemon's socket. Without one there is the password still.
+fn session_here(state: &StateDir, user: &str, password: &Secret) -> Option<Secret> {
+    run_to_end(async {
+        let daemon = connect(state).await.ok()?;
+        daemon.open_session(user, password.clone()).await.ok()?.ok()
+    })
 }
 
 fn no_password(user: &str, own: Option<&KnownHost>, at: &CoordinatorAddress) -> Failure {

@@ -59,9 +59,6 @@ pub struct ListArguments {
     query: Option<String>,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -71,9 +68,6 @@ pub struct OneArguments {
     runner: RunnerId,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args)]

@@ -12,9 +12,8 @@ use crate::{
         secrets_file::SecretsFile, state_dir_flag,
     },
     config::{InstallOptions, Purpose},
-    model::Secret,
+    model::{BootstrapSecret, Secret},
     server::API_PORT,
-    token::UnverifiedToken,
 };
 
 pub(super) struct Closing<'a> {
@@ -103,7 +102,7 @@ impl Closing<'_> {
             note(&format!("to add a host: ece-agent token create --roles allocator{here}"));
         } else if let Purpose::Join(join) = &self.options.purpose
             && join.roles.is_empty()
-            && let Ok(token) = UnverifiedToken::parse(join.token.0.expose())
+            && let Ok(token) = join.token.says()
             && !token.claims().roles.is_empty()
         {
             let allowed = token.claims().roles.join(",");
@@ -133,33 +132,37 @@ impl Closing<'_> {
 
     fn secrets_in_words(&self) -> Vec<String> {
         let shown =
-            |(_, name, secret): (&str, &str, Secret)| format!("  {name}: {}", secret.expose());
+            |(which, secret): (_, Secret)| format!("  {}: {}", in_words(which), secret.expose());
         self.secrets_kept().into_iter().map(shown).collect()
     }
 
     /// The same by their names in the file, for who has asked for them.
     fn secrets_in_json(&self, file: Option<&Path>) -> Option<Value> {
         file.filter(|_| self.options.show_secrets)?;
-        let shown =
-            |(key, _, secret): (&str, &str, Secret)| (key.to_owned(), secret.expose().into());
+        let shown = |(which, secret): (BootstrapSecret, Secret)| {
+            (which.key().to_owned(), secret.expose().into())
+        };
         Some(Value::Object(self.secrets_kept().into_iter().map(shown).collect()))
     }
 
     /// What the secrets file holds, for the person who has just set up the first host.
-    fn secrets_kept(&self) -> Vec<(&'static str, &'static str, Secret)> {
-        const NAMES: [(&str, &str); 5] = [
-            ("adminconsole_root_password", "password of admin"),
-            ("adminconsole_readonly_password", "password of readonly"),
-            ("bootstrap_runner_roles_token", "token without roles"),
-            ("allocator_only_token", "token for allocators"),
-            ("emergency_all_roles_except_allocator_token", "token for all other roles"),
-        ];
+    fn secrets_kept(&self) -> Vec<(BootstrapSecret, Secret)> {
         let never = other_owner(&self.options.state_dir);
         let Ok(Some(secrets)) = SecretsFile::open(&self.options.settings.storage_path, never)
         else {
             return Vec::new();
         };
-        let kept = |(key, name)| Some((key, name, secrets.get(key)?));
-        NAMES.into_iter().filter_map(kept).collect()
+        let kept = |which| Some((which, secrets.get(which)?));
+        BootstrapSecret::ALL.into_iter().filter_map(kept).collect()
+    }
+}
+
+fn in_words(secret: BootstrapSecret) -> &'static str {
+    match secret {
+        BootstrapSecret::AdminPassword => "password of admin",
+        BootstrapSecret::ReadonlyPassword => "password of readonly",
+        BootstrapSecret::TokenWithoutRoles => "token without roles",
+        BootstrapSecret::AllocatorToken => "token for allocators",
+        BootstrapSecret::EmergencyToken => "token for all other roles",
     }
 }

@@ -5,9 +5,11 @@ use std::{fs, io, path::Path};
 use crate::{
     agent::{Progress, Step},
     cli::service_layout::ServiceLayout,
+    cluster::seal::MasterKey,
     host::tree::{Owner, make_dir},
-    model::{Code, Failure},
+    model::{Code, Failure, Secret},
     rt::files,
+    wire::hosts::SecretText,
 };
 
 pub(super) fn not_made(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Failure {
@@ -37,6 +39,23 @@ pub(super) fn write_public(path: &str, text: &str) -> Result<bool, Failure> {
     let changed = fs::read(path).map_or(true, |found| found != text.as_bytes());
     files::write_public(path.as_ref(), text.as_bytes()).map_err(not_made(path))?;
     Ok(changed)
+}
+
+/// Root's key for the plan of a cluster, made anew unless an installation was interrupted.
+pub(super) fn plan_key() -> Result<SecretText, Failure> {
+    const LONGEST: u64 = 1024;
+    let path = Path::new(ServiceLayout::PLAN_KEY);
+    note_made(ServiceLayout::PLAN_KEY)?;
+    MasterKey::load_or_create(path).map_err(io::Error::other).map_err(not_made(path))?;
+    let text = files::read_own(path, LONGEST).map_err(io::Error::other).map_err(not_made(path))?;
+    let text = String::from_utf8(text.unwrap_or_default()).map_err(io::Error::other);
+    Ok(SecretText(Secret::new(text.map_err(not_made(path))?)))
+}
+
+/// Once the cluster is made it is good for nothing.
+pub(super) fn forget_plan_key() -> Result<(), Failure> {
+    let path = Path::new(ServiceLayout::PLAN_KEY);
+    files::remove(path).map_err(not_made(path))
 }
 
 /// A step that needs privileges.

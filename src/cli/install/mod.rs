@@ -18,13 +18,7 @@ mod service;
 mod token;
 mod unit;
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -44,7 +38,7 @@ use super::{
 };
 use crate::{
     agent::{AgentState, Progress, Status, load_identity},
-    config::{InstallArguments, Mistake, SettingArguments, StateDir},
+    config::{InstallArguments, Mistake, StateDir},
     model::{Code, Exit, Failure},
 };
 use health::until_healthy;
@@ -89,21 +83,10 @@ fn log_of(arguments: &InstallArguments) -> BootstrapLog {
 /// The same for a command line that cannot be read: what can be seen of it has to do.
 pub fn end_earlier_log(arguments: &[OsString]) {
     let text: Vec<_> = arguments.iter().skip(1).map(|it| it.to_string_lossy()).collect();
-    let joins = |it: &str| it.starts_with("--coordinator-host") || it.starts_with("--roles-token");
-    if text.first().is_none_or(|verb| verb != "install") || text.iter().any(|it| joins(it)) {
+    let seen = InstallArguments::seen_in(&text);
+    if text.first().is_none_or(|verb| verb != "install") || seen.joins() {
         return;
     }
-    const FLAG: &str = "--host-storage-path";
-    let at = text.iter().position(|it| it == FLAG).and_then(|at| text.get(at + 1));
-    let with_value = text.iter().find_map(|it| it.strip_prefix(FLAG)?.strip_prefix('='));
-    let storage = with_value.or(at.map(|it| &**it)).map(PathBuf::from);
-    let variable = || env::var_os("ECE_AGENT_HOST_STORAGE_PATH").map(PathBuf::from);
-    let host_storage_path = storage.or_else(variable);
-    let seen = InstallArguments {
-        settings: SettingArguments { host_storage_path, ..Default::default() },
-        dry_run: text.iter().any(|it| it == "--dry-run"),
-        ..Default::default()
-    };
     let whole = seen.clone().with_config_file(Path::new(CONFIG_FILE)).unwrap_or(seen);
     if all_answers(&whole).is_err() {
         return;
@@ -123,15 +106,16 @@ fn install_logged(
     if let Some(failure) = installed_by_root(&state) {
         return Err(failure);
     }
-    let membership = renewal::membership(&state, arguments.new_identity);
+    let membership = renewal::membership(&state, arguments.new_identity)?;
     let roles_given = arguments.roles.is_some();
-    let mut options = renewal::with_settings_kept(arguments)
+    let mut options = renewal::with_settings_kept(arguments, output)
         .build(own_state_dir(), membership)
         .map_err(|mistakes| Mistake::failure(&mistakes))?;
     options.roles_given = roles_given;
     if renewal::stays_with_its_cluster(&mut options) {
         output.note("this is the first host of its cluster, and stays it: the token is not used");
     }
+    renewal::keeps_its_cluster(&options)?;
     if !options.without_effect.is_empty() {
         let names = options.without_effect.join(", ");
         output.note(&format!("no effect here, as there are no containers: {names}"));

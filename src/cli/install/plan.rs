@@ -18,7 +18,7 @@ use crate::{
     model::{Exit, Failure},
     preflight::{self, Severity},
     rt::Clock,
-    token::{LocalRefusal, UnverifiedToken},
+    token::LocalRefusal,
 };
 
 impl Installation<'_> {
@@ -32,7 +32,7 @@ impl Installation<'_> {
         storage::look(options)?;
         let mut reach = None;
         if let Purpose::Join(join) = &options.purpose {
-            let token = UnverifiedToken::parse(join.token.0.expose())?;
+            let token = join.token.says()?;
             match token.check_locally(&join.roles, Clock::system().now()) {
                 // A member needs no token any more.
                 Err(LocalRefusal::Expired { .. }) if identity.is_some() => {}

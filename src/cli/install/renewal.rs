@@ -10,7 +10,7 @@ use crate::{
     },
     cli::{
         event::Event,
-        known_host::other_owner,
+        known_host::{KnownHost, noted_by_root, other_owner},
         output::Output,
         own_state_dir,
         service_child::{HostChildArguments, ServiceChild},
@@ -22,13 +22,29 @@ use crate::{
     },
     daemon::cluster_must_be_there,
     host::service::service_user,
-    model::{Exit, Failure, RoleSet, RunnerId},
-    token::UnverifiedToken,
+    model::{CoordinatorLayout, Exit, Failure, RoleSet, RunnerId},
 };
 
-/// What the host is already. A first host stays one with a new identity too; a host that had
-/// joined has to be let in again.
-pub(super) fn membership(state: &StateDir, new_identity: bool) -> Membership {
+/// What the host is already. What root has noted of it goes before what the service user has, or
+/// has lost: a host is not made the first of a cluster, nor one of another, by what is missing.
+pub(super) fn membership(state: &StateDir, new_identity: bool) -> Result<Membership, Failure> {
+    let said = said_by_its_files(state, new_identity);
+    let noted = noted_by_root(state)?;
+    Ok(noted.map_or(said, |noted| within_cluster(noted.first_host, said)))
+}
+
+fn within_cluster(first_host: bool, said: Membership) -> Membership {
+    match (first_host, said) {
+        (false, Membership::Joined) => Membership::Joined,
+        (false, _) => Membership::Former,
+        (true, Membership::FirstHost | Membership::Joined) => Membership::FirstHost,
+        // Its datastore says who it is, and has to be there.
+        (true, Membership::None | Membership::Former) => Membership::None,
+    }
+}
+
+/// A first host stays one with a new identity too; a host that had joined has to be let in again.
+fn said_by_its_files(state: &StateDir, new_identity: bool) -> Membership {
     match load_identity(state) {
         Ok(Some(identity)) if identity.first_host && new_identity => Membership::None,
         Ok(Some(identity)) if identity.first_host => Membership::FirstHost,
@@ -41,8 +57,18 @@ pub(super) fn membership(state: &StateDir, new_identity: bool) -> Membership {
     }
 }
 
+/// What is the first host by root's own file begins no other cluster.
+pub(super) fn keeps_its_cluster(options: &InstallOptions) -> Result<(), Failure> {
+    let Purpose::FirstHost(_) = options.purpose else { return Ok(()) };
+    match noted_by_root(&options.state_dir)? {
+        Some(_) => cluster_must_be_there(&options.state_dir),
+        None => Ok(()),
+    }
+}
+
 fn has_datastore(state: &StateDir) -> bool {
-    state.coordinator().join("store.db").metadata().is_ok_and(|found| found.len() > 0)
+    let store = CoordinatorLayout::of(&state.coordinator()).store();
+    store.metadata().is_ok_and(|found| found.len() > 0)
 }
 
 fn was_a_member(state: &StateDir) -> bool {
@@ -52,6 +78,9 @@ fn was_a_member(state: &StateDir) -> bool {
 
 /// Whether the cluster's data is here, or was.
 fn is_first_host(state: &StateDir) -> bool {
+    if let Ok(Some(noted)) = noted_by_root(state) {
+        return noted.first_host;
+    }
     match load_identity(state) {
         Ok(Some(identity)) => identity.first_host,
         Ok(None) | Err(_) => has_datastore(state),
@@ -69,22 +98,27 @@ pub(super) fn stays_with_its_cluster(options: &mut InstallOptions) -> bool {
         true => options.purpose.roles().clone(),
         false => RoleSet::all(),
     };
-    options.purpose = Purpose::FirstHost(FirstHostOptions { roles });
+    options.purpose = Purpose::FirstHost(FirstHostOptions { roles, plan_key: None });
     true
 }
 
 /// Fills what is not given from what the host has been. The settings of a service are in its config
 /// file; what else there is of it is in a file of its user.
-pub(super) fn with_settings_kept(arguments: InstallArguments) -> InstallArguments {
+pub(super) fn with_settings_kept(arguments: InstallArguments, output: Output) -> InstallArguments {
     if !arguments.new_identity {
         return arguments;
     }
     let state = StateDir::new(arguments.state_dir.clone().unwrap_or_else(own_state_dir));
     if runs_as_service(&state) && other_owner(&state).is_some() {
-        return match said_by_service_user(&state) {
-            Some(former) => former.below(arguments),
-            None => arguments,
-        };
+        let Some(former) = said_by_service_user(&state) else { return arguments };
+        let (former, others) = former.within(&KnownHost::roles_of_service());
+        if arguments.roles.is_none() && !others.is_empty() {
+            output.note(&format!(
+                "the host says that it had {}, too, which it was not installed with: --roles asks for them",
+                others.in_words()
+            ));
+        }
+        return former.below(arguments);
     }
     let Ok(Some(identity)) = load_own_identity(&state) else { return arguments };
     let mut settings: HostSettings = identity.settings.clone();
@@ -108,6 +142,13 @@ impl Former {
             roles: roles_today(state, identity),
             runner_id: (is_named && is_here).then(|| identity.runner_id.clone()),
         }
+    }
+
+    /// The same with no roles but those that root has asked for before, and which others it named:
+    /// the service user may not choose among a token's.
+    fn within(self, allowed: &RoleSet) -> (Self, RoleSet) {
+        let others = self.roles.beyond(allowed);
+        (Self { roles: self.roles.beyond(&others), ..self }, others)
     }
 
     fn below(self, mut given: InstallArguments) -> InstallArguments {
@@ -169,7 +210,7 @@ impl Installation<'_> {
         self.check_replaceable()?;
         self.check_token()?;
         let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
-        let token = UnverifiedToken::parse(join.token.0.expose())?;
+        let token = join.token.says()?;
         let reach = self.reach_coordinator(&join.route(token.claims())?).await;
         match reach.and_then(|reach| reach.failed) {
             Some((_, failure)) => Err(failure),
@@ -192,4 +233,40 @@ pub(super) fn set_damaged_aside(state: &StateDir) -> Result<bool, Failure> {
         _ => false,
     };
     Ok(identity || key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_user_gets_no_roles_that_root_has_not_asked_for() {
+        let roles = |text: &str| text.parse::<RoleSet>().expect("roles");
+        let asked = |said: &str, allowed: RoleSet| {
+            let former = Former { roles: roles(said), runner_id: None };
+            let (former, others) = former.within(&allowed);
+            (former.below(InstallArguments::default()).roles, others)
+        };
+        let all = asked("allocator,proxy,coordinator", roles("allocator,proxy"));
+        assert_eq!(all, (Some("allocator,proxy".into()), roles("coordinator")));
+        assert_eq!(asked("proxy", roles("allocator,proxy")), (Some("proxy".into()), roles("")));
+        assert_eq!(asked("proxy", RoleSet::default()), (None, roles("proxy")));
+    }
+
+    #[test]
+    fn no_host_that_root_knows_becomes_another_by_what_its_own_files_say_or_lack() {
+        use Membership::{FirstHost, Former, Joined, None};
+        for (first_host, said, is) in [
+            (false, None, Former),
+            (false, FirstHost, Former),
+            (false, Former, Former),
+            (false, Joined, Joined),
+            (true, None, None),
+            (true, Former, None),
+            (true, FirstHost, FirstHost),
+            (true, Joined, FirstHost),
+        ] {
+            assert_eq!(within_cluster(first_host, said), is, "{first_host} {said:?}");
+        }
+    }
 }

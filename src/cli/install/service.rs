@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     directories::place_directories,
     installation::{Installation, Installed},
-    made::{not_made, step},
+    made::{forget_plan_key, not_made, plan_key, step},
     unit::{failed_unit, place_binary, place_unit, place_user, start_service, stop_silent_service},
 };
 use crate::{
@@ -17,10 +17,10 @@ use crate::{
         event::{Event, StepEvent},
         progress::Reporter,
         service_child::ServiceChild,
-        storage::{self, Found},
+        storage,
     },
     config::{Difference, Purpose},
-    host::{giving::hand_over, service::invoking_user, tree::Owner},
+    host::{giving::hand_over, process::end_processes_of, service::invoking_user, tree::Owner},
     model::{Code, Exit, Failure, StorageLayout},
 };
 
@@ -29,6 +29,9 @@ pub const MEMBER_VERB: &str = "become-member";
 
 /// How much longer the child is waited for than it may take.
 const CHILD_MARGIN: Duration = Duration::from_secs(10);
+
+/// How long processes that are killed may take to end.
+const LONGEST_END: Duration = Duration::from_secs(10);
 
 impl Installation<'_> {
     pub(super) async fn install_service(
@@ -41,6 +44,8 @@ impl Installation<'_> {
         step(reporter, Step::Binary, place_binary)?;
         let user = step(reporter, Step::User, place_user)?;
         let before = self.identity_that_stays()?;
+        let begins = matches!(self.options.purpose, Purpose::FirstHost(_));
+        let mut stopped = begins && self.clear_the_way(user)?;
         let place = || place_directories(&self.options, user, &found);
         step(reporter, Step::Directories, place)?;
         self.log.begin()?;
@@ -52,17 +57,18 @@ impl Installation<'_> {
         if let Some(identity) = &before {
             self.check_same(identity)?;
         }
-        let stopped = stop_silent_service(&self.options.state_dir)?;
-        let made = self.make_service(user, &found, &given, &progress);
+        let state = &self.options.state_dir;
+        stopped |= stop_silent_service()?;
+        let made = self.make_service(user, &given, &progress);
         let installed = match made {
             // It did its work before, though it did not answer.
             Err(failure) if stopped => {
-                let again = start_service().err().map(|failure| failure.to_string());
+                let again = start_service(state).err().map(|failure| failure.to_string());
                 return Err(again.into_iter().fold(failure, |all, other| all.adding(&other)));
             }
             made => made?,
         };
-        step(reporter, Step::Daemon, start_service)?;
+        step(reporter, Step::Daemon, || start_service(state))?;
         self.wait_and_finish(&installed, reporter, deadline, failed_unit()).await
     }
 
@@ -70,16 +76,29 @@ impl Installation<'_> {
     fn make_service(
         &self,
         user: Owner,
-        found: &Found,
         given: &[Difference],
         progress: &dyn Progress,
     ) -> Result<Installed, Failure> {
         let installed = self.member_as(user, progress)?;
         self.place_config(&installed.identity, given, progress)?;
         let joined_now = !installed.already && matches!(self.options.purpose, Purpose::Join(_));
-        self.note_cluster(&installed.identity, found.is_fresh || joined_now, progress)?;
+        self.note_cluster(&installed.identity, joined_now, progress)?;
+        forget_plan_key()?;
         place_unit(&self.options.settings, progress)?;
         Ok(installed)
+    }
+
+    /// Where a cluster is made, or is taken on from its datastore, nobody else may be at work who is
+    /// the service user. Whether a service was stopped.
+    fn clear_the_way(&self, user: Owner) -> Result<bool, Failure> {
+        let stopped = stop_silent_service()?;
+        match end_processes_of(user.uid, LONGEST_END) {
+            0 => Ok(stopped),
+            count => {
+                let message = format!("processes of the user ece-agent do not end: {count}");
+                Err(Failure::new(Code::ServiceFailed, message))
+            }
+        }
     }
 
     /// Lets a child that is the service user make the host a member.
@@ -91,9 +110,12 @@ impl Installation<'_> {
         let storage = self.options.settings.storage_path.as_os_str();
         let arguments =
             [MEMBER_VERB.as_ref(), "--json".as_ref(), "--storage-path".as_ref(), storage];
-        let options = zeroize::Zeroizing::new(
-            serde_json::to_vec(&self.options).expect("options are plain data"),
-        );
+        let mut options = self.options.clone();
+        if let Purpose::FirstHost(first) = &mut options.purpose {
+            first.plan_key = Some(plan_key()?);
+        }
+        let options =
+            zeroize::Zeroizing::new(serde_json::to_vec(&options).expect("options are plain data"));
         // It ends by itself before that.
         let longest = self.options.timeout + self.options.wait_for_coordinator + CHILD_MARGIN;
         let child = ServiceChild::start(user, &arguments, options, longest).map_err(internal)?;

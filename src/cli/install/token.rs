@@ -8,14 +8,14 @@ use crate::{
     model::Failure,
     preflight::Reach,
     rt::Clock,
-    token::{LocalRefusal, UnverifiedToken},
+    token::LocalRefusal,
 };
 
 impl Installation<'_> {
     /// What is wrong with the token is said before anything is made.
     pub(super) fn check_token(&self) -> Result<(), Failure> {
         let Purpose::Join(join) = &self.options.purpose else { return Ok(()) };
-        let token = UnverifiedToken::parse(join.token.0.expose())?;
+        let token = join.token.says()?;
         match token.check_locally(&join.roles, Clock::system().now()) {
             // The answer of an earlier attempt may be waiting.
             Ok(()) | Err(LocalRefusal::Expired { .. }) => Ok(()),

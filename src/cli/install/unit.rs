@@ -10,9 +10,10 @@ use std::{
 use super::made::{not_made, note_made, write_public};
 use crate::{
     agent::{Progress, Step},
-    cli::service_layout::{ServiceLayout, service_failed, service_has_failed, with_unit_log},
+    cli::service_layout::{
+        ServiceLayout, or_in_use, service_failed, service_has_failed, with_unit_log,
+    },
     config::{HostSettings, StateDir},
-    daemon::StateLock,
     host::{
         service::{
             CommandError, LONGEST_STOP, is_packaged, make_service_user, service_user, stop_service,
@@ -94,19 +95,20 @@ pub(super) fn place_unit(
     Ok(changed)
 }
 
-/// Beside a service that runs, and does not answer as one, nothing can be done. Whether one was
-/// stopped.
-pub(super) fn stop_silent_service(state: &StateDir) -> Result<bool, Failure> {
-    let is_silent = unit_state() == "active" && StateLock::must_be_free(state).is_err();
+/// Beside a service that runs, and does not answer as one, nothing can be done: it may hold what was
+/// in the state directory before. Whether one was stopped.
+pub(super) fn stop_silent_service() -> Result<bool, Failure> {
+    let is_silent = unit_state() == "active";
     if is_silent {
         stop_service(LONGEST_STOP).map_err(|error| service_failed(&error))?;
     }
     Ok(is_silent)
 }
 
-pub(super) fn start_service() -> Result<String, Failure> {
+pub(super) fn start_service(state: &StateDir) -> Result<String, Failure> {
     let with_log = |error: CommandError| {
-        Failure::in_lines(Code::ServiceFailed, &with_unit_log(&error.to_string()))
+        let message = with_unit_log(&error.to_string());
+        or_in_use(state, Failure::in_lines(Code::ServiceFailed, &message))
     };
     systemctl(["--quiet", "enable", "ece-agent"]).map_err(with_log)?;
     // Whatever made it fail before does not count any more.

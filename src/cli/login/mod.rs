@@ -5,7 +5,7 @@ mod session;
 use std::{
     fs,
     io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::{
     access::{
-        AccessArguments, api_address_of, api_failure, default_profile, pins, profile_failed,
-        read_password,
+        AccessArguments, AskerArguments, PinArguments, ProfileArgument, api_address_of,
+        api_failure, profile_failed, read_password,
     },
     duration::seconds,
     output::Output,
@@ -33,23 +33,18 @@ use session::{Session, key_file_of};
 const LONGEST_PASSWORD: usize = 4096;
 
 #[derive(clap::Args)]
+#[command(
+    mut_arg("password_file", |flag| flag.help(ABOUT_PASSWORD)),
+    mut_arg("ca_fingerprint", |flag| flag.help(ABOUT_PIN))
+)]
 pub struct LoginArguments {
     /// The coordinator, with a port if it is not 12443
     #[arg(value_name = "HOST[:PORT]")]
     host: String,
-    /// Who asks
-    #[arg(long, env = "ECE_AGENT_USER", value_name = "NAME", default_value = ADMIN)]
-    user: String,
-    /// A file that holds the password; '-' is standard input [default: it is asked for]
-    #[arg(long, env = "ECE_AGENT_PASSWORD_FILE", value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// A PEM file with the cluster's CA
-    #[arg(long, env = "ECE_AGENT_CA_CERT", value_name = "FILE")]
-    ca_cert: Option<PathBuf>,
-    /// The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it [default: what the
-    /// coordinator shows, once it is confirmed]
-    #[arg(long, env = "ECE_AGENT_CA_FINGERPRINT", value_name = "sha256:…")]
-    ca_fingerprint: Option<Fingerprint>,
+    #[command(flatten)]
+    user: AskerArguments,
+    #[command(flatten)]
+    pin: PinArguments,
     /// How long the key is good for, in seconds or as 12h, 30d [default: until logout]
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     expiration: Option<i64>,
@@ -60,12 +55,9 @@ pub struct LoginArguments {
     json: bool,
 }
 
-#[derive(clap::Args)]
-struct ProfileArgument {
-    /// The profile, beside which the key lies [default: ~/.config/ece-agent/profile.toml]
-    #[arg(long, env = "ECE_AGENT_PROFILE", value_name = "FILE")]
-    profile: Option<PathBuf>,
-}
+const ABOUT_PASSWORD: &str =
+    "A file that holds the password; '-' is standard input [default: it is asked for]";
+const ABOUT_PIN: &str = "The fingerprint of the cluster's CA, as 'ece-agent ca show' prints it [default: what the coordinator shows, once it is confirmed]";
 
 #[derive(clap::Args)]
 pub struct LogoutArguments {
@@ -83,35 +75,20 @@ pub struct LogoutArguments {
 pub struct WhoamiArguments {
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-impl ProfileArgument {
-    fn file(self) -> Result<PathBuf, Failure> {
-        let file = self.profile.or_else(default_profile).ok_or_else(|| {
-            Failure::new(
-                Code::ConfigInvalid,
-                "there is no home directory for a profile: HOME is not an absolute path",
-            )
-            .with_fix("Name a file with --profile.")
-        })?;
-        Ok(std::path::absolute(&file).unwrap_or(file))
-    }
 }
 
 pub fn login(arguments: LoginArguments, output: Output) -> Result<Exit, Failure> {
     let file = arguments.profile.file()?;
     let before = Session::at(&file)?;
     let address = api_address_of(&arguments.host)?;
-    let pin = match (&arguments.ca_cert, arguments.ca_fingerprint) {
-        (None, None) => confirmed_pin(&address, output)?,
-        (_, given) => pins(arguments.ca_cert, given, None)?[0],
+    let pin = match arguments.pin.is_given() {
+        true => arguments.pin.pins(None)?[0],
+        false => confirmed_pin(&address, output)?,
     };
-    let user = arguments.user;
-    let password = match &arguments.password_file {
-        Some(file) => read_password(file)?,
+    let AskerArguments { user, password_file } = arguments.user;
+    let user = user.unwrap_or_else(|| ADMIN.to_owned());
+    let password = match password_file {
+        Some(file) => read_password(&file)?,
         None => ask_for_password(&user, &address)?,
     };
     let verifier = Arc::new(PinVerifier::new([pin], []));

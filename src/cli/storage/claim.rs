@@ -56,7 +56,7 @@ pub enum ClaimState {
     Anothers(String),
 }
 
-pub(super) fn in_use(storage: &Path, owner: &str) -> Failure {
+pub fn in_use(storage: &Path, owner: &str) -> Failure {
     let message = format!("{} is in use by {owner}", storage.display());
     Failure::new(Code::StorageInUse, message)
 }

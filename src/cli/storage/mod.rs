@@ -13,7 +13,7 @@ use crate::{
     model::{Code, Failure, StorageLayout},
 };
 
-pub use claim::{Claim, ClaimState, bootstrap_logs, state as claim_of};
+pub use claim::{Claim, ClaimState, bootstrap_logs, in_use, state as claim_of};
 
 /// What there was before anything was made. It is read once: what the service user changes after
 /// that does not change what root does.

@@ -49,9 +49,6 @@ pub struct CreateArguments {
     output: OutputArgument,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What joins a host with a new token.

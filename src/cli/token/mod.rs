@@ -76,9 +76,6 @@ pub struct InspectArguments {
 pub struct ListArguments {
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn token(verb: TokenVerb, output: Output) -> Result<Exit, Failure> {

@@ -23,9 +23,6 @@ pub struct RevokeArguments {
     evict: bool,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
@@ -42,24 +39,49 @@ pub fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure>
         Some(id) => id,
         None => token_that_begins_with(&access, text, arguments.evict)?,
     };
-    let mut evicted = Vec::new();
+    let entry = format!("{LEDGER}/{id}");
+    match arguments.evict {
+        // One that is revoked already is no mistake here.
+        true => access.call(HttpVerb::Delete, &entry).map(drop)?,
+        false => access.told(access.client.revoke_token(id))?,
+    }
+    let mut shown = json!({ "token_id": id, "revoked": true });
+    if !output.is_json() {
+        output.line(&format!("revoked {id}"));
+    }
     if arguments.evict {
-        let path = format!("{LEDGER}/{id}?evict=true");
-        RevokedToken { evicted } = access.call(HttpVerb::Delete, &path)?.read()?;
-    } else {
-        access.told(access.client.revoke_token(id))?;
+        let path = format!("{entry}?evict=true&limit={AT_ONCE}");
+        let step = || Ok(access.call(HttpVerb::Delete, &path)?.read()?);
+        shown["evicted"] = evict(step, output)?.into();
     }
     if output.is_json() {
-        let mut shown = json!({ "token_id": id, "revoked": true });
-        if arguments.evict {
-            shown["evicted"] = evicted.into();
-        }
         output.json(&shown);
-    } else {
-        output.line(&format!("revoked {id}"));
-        evicted.iter().for_each(|runner| output.line(&format!("removed {runner}")));
     }
     Ok(())
+}
+
+/// Hosts that are removed between two answers, which come in time on a slow disk too.
+const AT_ONCE: usize = 50;
+
+/// Removes hosts step by step; all that are gone then.
+fn evict(
+    mut step: impl FnMut() -> Result<RevokedToken, Failure>,
+    output: Output,
+) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    loop {
+        let RevokedToken { evicted, left } = step()?;
+        if !output.is_json() {
+            output.lines(evicted.iter().map(|runner| format!("removed {runner}")));
+        }
+        // Without a host that has gone the next step would be the same.
+        let is_over = left == 0 || evicted.is_empty();
+        all.extend(evicted);
+        if is_over {
+            return Ok(all);
+        }
+        output.note(&format!("{} hosts removed, {left} to go", all.len()));
+    }
 }
 
 /// One that is revoked already may still have hosts to be removed.
@@ -89,4 +111,29 @@ fn token_that_begins_with(
         found => found?,
     };
     id.parse().map_err(|_| Failure::new(Code::CoordinatorProtocol, "an id cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Style;
+
+    #[test]
+    fn hosts_are_removed_until_none_is_left_or_none_goes() {
+        let steps = |steps: &[(&[&str], u64)]| {
+            let mut replies = steps.iter().map(|(evicted, left)| RevokedToken {
+                evicted: evicted.iter().map(ToString::to_string).collect(),
+                left: *left,
+            });
+            let all = evict(
+                || Ok(replies.next().expect("no step too many")),
+                Output { style: Style::Json },
+            );
+            assert_eq!(replies.next().map(|it| it.left), None, "a step too few");
+            all.expect("removed")
+        };
+        assert_eq!(steps(&[(&["a", "b"], 1), (&["c"], 0)]), ["a", "b", "c"]);
+        assert_eq!(steps(&[(&["a"], 1), (&[], 1)]), ["a"]);
+        assert!(steps(&[(&[], 0)]).is_empty());
+    }
 }

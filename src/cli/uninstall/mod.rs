@@ -23,7 +23,7 @@ use super::{
 use crate::{
     agent::{AgentState, Identity, StorageMarker, instances_in, load_identity},
     config::{StateDir, default_state_dir},
-    host::{process::is_root, tree::remove_tree},
+    host::{process::is_root, tree::remove_whatever},
     model::{Code, Exit, Failure, StorageLayout},
     rt::{FileLock, LockHeld},
 };
@@ -260,12 +260,7 @@ fn remove_state(state: &StateDir, account: &mut Account) {
         }
     }
     let dir = state.coordinator();
-    // A link, or a file, that is in its place goes itself.
-    let removed = match dir.symlink_metadata() {
-        Ok(found) if !found.is_dir() => missing_is_fine(fs::remove_file(&dir)),
-        _ => remove_tree(&dir),
-    };
-    if let Err(error) = removed {
+    if let Err(error) = remove_whatever(&dir) {
         account.problem(format!("{} was not removed: {error}", dir.display()));
     }
     match fs::remove_dir(state.path()) {

@@ -12,6 +12,7 @@ use crate::{
         CONFIG_FILE,
         known_host::{CLUSTER_FILE, other_owner},
         service_layout::ServiceLayout,
+        shell_word,
     },
     config::StateDir,
     host::{
@@ -80,9 +81,16 @@ impl Service {
             let before = account.problems();
             match what {
                 USER => self.remove_user(storage, account),
-                ServiceLayout::UNIT | ServiceLayout::DROP_IN | CONFIG_FILE | CLUSTER_FILE => {
-                    account.file(Path::new(what));
+                // It says where files of the user are left.
+                CLUSTER_FILE if kept.contains(&USER) => {
+                    kept.push(what);
+                    continue;
                 }
+                ServiceLayout::UNIT
+                | ServiceLayout::DROP_IN
+                | ServiceLayout::PLAN_KEY
+                | CONFIG_FILE
+                | CLUSTER_FILE => account.file(Path::new(what)),
                 _ => account.problem(format!("{what} is not something that install makes")),
             }
             if account.problems() > before {
@@ -131,14 +139,21 @@ impl Service {
             return account.problem("the user ece-agent stays, as do processes of it".into());
         }
         let places = [Some(self.state.as_path()), storage].into_iter().flatten();
-        for place in still_there(places.map(Path::to_owned)) {
-            for user in &self.users {
-                if let Err(error) = take_for_root(&place, *user) {
+        let places = still_there(places.map(Path::to_owned));
+        for user in &self.users {
+            let stay = "the user ece-agent stays, as do files of it";
+            match take_for_root(&places, *user) {
+                Ok(0) => {}
+                Ok(left) => {
+                    let shown = places.iter().map(|it| shell_word(&it.to_string_lossy()));
+                    let shown = shown.collect::<Vec<_>>().join(" ");
                     return account.problem(format!(
-                        "the user ece-agent stays, as do files of it in {}: {error}",
-                        place.display()
+                        "{stay} that have another name elsewhere, {left} by name: 'find {shown} \
+                         -uid {} -links +1' names them; remove them and repeat the command",
+                        user.uid
                     ));
                 }
+                Err(error) => return account.problem(format!("{stay}: {error}")),
             }
         }
         let is_there = matches!(service_user(), Ok(Some(_)));

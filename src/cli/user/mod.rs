@@ -58,9 +58,6 @@ pub enum UserVerb {
 pub struct ListArguments {
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -70,9 +67,6 @@ pub struct OneArguments {
     name: String,
     #[command(flatten)]
     access: AccessArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What is said of a user beside their name.

@@ -4,6 +4,7 @@
 //! file, then one transaction that makes the cluster, and then the plan is removed.
 
 mod first_host;
+mod plan;
 mod secrets;
 
 use std::{
@@ -13,13 +14,16 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub use self::first_host::{Asking, register_key};
-use self::first_host::{Recognised, recognise};
+use self::{
+    first_host::{Recognised, recognise},
+    plan::{Plan, PlanFile, PlannedToken},
+};
 use super::{
     change::{Change, ChangeError, Origin, Unfinished},
     earlier_records,
@@ -59,6 +63,8 @@ pub struct FirstHost {
     pub dir: PathBuf,
     /// Where the operator finds the secrets.
     pub secrets_file: PathBuf,
+    /// The key that the plan is sealed with, where another than its writer can put one in its place.
+    pub plan_key: Option<MasterKey>,
 }
 
 impl FirstHost {
@@ -94,25 +100,6 @@ pub enum BootstrapError {
     Store(#[from] StoreError),
 }
 
-/// What was drawn at random, in the order of its making.
-#[derive(Serialize, Deserialize)]
-struct Plan {
-    cluster_id: String,
-    created_at: Timestamp,
-    authority_certificate: String,
-    authority_key: SecretText,
-    signing_key: SecretText,
-    admin_password: SecretText,
-    readonly_password: SecretText,
-    tokens: Vec<PlannedToken>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PlannedToken {
-    text: SecretText,
-    record: TokenRecord,
-}
-
 /// A cluster that is there.
 #[derive(Debug, Clone)]
 pub struct Bootstrapped {
@@ -135,26 +122,26 @@ pub async fn bootstrap(
     host: &FirstHost,
     now: Timestamp,
 ) -> Result<Bootstrapped, BootstrapError> {
-    let plan_file = host.dir.join("bootstrap.json");
+    let plan_file = PlanFile::of(host);
     if let Some(cluster) = existing(store, master).await? {
-        remove(&plan_file)?;
+        plan_file.remove()?;
         earlier_records::bring_over(store).await?;
         let Recognised { runner_id, roles, has_new_key } =
             recognise(store, &host.asking(), now).await?;
         return Ok(bootstrapped(cluster, runner_id, roles, has_new_key));
     }
-    let plan = match read_plan(&plan_file)? {
+    let plan = match plan_file.read()? {
         Some(plan) => plan,
         None => {
             secrets::must_not_be_there(&host.secrets_file)?;
             let plan = draw(master, host, now)?;
-            write(&plan_file, &Zeroizing::new(to_line(&plan)))?;
+            plan_file.write(&plan)?;
             plan
         }
     };
     secrets::write(&host.secrets_file, &plan)?;
     commit(store, master, host, &plan, now).await?;
-    remove(&plan_file)?;
+    plan_file.remove()?;
     let made = existing(store, master).await?;
     let made =
         made.ok_or_else(|| StoreError::Failed("the cluster it has just made is gone".into()))?;
@@ -256,7 +243,7 @@ async fn commit(
     plan: &Plan,
     now: Timestamp,
 ) -> Result<(), BootstrapError> {
-    let damaged = || BootstrapError::DamagedPlan(host.dir.join("bootstrap.json"));
+    let damaged = || PlanFile::of(host).damaged();
     let certificate = STANDARD.decode(&plan.authority_certificate).map_err(|_| damaged())?;
     let authority_key =
         PrivateKey::from_pem(plan.authority_key.0.expose()).map_err(|_| damaged())?;
@@ -334,15 +321,6 @@ async fn commit_here(
     }
 }
 
-fn read_plan(file: &Path) -> Result<Option<Plan>, BootstrapError> {
-    let content = files::read_kept(file, MAX_FILE)
-        .map_err(|source| BootstrapError::File { path: file.to_owned(), source })?;
-    let Some(content) = content.map(Zeroizing::new) else { return Ok(None) };
-    serde_json::from_slice(&content)
-        .map(Some)
-        .map_err(|_| BootstrapError::DamagedPlan(file.to_owned()))
-}
-
 fn to_line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).expect("plain data");
     line.push(b'\n');
@@ -352,10 +330,6 @@ fn to_line(value: &impl Serialize) -> Vec<u8> {
 fn write(file: &Path, content: &[u8]) -> Result<(), BootstrapError> {
     files::write_private(file, content)
         .map_err(|source| BootstrapError::File { path: file.to_owned(), source })
-}
-
-fn remove(file: &Path) -> Result<(), BootstrapError> {
-    files::remove(file).map_err(|source| BootstrapError::File { path: file.to_owned(), source })
 }
 
 #[cfg(test)]

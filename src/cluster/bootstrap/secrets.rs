@@ -3,20 +3,19 @@
 
 use std::{io, path::Path};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::{BootstrapError, MAX_FILE, Plan, to_line};
-use crate::{rt::files, wire::hosts::SecretText};
+use crate::{model::BootstrapSecret, rt::files, wire::hosts::SecretText};
 
-/// The file that ECE's automation reads: its names are part of the contract.
-#[derive(Serialize)]
-struct SecretsFile<'a> {
-    adminconsole_root_password: &'a SecretText,
-    adminconsole_readonly_password: &'a SecretText,
-    bootstrap_runner_roles_token: &'a SecretText,
-    allocator_only_token: &'a SecretText,
-    emergency_all_roles_except_allocator_token: &'a SecretText,
+struct SecretsFile<'a>([&'a SecretText; 5]);
+
+impl Serialize for SecretsFile<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(BootstrapSecret::ALL.map(BootstrapSecret::key).into_iter().zip(self.0))
+    }
 }
 
 /// Before anything is planned: whatever is there was not made here.
@@ -33,13 +32,14 @@ pub(super) fn write(file: &Path, plan: &Plan) -> Result<(), BootstrapError> {
     let [no_roles, allocator, emergency] = &plan.tokens[..] else {
         return Err(BootstrapError::DamagedPlan(file.to_owned()));
     };
-    let line = Zeroizing::new(to_line(&SecretsFile {
-        adminconsole_root_password: &plan.admin_password,
-        adminconsole_readonly_password: &plan.readonly_password,
-        bootstrap_runner_roles_token: &no_roles.text,
-        allocator_only_token: &allocator.text,
-        emergency_all_roles_except_allocator_token: &emergency.text,
-    }));
+    let secret = |secret| match secret {
+        BootstrapSecret::AdminPassword => &plan.admin_password,
+        BootstrapSecret::ReadonlyPassword => &plan.readonly_password,
+        BootstrapSecret::TokenWithoutRoles => &no_roles.text,
+        BootstrapSecret::AllocatorToken => &allocator.text,
+        BootstrapSecret::EmergencyToken => &emergency.text,
+    };
+    let line = Zeroizing::new(to_line(&SecretsFile(BootstrapSecret::ALL.map(secret))));
     let not_made = |path: &Path, source| BootstrapError::File { path: path.to_owned(), source };
     let there = files::read_kept(file, MAX_FILE).map_err(|error| not_made(file, error))?;
     match there.map(Zeroizing::new) {

@@ -66,6 +66,36 @@ async fn what_the_operator_may_have_read_stays_true_when_it_is_run_again() {
 }
 
 #[tokio::test]
+async fn a_plan_is_taken_from_whoever_has_its_key_and_from_nobody_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let key = |name: &str| MasterKey::load_or_create(&dir.path().join(name)).expect("a key");
+    let master = key("master.key");
+    let now = Timestamp::from_unix_seconds(1_800_000_000);
+    let planned_with = |plan_key| FirstHost { plan_key, ..first_host(&dir) };
+    let file = dir.path().join("bootstrap.json");
+    let secrets = first_host(&dir).secrets_file;
+    // Somebody else's, in the open or sealed: the secrets would be those that they chose.
+    for theirs in [None, Some(key("theirs"))] {
+        bootstrap(&Broken, &master, &planned_with(theirs), now).await.expect_err("a full disk");
+        let planted = std::fs::read(&file).expect("there");
+        let chosen = std::fs::read(&secrets).expect("there");
+        std::fs::remove_file(&secrets).expect("removed");
+        let ours = planned_with(Some(key("ours")));
+        bootstrap(&Broken, &master, &ours, now).await.expect_err("a full disk");
+        assert_ne!(std::fs::read(&secrets).expect("there"), chosen);
+        let own = std::fs::read(&file).expect("there");
+        assert_ne!(own, planted);
+        assert!(!String::from_utf8_lossy(&own).contains("password"), "it is sealed");
+        // The own one goes on.
+        let drawn = std::fs::read(&secrets).expect("there");
+        let store = MemoryStore::new();
+        assert!(bootstrap(&store, &master, &ours, now).await.expect("made").made_now);
+        assert_eq!(std::fs::read(&secrets).expect("there"), drawn);
+        std::fs::remove_file(&secrets).expect("removed");
+    }
+}
+
+#[tokio::test]
 async fn a_first_host_that_has_the_store_is_known_by_the_key_that_it_has() {
     let dir = tempfile::tempdir().expect("a directory");
     let (host, store) = (first_host(&dir), MemoryStore::new());

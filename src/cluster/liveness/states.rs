@@ -1,6 +1,4 @@
-//! What is known of many hosts, taken out at once: whoever looks at all of them holds no lock.
-
-use std::sync::Arc;
+//! What is known of a host, taken out: whoever looks at it holds no lock.
 
 use uuid::Uuid;
 
@@ -11,9 +9,6 @@ use crate::{
     rt::Timestamp,
     wire::hosts::RoleHealth,
 };
-
-/// Hosts that are looked up before others get the lock.
-const AT_A_TIME: usize = 256;
 
 /// What is known of a host at one moment.
 #[derive(Debug, Clone, Default)]
@@ -68,18 +63,5 @@ impl Liveness {
     fn state_of_lost(&self, host: &Member) -> HostState {
         let lost_at = self.passages.lost_at(&host.runner_id, host.joined.at);
         HostState { lost_at, ..HostState::default() }
-    }
-
-    /// The states of these hosts, in the same order.
-    pub fn states(&self, of: &[Arc<Member>], now: Timestamp) -> Vec<HostState> {
-        let mut states = Vec::with_capacity(of.len());
-        for some in of.chunks(AT_A_TIME) {
-            let mut hosts = self.lock();
-            states.extend(some.iter().map(|host| {
-                let state = hosts.get_mut(&host.runner_id).map(|it| it.state(host, now));
-                state.unwrap_or_else(|| self.state_of_lost(host))
-            }));
-        }
-        states
     }
 }

@@ -245,3 +245,40 @@ async fn a_rival_that_is_heard_of_no_more_is_forgotten() {
     let later = NOW.plus(Duration::from_secs(180));
     assert!(liveness.rivals(&runner(), later).is_empty());
 }
+
+#[tokio::test]
+async fn a_rival_is_remembered_for_two_minutes_after_it_was_heard_of() {
+    let liveness = liveness();
+    let held = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    assert!(!liveness.is_challenged(&runner(), &held));
+    let _pending = liveness.challenge(&runner(), &source(2, 2), NOW);
+    let held = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    assert!(!liveness.is_challenged(&runner(), &held), "it has answered");
+    let minutes = |count: u64| NOW.plus(Duration::from_secs(60 * count));
+    let again = liveness.challenge(&runner(), &source(2, 3), minutes(1));
+    assert!(matches!(again, Challenge::Rival(_)));
+    assert_eq!(liveness.rivals(&runner(), minutes(3)).len(), 1);
+    let later = minutes(3).plus(Duration::from_millis(1));
+    assert_eq!(liveness.rivals(&runner(), later), []);
+}
+
+#[tokio::test]
+async fn a_host_has_sixteen_rivals_at_most() {
+    let liveness = liveness();
+    let held = liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let challenge = |number| liveness.challenge(&runner(), &source(number, 9), NOW);
+    let waiting: Vec<_> = (2..18).map(challenge).collect();
+    assert!(waiting.iter().all(|it| matches!(it, Challenge::Pending(_))));
+    assert!(matches!(challenge(18), Challenge::Rival(_)), "one more is not asked for");
+    assert!(liveness.is_challenged(&runner(), &held));
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let sessions = || {
+        let rivals = liveness.rivals(&runner(), NOW);
+        rivals.into_iter().map(|rival| rival.session).collect::<Vec<_>>()
+    };
+    assert_eq!(sessions(), (2..18).map(session).collect::<Vec<_>>());
+    let _pending = challenge(19);
+    liveness.poll(&runner(), source(1, 1), BTreeMap::new());
+    let expected: Vec<_> = (3..18).chain([19]).map(session).collect();
+    assert_eq!(sessions(), expected, "the oldest has made way");
+}

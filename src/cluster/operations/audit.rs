@@ -1,12 +1,12 @@
 //! Reading what was done, and forgetting it when its time has come or its room is used up.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{BATCH, forget};
 use crate::{
     cluster::{
         app::App,
-        records::{AuditPlace, AuditRecord, readable},
+        records::{AuditPlace, AuditRecord, AuditShare, readable},
     },
     rt::{Timestamp, aside},
     store::{Op, PageFrom, Record, SharedStore, StoreError, StorePath},
@@ -105,9 +105,13 @@ pub struct MostBytes {
     pub in_all: usize,
     /// Of what hosts have caused: whoever has many of them cannot push out what people did.
     pub of_hosts: usize,
+    /// Of what users have caused who are no administrators, each of them and all together.
+    pub of_a_user: usize,
+    pub of_users: usize,
 }
 
-pub const MOST: MostBytes = MostBytes { in_all: 64 << 20, of_hosts: 16 << 20 };
+pub const MOST: MostBytes =
+    MostBytes { in_all: 64 << 20, of_hosts: 16 << 20, of_a_user: 8 << 20, of_users: 32 << 20 };
 
 /// Deletes what is older than [`KEPT`], and the oldest of what is too much.
 pub async fn forget_old_audit(
@@ -116,7 +120,7 @@ pub async fn forget_old_audit(
     most: MostBytes,
 ) -> Result<(), StoreError> {
     let cuts = cuts(store, now.minus(KEPT), most).await?;
-    let Some(newest) = cuts.in_all.as_ref().max(cuts.of_hosts.as_ref()) else { return Ok(()) };
+    let Some(newest) = cuts.newest() else { return Ok(()) };
     let mut last: Option<StorePath> = None;
     loop {
         let from = last.as_ref().map_or(PageFrom::Start, PageFrom::After);
@@ -139,12 +143,63 @@ pub async fn forget_old_audit(
 struct Cuts {
     in_all: Option<StorePath>,
     of_hosts: Option<StorePath>,
+    of_users: Option<StorePath>,
+    of_a_user: BTreeMap<AuditShare, StorePath>,
 }
 
 impl Cuts {
+    fn newest(&self) -> Option<&StorePath> {
+        let others = [&self.in_all, &self.of_hosts, &self.of_users];
+        self.of_a_user.values().chain(others.into_iter().flatten()).max()
+    }
+
     fn cut_off(&self, path: &StorePath) -> bool {
-        let before = |cut: &Option<StorePath>| cut.as_ref().is_some_and(|cut| path <= cut);
-        before(&self.in_all) || (AuditRecord::is_of_a_host(path) && before(&self.of_hosts))
+        let before = |cut: Option<&StorePath>| cut.is_some_and(|cut| path <= cut);
+        before(self.in_all.as_ref())
+            || match AuditShare::at(path) {
+                AuditShare::Administrators => false,
+                AuditShare::Hosts => before(self.of_hosts.as_ref()),
+                share @ AuditShare::User(_) => {
+                    before(self.of_users.as_ref()) || before(self.of_a_user.get(&share))
+                }
+            }
+    }
+}
+
+/// Bytes of records, the latest first.
+#[derive(Default)]
+struct Seen {
+    in_all: usize,
+    of_hosts: usize,
+    of_users: usize,
+    of_a_user: BTreeMap<AuditShare, usize>,
+}
+
+impl Seen {
+    /// Counts what others than administrators have caused against their bounds.
+    fn count(&mut self, path: &StorePath, bytes: usize, most: MostBytes, cuts: &mut Cuts) {
+        match AuditShare::at(path) {
+            AuditShare::Administrators => {}
+            AuditShare::Hosts => {
+                self.of_hosts += bytes;
+                if self.of_hosts > most.of_hosts {
+                    cuts.of_hosts.get_or_insert_with(|| path.clone());
+                }
+            }
+            share @ AuditShare::User(_) => {
+                let own = self.of_a_user.entry(share.clone()).or_default();
+                *own += bytes;
+                if *own > most.of_a_user {
+                    cuts.of_a_user.entry(share).or_insert_with(|| path.clone());
+                    return;
+                }
+                // What goes as one user's takes up no room of the others.
+                self.of_users += bytes;
+                if self.of_users > most.of_users {
+                    cuts.of_users.get_or_insert_with(|| path.clone());
+                }
+            }
+        }
     }
 }
 
@@ -153,8 +208,7 @@ async fn cuts(
     oldest_kept: Timestamp,
     most: MostBytes,
 ) -> Result<Cuts, StoreError> {
-    let (mut in_all, mut of_hosts) = (0, 0);
-    let mut cuts = Cuts::default();
+    let (mut seen, mut cuts) = (Seen::default(), Cuts::default());
     let mut last: Option<StorePath> = None;
     loop {
         let from = last.as_ref().map_or(PageFrom::End, PageFrom::Before);
@@ -166,16 +220,11 @@ async fn cuts(
                 cuts.in_all = Some(record.path);
                 return Ok(cuts);
             }
-            if AuditRecord::is_of_a_host(&record.path) {
-                of_hosts += bytes;
-                if cuts.of_hosts.is_none() && of_hosts > most.of_hosts {
-                    cuts.of_hosts = Some(record.path.clone());
-                }
-            }
-            // What goes as a host's takes up no room of others.
+            seen.count(&record.path, bytes, most, &mut cuts);
+            // What goes by itself takes up no room of others.
             if !cuts.cut_off(&record.path) {
-                in_all += bytes;
-                if in_all > most.in_all {
+                seen.in_all += bytes;
+                if seen.in_all > most.in_all {
                     cuts.in_all = Some(record.path);
                     return Ok(cuts);
                 }

@@ -5,7 +5,7 @@ use super::{
     presence::StoredPresence,
     roles::{Last, last_of_its_kind, role_change, roles_of_the_first_host},
     stops_at_the_store,
-    stored::{Found, StoredHost, StoredMember},
+    stored::{Removable, StoredMember},
 };
 use crate::{
     cluster::{
@@ -13,7 +13,7 @@ use crate::{
         change::{Change, Origin},
         records::{Actor, IdentityRecord},
     },
-    model::{KeyId, Role, RunnerId, TokenId},
+    model::{Role, RunnerId, TokenId},
     store::{Room, StorePath},
 };
 
@@ -110,13 +110,11 @@ pub async fn remove_runner(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    let key = remove(app, origin, runner, "host.delete", |host, connected| match connected {
-        true => Err(RemoveError::Connected(host.runner_id.clone())),
+    remove(app, origin, runner, "host.delete", |_, connected| match connected {
+        true => Err(RemoveError::Connected(runner.clone())),
         false => Ok(()),
     })
-    .await?;
-    app.liveness.removed(runner, key);
-    Ok(())
+    .await
 }
 
 /// Removes a host, connected or not; its session ends.
@@ -125,9 +123,7 @@ pub async fn evict_runner(
     origin: &Origin,
     runner: &RunnerId,
 ) -> Result<(), RemoveError> {
-    let key = remove(app, origin, runner, "host.evict", |_, _| Ok(())).await?;
-    app.liveness.removed(runner, key);
-    Ok(())
+    remove(app, origin, runner, "host.evict", |_, _| Ok(())).await
 }
 
 /// Removes the host that asks for it with its own key; its session ends.
@@ -139,67 +135,71 @@ pub async fn leave(app: &App, caller: Caller, runner: &RunnerId) -> Result<(), R
         standing: None,
     };
     // A host of this name with another key is another host.
-    let same = |host: &IdentityRecord, _| match host.key == caller.key {
-        true => Ok(()),
-        false => Err(RemoveError::NotFound),
+    let same = |host: Option<&IdentityRecord>, _| match host {
+        Some(host) if host.key == caller.key => Ok(()),
+        _ => Err(RemoveError::NotFound),
     };
-    let key = remove(app, &origin, runner, "host.leave", same).await?;
-    app.liveness.removed(runner, key);
-    Ok(())
+    remove(app, &origin, runner, "host.leave", same).await
 }
 
-/// Removes the hosts that came in with this token, connected or not; who they were.
+/// Hosts that were removed, and how many have not been looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Evicted {
+    pub hosts: Vec<RunnerId>,
+    pub left: usize,
+}
+
+/// Removes the hosts that came in with this token, connected or not, and at most so many of them.
 pub async fn evict_hosts_of(
     app: &App,
     origin: &Origin,
     token: TokenId,
-) -> Result<Vec<RunnerId>, Unfinished> {
+    most: usize,
+) -> Result<Evicted, Unfinished> {
     let came_with_it = |host: &IdentityRecord| host.joined.token == Some(token);
     let mut evicted = Vec::new();
-    for runner in app.registry.let_in_by(token) {
+    let mut all = app.registry.let_in_by(token).into_iter();
+    while evicted.len() < most
+        && let Some(runner) = all.next()
+    {
         // Somebody else may have taken the name since.
-        let same = |host: &IdentityRecord, _| match came_with_it(host) {
+        let same = |host: Option<&IdentityRecord>, _| match host.is_some_and(came_with_it) {
             true => Ok(()),
             false => Err(RemoveError::NotFound),
         };
         match remove(app, origin, &runner, "host.evict", same).await {
-            Ok(key) => {
-                app.liveness.removed(&runner, key);
-                evicted.push(runner);
-            }
+            Ok(()) => evicted.push(runner),
             Err(RemoveError::Unfinished(error)) => return Err(error),
             Err(error) => {
                 tracing::warn!(%runner, %error, "the host {runner} was not evicted: {error}")
             }
         }
     }
-    Ok(evicted)
+    Ok(Evicted { hosts: evicted, left: all.len() })
 }
 
-/// Removes a host that `check` lets go, which hears whether it is connected; its key.
+/// Removes a host that `check` lets go, which hears who it is, if that can be read, and whether it is
+/// connected; its session ends.
 async fn remove(
     app: &App,
     origin: &Origin,
     runner: &RunnerId,
     action: &'static str,
-    check: impl Fn(&IdentityRecord, bool) -> Result<(), RemoveError> + Sync,
-) -> Result<KeyId, RemoveError> {
+    check: impl Fn(Option<&IdentityRecord>, bool) -> Result<(), RemoveError> + Sync,
+) -> Result<(), RemoveError> {
     let check = &check;
-    carry_out(app, origin, |now| {
+    let keys = carry_out(app, origin, |now| {
         Box::pin(async move {
             let unreadable = |record| RemoveError::Unreadable { runner: runner.clone(), record };
-            let stored = match StoredHost::find(&*app.store, runner).await? {
-                Found::Nothing => return Err(RemoveError::NotFound),
-                Found::Host(stored) => stored,
-                Found::Unreadable(record) => return Err(unreadable(record)),
-            };
-            let host = &stored.identity;
+            let keys = || app.registry.keys_of(runner);
+            let stored = Removable::find(&*app.store, runner, keys).await?.map_err(unreadable)?;
+            let stored = stored.ok_or(RemoveError::NotFound)?;
             let roles = stored.roles().map_err(unreadable)?;
             if let Some(role) = roles_of_the_first_host(roles).iter().next() {
                 return Err(RemoveError::LastOfItsKind { runner: runner.clone(), role });
             }
             let presence = StoredPresence::read(app, runner).await?;
-            check(host, presence.connected)?;
+            check(stored.identity.as_ref(), presence.connected)?;
             let mut ops = comments::deletions(app, runner).await?;
             ops.extend(presence.ends());
             ops.extend(stored.removed(now));
@@ -211,8 +211,9 @@ async fn remove(
                 before: stored.parts.in_audit(),
                 after: json!(null),
             };
-            Ok(Attempt::Commit(change, host.key))
+            Ok(Attempt::Commit(change, stored.keys()))
         })
-    })
-    .await
+    });
+    keys.await?.into_iter().for_each(|key| app.liveness.removed(runner, key));
+    Ok(())
 }

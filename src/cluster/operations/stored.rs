@@ -34,6 +34,18 @@ pub(super) struct StoredHost {
     versions: Vec<(MemberPart, u64)>,
 }
 
+/// What there is of a host, to be removed.
+#[derive(Debug)]
+pub(super) struct Removable {
+    runner_id: RunnerId,
+    /// `None` if nobody can read who it is.
+    pub identity: Option<IdentityRecord>,
+    pub parts: Parts,
+    /// Those that are this host's.
+    keys: Vec<(KeyId, u64)>,
+    versions: Vec<(MemberPart, u64)>,
+}
+
 /// A member with the versions of its records. Who changes one of them names that one, and holds on
 /// to the member; others may change the others at once.
 #[derive(Debug)]
@@ -81,31 +93,99 @@ impl StoredHost {
         if readable::<KeyRecord>(&key)? != Some(holder) {
             return Ok(None);
         }
-        let (mut parts, mut versions) = (Parts::default(), Vec::new());
-        for record in below.iter().chain([record]) {
-            let Some((_, part)) = MemberPart::at(&record.path) else { continue };
-            parts.take(part, Some(record))?;
-            versions.push((part, record.version));
-        }
+        let (parts, versions) = parts_in(below.iter().chain([record]))?;
         let (revision, key_version) = (record.revision, key.version);
         Ok(Some(Self { identity, parts, revision, key_version, versions }))
+    }
+}
+
+/// Records of a host, as far as they can be read, and the versions of all of them.
+fn parts_in<'a>(
+    records: impl Iterator<Item = &'a Record>,
+) -> Result<(Parts, Vec<(MemberPart, u64)>), StoreError> {
+    let (mut parts, mut versions) = (Parts::default(), Vec::new());
+    for record in records {
+        let Some((_, part)) = MemberPart::at(&record.path) else { continue };
+        parts.take(part, Some(record))?;
+        versions.push((part, record.version));
+    }
+    Ok((parts, versions))
+}
+
+impl Removable {
+    /// What there is under this name; else which record must be readable and is not. `keys` are those
+    /// that may be the host's.
+    pub async fn find(
+        store: &dyn Store,
+        runner: &RunnerId,
+        keys: impl FnOnce() -> Vec<KeyId> + Send,
+    ) -> Result<Result<Option<Self>, StorePath>, StoreError> {
+        let path = MemberPart::Identity.path(runner);
+        Ok(match StoredHost::find(store, runner).await? {
+            Found::Nothing => Ok(None),
+            Found::Host(host) => Ok(Some((*host).into())),
+            Found::Unreadable(record) if record == path => {
+                Ok(Some(Self::unknown(store, runner, keys()).await?))
+            }
+            Found::Unreadable(record) => Err(record),
+        })
+    }
+
+    /// One of which nobody can read who it is.
+    async fn unknown(
+        store: &dyn Store,
+        runner: &RunnerId,
+        candidates: Vec<KeyId>,
+    ) -> Result<Self, StoreError> {
+        let path = MemberPart::Identity.path(runner);
+        let mut records = store.list(&path).await?;
+        records.extend(store.get(&path).await?);
+        let (parts, versions) = parts_in(records.iter())?;
+        let holder = KeyRecord::Host { runner_id: runner.clone() };
+        let mut keys = Vec::new();
+        for key in candidates {
+            if let Some(record) = store.get(&KeyRecord::path(&key)).await?
+                && readable::<KeyRecord>(&record)?.as_ref() == Some(&holder)
+            {
+                keys.push((key, record.version));
+            }
+        }
+        Ok(Self { runner_id: runner.clone(), identity: None, parts, keys, versions })
     }
 
     /// The roles that it is meant to run; else which record does not say so.
     pub fn roles(&self) -> Result<&RoleSet, StorePath> {
-        let path = || MemberPart::Desired.path(&self.identity.runner_id);
-        self.parts.roles().ok_or_else(path)
+        self.parts.roles().ok_or_else(|| MemberPart::Desired.path(&self.runner_id))
+    }
+
+    pub fn keys(&self) -> Vec<KeyId> {
+        self.keys.iter().map(|(key, _)| *key).collect()
     }
 
     /// Deletes all of it; its key stays known as that of a removed host.
     pub fn removed(&self, now: Timestamp) -> Vec<Op> {
-        let IdentityRecord { runner_id, key, .. } = &self.identity;
+        let runner = &self.runner_id;
         // The identity is the last: it is not deleted if there is still something below it.
         let deletions = self
             .versions
             .iter()
-            .map(|(part, version)| Op::Delete { path: part.path(runner_id), version: *version });
-        deletions.chain([key_goes(runner_id, *key, self.key_version, now)]).collect()
+            .map(|(part, version)| Op::Delete { path: part.path(runner), version: *version });
+        let keys = self.keys.iter().map(|(key, version)| key_goes(runner, *key, *version, now));
+        deletions.chain(keys).collect()
+    }
+}
+
+impl From<StoredHost> for Removable {
+    fn from(host: StoredHost) -> Self {
+        let StoredHost { identity, parts, key_version, versions, .. } = host;
+        let keys = vec![(identity.key, key_version)];
+        Self {
+            runner_id: identity.runner_id.clone(),
+            identity: Some(identity),
+            parts,
+            keys,
+            versions,
+        }
     }
 }
 

@@ -63,6 +63,7 @@ async fn an_owner_that_cannot_be_read_is_made_anew_and_keeps_nobody_out() {
     app.store.commit(vec![damage]).await.expect("committed");
     let (mut owners, liveness) = owners_of(app.store.clone()).await;
     assert!(!liveness.is_connected(&runner()));
+    assert_eq!(owner(&app.store).await, None, "it can be read again, before anybody comes back");
     let latest = owners.latest([began(1)].into_iter());
     owners.write(latest).await.expect("written");
     assert_eq!(owner(&app.store).await, Some(SessionId(Uuid::from_u128(1))));
@@ -70,6 +71,36 @@ async fn an_owner_that_cannot_be_read_is_made_anew_and_keeps_nobody_out() {
     let again = cluster.request(7, "", &token);
     enrol(app, cluster.caller(8), again).await.expect("another one has its name");
     assert_eq!(owner(&app.store).await, None);
+}
+
+#[tokio::test]
+async fn what_is_damaged_and_nobodys_goes_when_a_coordinator_starts() {
+    let store = with_a_member().await;
+    let damaged = [PassagesRecord::path(&runner()), OwnerRecord::root().child("..")];
+    let damage = |path: &StorePath| Op::Create {
+        path: path.clone(),
+        value: b"damaged".to_vec(),
+        lease: None,
+    };
+    store.commit(damaged.iter().map(damage).collect()).await.expect("committed");
+    let (_owners, _liveness) = owners_of(store.clone()).await;
+    for path in &damaged {
+        assert_eq!(store.get(path).await.expect("read"), None);
+    }
+    assert_eq!(owner(&store).await, None);
+}
+
+#[tokio::test]
+async fn what_is_reported_is_written_until_nobody_reports_any_more() {
+    let store = with_a_member().await;
+    let (owners, _liveness) = owners_of(store.clone()).await;
+    let (report, reported) = mpsc::unbounded_channel();
+    for transition in [began(1), ended(1), began(2)] {
+        report.send(transition).expect("somebody listens");
+    }
+    drop(report);
+    owners.follow(reported).await.expect("written");
+    assert_eq!(owner(&store).await, Some(SessionId(Uuid::from_u128(2))));
 }
 
 #[tokio::test]

@@ -41,3 +41,29 @@ impl ApiKeyRecord {
         hex::encode(digest(&SHA256, text.as_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_good_until_it_expires_or_its_user_has_another_password() {
+        let user = |hash: &str| UserRecord::new("one", [], hash);
+        let at = Timestamp::from_unix_seconds(1_800_000_000);
+        let key = |expires_at| ApiKeyRecord {
+            id: "k".into(),
+            user: "one".into(),
+            description: String::new(),
+            secret_digest: String::new(),
+            password_digest: ApiKeyRecord::digest("a"),
+            created_at: Timestamp::EPOCH,
+            expires_at,
+        };
+        let just_before = at.minus(std::time::Duration::from_millis(1));
+        assert!(key(None).is_good(&user("a"), at));
+        assert!(!key(None).is_good(&user("b"), at));
+        assert!(key(Some(at)).is_good(&user("a"), just_before));
+        assert!(!key(Some(at)).is_good(&user("a"), at));
+        assert!(!key(Some(at)).is_good(&user("b"), just_before));
+    }
+}

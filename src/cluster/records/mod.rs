@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use additions::AdditionsRecord;
 pub use api_key::ApiKeyRecord;
-pub use audit::{Actor, AuditPlace, AuditRecord};
+pub use audit::{Actor, AuditPlace, AuditRecord, AuditShare};
 pub use cluster::{AuthorityRecord, ClusterRecord, SigningKeyRecord};
 pub use comments::{Comment, CommentedPart, CommentsRecord};
 pub use document::Document;

@@ -1,11 +1,28 @@
 use super::*;
 use crate::{
-    cluster::records::{self, UserRole},
-    store::MemoryStore,
+    cluster::records::{self, FactsRecord, IdentityRecord, SettingsRecord, UserRole},
+    store::{MemoryStore, Op},
 };
 
 fn user(name: &str, hash: &str) -> UserRecord {
     UserRecord::new(name, [UserRole::PlatformAdmin], hash)
+}
+
+/// A host with this name that says that it has this address.
+fn member(name: &str, address: &str) -> Member {
+    let joined = Joined {
+        at: crate::rt::Timestamp::from_unix_seconds(1_800_000_000),
+        roles: "allocator".parse().expect("roles"),
+        token: None,
+        source_address: [10, 0, 0, 7].into(),
+        overridden: Vec::new(),
+        replaced: None,
+    };
+    let key = crate::model::Fingerprint::from_digest([7; 32]);
+    let facts = crate::cluster::testing::facts(address);
+    let facts = FactsRecord { facts_hash: facts.hash(), facts };
+    let runner_id = name.parse().expect("an id");
+    Member::joining(IdentityRecord { runner_id, key, joined }, facts)
 }
 
 async fn create(store: &SharedStore, name: &str) -> u64 {
@@ -17,7 +34,7 @@ async fn create(store: &SharedStore, name: &str) -> u64 {
 async fn a_record_that_cannot_be_read_hides_no_other_one() {
     let store: SharedStore = Arc::new(MemoryStore::new());
     create(&store, "good").await;
-    let damaged = |name| crate::store::Op::Create {
+    let damaged = |name| Op::Create {
         path: UserRecord::path(name),
         value: b"{\"schema\":1,".to_vec(),
         lease: None,
@@ -58,7 +75,7 @@ async fn it_follows_the_store_and_survives_a_reset_of_the_watch() {
         let op = records::put(UserRecord::path("busy"), &user("busy", "2"), version);
         store.commit(vec![op]).await.expect("committed");
     }
-    let delete = crate::store::Op::Delete { path: UserRecord::path("before"), version: 1 };
+    let delete = Op::Delete { path: UserRecord::path("before"), version: 1 };
     store.commit(vec![delete]).await.expect("deleted");
     let last = create(&store, "last").await;
 
@@ -83,7 +100,7 @@ async fn what_was_deleted_before_it_read_anew_is_never_seen_again() {
     create(&store, "gone").await;
     let put = records::put(UserRecord::path("gone"), &user("gone", "2"), 1);
     store.commit(vec![put]).await.expect("changed");
-    let delete = crate::store::Op::Delete { path: UserRecord::path("gone"), version: 2 };
+    let delete = Op::Delete { path: UserRecord::path("gone"), version: 2 };
     let deleted = store.commit(vec![delete]).await.expect("deleted");
     registry.reload(&store).await.expect("read");
     registry.caught_up(deleted).await;
@@ -121,25 +138,13 @@ async fn a_commit_that_comes_in_parts_is_caught_up_with_when_all_of_it_is_there(
 
 #[tokio::test]
 async fn a_host_is_a_member_when_all_its_records_are_there_and_can_be_read() {
-    use crate::cluster::records::{FactsRecord, IdentityRecord, Joined, SettingsRecord};
     let store: SharedStore = Arc::new(MemoryStore::new());
     let liveness = Arc::new(Liveness::new(crate::rt::ShutdownTrigger::new().1));
     let registry = Registry::load(&store, liveness, Arc::default()).await.expect("loaded");
     let mut watch = store.watch();
     let runner: RunnerId = "10.0.0.7".parse().expect("an id");
-    let joined = Joined {
-        at: crate::rt::Timestamp::from_unix_seconds(1_800_000_000),
-        roles: "allocator".parse().expect("roles"),
-        token: None,
-        source_address: [10, 0, 0, 7].into(),
-        overridden: Vec::new(),
-        replaced: None,
-    };
-    let key = crate::model::Fingerprint::from_digest([7; 32]);
-    let facts = crate::cluster::testing::facts("10.0.0.7");
-    let facts = FactsRecord { facts_hash: facts.hash(), facts };
-    let member = Member::joining(IdentityRecord { runner_id: runner.clone(), key, joined }, facts);
-    let mut known = async |ops: Vec<crate::store::Op>| {
+    let member = member("10.0.0.7", "10.0.0.7");
+    let mut known = async |ops: Vec<Op>| {
         store.commit(ops).await.expect("committed");
         let Some(WatchEvent::Committed(whole)) = watch.next().await else { panic!("no commit") };
         let mut seen = Vec::new();
@@ -160,15 +165,11 @@ async fn a_host_is_a_member_when_all_its_records_are_there_and_can_be_read() {
     let seen = known(vec![records::create(settings.clone(), &set)]).await;
     assert_eq!(seen[0].as_ref().expect("there").settings(), set);
     // What they were is not known, and they are not what all begin with.
-    let damaged = |version| crate::store::Op::Put {
-        path: settings.clone(),
-        value: b"{\"schema\":1,".to_vec(),
-        version,
-    };
+    let damaged =
+        |version| Op::Put { path: settings.clone(), value: b"{\"schema\":1,".to_vec(), version };
     assert_eq!(known(vec![damaged(1)]).await, [None]);
     assert!(known(vec![records::put(settings.clone(), &set, 2)]).await[0].is_some());
-    let delete =
-        |part: MemberPart, version| crate::store::Op::Delete { path: part.path(&runner), version };
+    let delete = |part: MemberPart, version| Op::Delete { path: part.path(&runner), version };
     let all = [MemberPart::Facts, MemberPart::Desired, MemberPart::Identity];
     let mut deletions: Vec<_> = all.into_iter().map(|part| delete(part, 1)).collect();
     deletions.insert(0, delete(MemberPart::Settings, 3));
@@ -193,3 +194,5 @@ async fn nobody_waits_for_what_the_end_of_the_coordinator_leaves_unseen() {
     task.abort();
     waits.await.expect("it is told");
 }
+
+mod hosts;

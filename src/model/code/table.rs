@@ -188,10 +188,10 @@ codes! {
 
     IdentityUnreadable "identity.unreadable" General
         "The host's identity is there, but cannot be read: damaged, cut short, or with permissions that let others read the key."
-        "Restore the file, or its mode (0600). Else repeat the install command with --new-identity and a valid token: the cluster says again who the host is, and what is damaged is kept beside it as identity.json.damaged. The first host of a cluster needs no token for that."
+        "Restore the file, or its mode (0600), as the user that it belongs to. Else repeat the install command with --new-identity and a valid token: the cluster says again who the host is, and what is damaged is kept beside it as identity.json.damaged. The first host of a cluster needs no token for that."
     IdentityOfAnother "identity.of_another_host" Refused
         "The host's key is that of another member of the cluster: files of two hosts were mixed up. Its roles are stopped."
-        "Put this host's own identity.json and host.key back into its state directory, then run 'ece-agent start'. If its own key is lost: 'ece-agent host delete ID' on the first host, with this host's id, then repeat the install command here with --new-identity and a valid token."
+        "Put this host's own identity.json and host.key back into its state directory, as the user that this belongs to, then run 'ece-agent start'. If its own key is lost: 'ece-agent host delete ID' on the first host, with this host's id, then repeat the install command here with --new-identity and a valid token."
     FactsUnreadable "facts.unreadable" General
         "The daemon could not read all of what it says about its machine. What it read last counts until it can."
         "The message has the system's reason. A file system that does not answer is a matter of its disk or its server; the daemon looks again every 30 s."
@@ -298,16 +298,25 @@ codes! {
         "The message has the system's reason (space, permissions, damage); nothing that was acknowledged depends on what failed."
     StoreMissing "store.missing" General
         "This is the first host of a cluster, and the cluster's datastore, or the key that it is sealed with, is not there. Neither is made anew where there was one."
-        "Restore 'coordinator/' in the state directory from a backup, all of it, and repeat the command; 'docs/operations.md' has the procedure. Without a backup the cluster is lost: 'ece-agent uninstall --force', then 'ece-agent install' makes another."
+        "Restore it from a backup ('ece-agent restore DIRECTORY') and run 'ece-agent install'. Without a backup the cluster is lost: 'ece-agent uninstall --force', then 'ece-agent install' makes another."
+    BackupExists "backup.exists" BadArgument
+        "The directory that the backup was to be made in is there already. None is written over."
+        "Name a directory that is not there yet; 'ece-agent backup DIRECTORY' makes it."
+    BackupNotFirstHost "backup.not_first_host" BadArgument
+        "There is no cluster's data on this host that could be copied, or it has joined a cluster, of which another host is the first."
+        "Make and restore backups on the first host; another machine with its address can take its place, if it has joined no cluster ('ece-agent uninstall' leaves one). A host without root has its own directory: --state-dir."
+    BackupUnusable "backup.unusable" BadArgument
+        "What was to be restored is no backup that can be trusted: it is not there, a file is missing in it, or is a link or has another name, or belongs to somebody other than root or the caller."
+        "Name the directory that 'ece-agent backup DIRECTORY' has made, or a copy of it; 'chown -R root:root DIRECTORY' makes root's what came from elsewhere."
     CoordinatorKeyDamaged "coordinator.key_damaged" General
         "A file with a key of the coordinator is damaged, or is not of the datastore beside it."
-        "master.key has to come from the backup that the datastore came from. tls.key can be removed: the coordinator makes another, and members trust it by the cluster's CA."
+        "master.key has to come from the backup that the datastore came from ('ece-agent restore DIRECTORY' restores both). tls.key can be removed, as its user ('runuser -u ece-agent -- rm FILE'): the coordinator makes another, and members trust it by the cluster's CA."
     StoreUnreadableDocument "store.unreadable_document" General
         "Settings, a role or a group that the API keeps are damaged in the coordinator's datastore."
         "Replace all of it with a PUT in the API, or delete it; the coordinator's log ('ece-agent logs' there) has the path of the record."
     StoreUnreadableHost "store.unreadable_host" General
-        "A record that says which host that is, or which roles it has, is damaged in the coordinator's datastore: it might be the only one with a role."
-        "The message names the record. Look for a failing disk; restore 'coordinator/' from a backup ('docs/operations.md' has the procedure). The host keeps its name until then: another one joins under another name, with --runner-id."
+        "A record that says which roles a host has, or whose its key is, is damaged in the coordinator's datastore: it might be the only one with a role."
+        "The message names the record. Look for a failing disk; restore a backup ('ece-agent restore DIRECTORY', then 'ece-agent install'). The host keeps its name until then: another one joins under another name, with --runner-id."
     StoreChangesLost "store.changes_lost" General
         "The coordinator's datastore lacks changes that it had acknowledged before: the end of its log was damaged, or an earlier copy of store.db was put in its place. It is said once, in the log."
         "See what is missing ('ece-agent audit list' ends where the datastore does) and repeat it, revocations first; a host that says 'host.unknown' joins again. Look for a failing disk. 'store.revision' in 'coordinator/' belongs to the store.db beside it: restore both, or neither."
@@ -339,7 +348,7 @@ codes! {
         "Take the role from the host ('ece-agent host roles ID ROLES'), or install the version of ece-agent that the coordinator runs."
     RolesNoDatastore "roles.no_datastore" General
         "The host has the role coordinator or director, and the cluster's datastore is not on it: in this version that is one file, on the cluster's first host."
-        "Take the role from the host ('ece-agent host roles ID ROLES'), or restore 'coordinator/' in its state directory from the backup of the host that had it; the role waits, and goes on by itself."
+        "Take the role from the host ('ece-agent host roles ID ROLES'), or, in the place of the host that had it, restore its backup ('ece-agent restore DIRECTORY', then 'ece-agent install'); the role waits, and goes on by itself."
     RolesPayload "roles.payload_unreadable" General
         "The coordinator wants something of a role that this version of ece-agent cannot read. What the role was told before still holds."
         "Install the version of ece-agent that the coordinator runs."

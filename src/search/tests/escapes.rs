@@ -6,8 +6,8 @@ use super::*;
 struct Named(String);
 
 impl Searchable for Named {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
-        if field == "id" { vec![Value::text(&self.0)] } else { Vec::new() }
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
+        field == "id" && is_meant(Value::text(&self.0))
     }
 
     fn text_fields(&self) -> &'static [&'static str] {
@@ -43,6 +43,8 @@ fn what_is_escaped_stands_for_itself() {
         (r"id:\(a\)", "(a)", true),
         ("id:ä?ü", "äöü", true),
         (r"\AND", "and", true),
+        (r"O\R", "or", true),
+        (r"NO\T", "not", true),
     ] {
         assert_eq!(finds(text, named), expected, "{text} {named}");
     }

@@ -1,4 +1,4 @@
-use std::{cell::Cell, iter::repeat_n};
+use std::cell::Cell;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -71,9 +71,9 @@ const FIELDS: [&str; 4] = ["id", "a", "b", "c"];
 const VALUES: usize = 3;
 
 impl Searchable for Counting<'_> {
-    fn values(&self, field: &str) -> Vec<Value<'_>> {
+    fn any(&self, field: &str, is_meant: IsMeant<'_>) -> bool {
         self.asked.set(self.asked.get() + 1);
-        if field == "none" { Vec::new() } else { repeat_n(Value::text(self.id), VALUES).collect() }
+        field != "none" && (0..VALUES).any(|_| is_meant(Value::text(self.id)))
     }
 
     fn text_fields(&self) -> &'static [&'static str] {
@@ -122,7 +122,7 @@ fn sorting_asks_each_document_once_for_each_key() {
     let order = Order::from_text("id,a,b,c,-id,-a,-b,-c").expect("an order");
     let all: Vec<Counting<'_>> =
         (0..500).map(|_| Counting { id: "same", ..Default::default() }).collect();
-    for document in page(all, &order, 0, usize::MAX) {
+    for document in page(all.into_iter(), &order, 0, usize::MAX) {
         assert_eq!(document.asked.get(), MOST_SORT_KEYS);
     }
 }
@@ -133,4 +133,103 @@ fn what_takes_long_to_read_as_a_number_is_none() {
     assert_eq!(one.compare("1.0"), Some(std::cmp::Ordering::Equal));
     assert_eq!(one.compare(&format!("1.{}", "0".repeat(30))), Some(std::cmp::Ordering::Equal));
     assert_eq!(one.compare(&format!("1.{}", "0".repeat(31))), None);
+}
+
+#[test]
+fn what_is_just_within_a_bound_is_carried_out_and_what_is_just_beyond_is_not() {
+    let text = |text: String| query_from_text(&text, false).map(|_| ());
+    let json = |json: serde_json::Value| query_from_json(&json).map(|_| ());
+    let nested = |levels: usize| {
+        (0..levels).fold(json!({}), |inner, _| json!({ "bool": { "must": inner } }))
+    };
+    let names = |count: usize| vec!["id"; count];
+    type Asked<'a> = (usize, &'a dyn Fn(usize) -> Result<(), BadQuery>);
+    let bounds: [Asked<'_>; 14] = [
+        (16 * 1024, &|bytes| text(format!("{:bytes$}", "id:a"))),
+        (64, &|depth| text(format!("{}a{}", "(".repeat(depth), ")".repeat(depth)))),
+        (64, &|depth| text("NOT ".repeat(depth) + "a")),
+        (64, &|depth| text("+".repeat(depth) + "a")),
+        (64, &|depth| text("a:".repeat(depth) + "b")),
+        (256, &|clauses| text("w ".repeat(clauses))),
+        (512, &|bytes| text(format!("{}:a", "f".repeat(bytes)))),
+        (1024, &|bytes| text(format!("id:{}", "a".repeat(bytes)))),
+        (256, &|pieces| text(format!("id:*{}", "a".repeat(pieces - 1)))),
+        (32, &|levels| json(nested(levels))),
+        (256, &|words| json(json!({ "match": { "id": "w ".repeat(words) } }))),
+        (256, &|words| json(json!({ "simple_query_string": { "query": "w ".repeat(words) } }))),
+        (16, &|count| {
+            json(json!({ "simple_query_string": { "query": "w", "fields": names(count) } }))
+        }),
+        (1024, &|bytes| json(json!({ "range": { "id": { "lte": "x".repeat(bytes) } } }))),
+    ];
+    for (number, (bound, ask)) in bounds.into_iter().enumerate() {
+        assert_eq!(ask(bound), Ok(()), "{number}: {bound}");
+        assert!(ask(bound + 1).is_err(), "{number}: one more than {bound}");
+    }
+}
+
+#[test]
+fn a_query_costs_its_words_and_the_length_of_its_wildcards() {
+    for (text, clauses) in [
+        ("", 1),
+        ("id:a", 1),
+        ("NOT id:a", 1),
+        ("a b id:c", 3),
+        ("id:a OR (id:b AND id:c)", 3),
+        ("id:aaaaaa*", 1),
+        ("id:aaaaaaa*", 2),
+        ("id:aaaaaaaaaaaaaaa*", 3),
+    ] {
+        let query = query_from_text(text, false).expect(text);
+        assert_eq!(query.clauses(), clauses, "{text}");
+    }
+    for (json, clauses) in [
+        (json!({ "match": { "id": "" } }), 1),
+        (json!({ "match": { "id": "a b c" } }), 3),
+        (json!({ "bool": {} }), 1),
+    ] {
+        assert_eq!(query_from_json(&json).expect("a query").clauses(), clauses, "{json}");
+    }
+}
+
+#[test]
+fn a_query_that_looks_at_few_short_values_is_simple() {
+    for (text, simple) in [
+        ("", true),
+        ("id:a", true),
+        ("NOT id:a", true),
+        ("id:a OR zone:b", true),
+        ("_exists_:id", true),
+        ("id:[a TO b]", true),
+        ("word", false),
+        ("id:a*", false),
+        ("NOT word", false),
+        ("id:a AND word", false),
+        ("metadata.value:a", false),
+        ("_exists_:tags.rack", false),
+        ("tags.rack:[a TO b]", false),
+    ] {
+        assert_eq!(query_from_text(text, false).expect(text).is_simple(), simple, "{text}");
+    }
+    let prefix = json!({ "bool": { "must": [{ "match_none": {} }, { "prefix": { "id": "a" } }] } });
+    assert!(query_from_json(&prefix).expect("a query").is_simple());
+}
+
+#[test]
+fn a_search_pays_for_each_look_and_for_the_bytes_that_are_compared() {
+    const LOOK: usize = 16;
+    let document = Counting { id: "abc", ..Counting::default() };
+    for (json, cost) in [
+        (json!({ "exists": { "field": "id" } }), LOOK),
+        (json!({ "range": { "id": { "gte": "abc" } } }), LOOK),
+        (json!({ "term": { "id": "abc" } }), LOOK + 4),
+        (json!({ "prefix": { "id": "ab" } }), LOOK + 4),
+        (json!({ "match": { "id": "x abc" } }), LOOK + 4 * 3),
+        (json!({ "query_string": { "query": "id:a*c" } }), LOOK + 4 * 3),
+        (json!({ "bool": { "must": vec![json!({ "exists": { "field": "id" } }); 2] } }), LOOK * 2),
+    ] {
+        let query = query_from_json(&json).expect("a query");
+        assert!(query.matches(&document, &Effort::of(cost + 1)), "{json}");
+        assert!(!query.matches(&document, &Effort::of(cost)), "{json}");
+    }
 }

@@ -61,6 +61,15 @@ impl SqliteStore {
             }
             opened => opened?,
         };
+        Self::over(connection, file, reserve, tells_losses)
+    }
+
+    fn over(
+        connection: Connection,
+        file: &Path,
+        reserve: Reserve,
+        tells_losses: bool,
+    ) -> Result<Self, StoreError> {
         let reader = schema::open_reader(file)?;
         let feed = Arc::new(Feed::new());
         let (requests, queue) = mpsc::channel(QUEUE);

@@ -4,6 +4,8 @@ use std::{
     path::Path,
 };
 
+use crate::model::CoordinatorLayout;
+
 /// The revision that was acknowledged last, beside the datastore. SQLite takes what is damaged at the
 /// end of its log for what was never finished; a datastore with an earlier revision than this one has
 /// lost changes. It is not synced, so that it costs nothing: it may be behind, and is never ahead.
@@ -15,7 +17,7 @@ const LENGTH: usize = 16;
 impl Noted {
     /// What is noted of the datastore in `store`. That it cannot be noted stops nothing.
     pub(super) fn beside(store: &Path) -> Self {
-        let file = store.with_file_name("store.revision");
+        let file = store.with_file_name(CoordinatorLayout::REVISION);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let opened = options.open(&file);

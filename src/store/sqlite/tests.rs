@@ -83,6 +83,17 @@ async fn acknowledged_changes_that_a_damaged_log_has_lost_are_counted() {
     assert_eq!(store.get(&StorePath::root("c")).await.expect("read"), None);
     drop(store);
     assert_eq!(SqliteStore::open(&damaged).expect("opened").lost(), 0, "it is told once");
+    // A note that cannot be read, or of an earlier datastore, says nothing.
+    for note in [&[7; 16][..], &[7; 3], &[]] {
+        let odd = copied(&format!("odd{}", note.len()), true);
+        std::fs::write(odd.with_file_name("store.revision"), note).expect("written");
+        assert_eq!(SqliteStore::open(&odd).expect("opened").lost(), 0);
+    }
+    let emptied = copied("emptied", false);
+    for name in ["store.db", "store.db-wal"] {
+        std::fs::remove_file(emptied.with_file_name(name)).expect("removed");
+    }
+    assert_eq!(SqliteStore::open(&emptied).expect("opened").lost(), 0, "it was just made");
 }
 
 #[tokio::test]
@@ -107,7 +118,10 @@ async fn what_takes_access_away_goes_through_when_all_else_finds_the_reserve_in_
         |name: &str| Op::Create { path: StorePath::root(name), value: b"v".to_vec(), lease: None };
     store.commit(vec![create("before")]).await.expect("committed");
     let reserve = file.with_file_name("store.reserve");
-    assert!(std::fs::metadata(&reserve).expect("held").len() > 0);
+    let disk = crate::rt::disk::size_of_disk(dir.path()).expect("a disk");
+    let held = std::fs::metadata(&reserve).expect("held").len();
+    assert_eq!(held, (16 * 1024 * 1024).min(disk / 16));
+    assert!(!store.is_full());
     drop(store);
     // No disk has so much room.
     let store = SqliteStore::open_with(&file, Reserve::of(&file, 1 << 42), true).expect("reopened");
@@ -115,6 +129,7 @@ async fn what_takes_access_away_goes_through_when_all_else_finds_the_reserve_in_
     assert_eq!(refused, Err(CommitError::Store(StoreError::Full)));
     let delete = Op::Delete { path: StorePath::root("before"), version: 1 };
     store.commit_within(Room::Reserve, vec![delete]).await.expect("goes through");
+    assert!(store.is_full(), "what may use the reserve says nothing of other room");
     drop(store);
     let store = SqliteStore::open(&file).expect("reopened");
     store.commit(vec![create("ordinary")]).await.expect("there is room again");
@@ -124,6 +139,19 @@ async fn what_takes_access_away_goes_through_when_all_else_finds_the_reserve_in_
     std::fs::create_dir(&reserve).expect("made");
     let store = SqliteStore::open(&file).expect("reopened");
     store.commit(vec![create("other")]).await.expect("committed");
+}
+
+#[test]
+fn what_is_kept_back_goes_when_the_file_does_not_open() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("store.db");
+    std::fs::create_dir(&file).expect("made");
+    std::fs::write(file.with_file_name("store.reserve"), "x").expect("written");
+    for _ in 0..2 {
+        let error = SqliteStore::open(&file).err();
+        assert!(matches!(error, Some(StoreError::Failed(_))), "{error:?}");
+        assert!(!file.with_file_name("store.reserve").exists());
+    }
 }
 
 #[tokio::test]
@@ -147,6 +175,36 @@ async fn one_that_is_closed_has_written_what_was_asked_before_and_writes_nothing
     }
     assert!(store.open_lease().await.is_err());
     store.close().await;
+    assert_eq!(store.failed().await, StoreError::Failed("it was closed".into()));
     assert_eq!(next.snapshot(&[]).await.expect("read").revision, before);
     assert!(before > 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_is_too_much_and_takes_changes_again_when_room_was_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("store.db");
+    let connection = schema::open(&file).expect("opened");
+    // To SQLite it is as if the disk had no more pages than these.
+    connection.pragma_update(None, "max_page_count", 64).expect("set");
+    let store = SqliteStore::over(connection, &file, Reserve::beside(&file), true).expect("begun");
+    let large = |name: &str| {
+        vec![Op::Create { path: StorePath::root(name), value: vec![1; 100_000], lease: None }]
+    };
+    let full = Err(CommitError::Store(StoreError::Full));
+    store.commit(large("a")).await.expect("there is room");
+    store.commit(large("b")).await.expect("there is room");
+    assert!(!store.is_full());
+    let before = store.snapshot(&[]).await.expect("read").revision;
+    assert_eq!(store.commit(large("c")).await, full);
+    assert!(store.is_full());
+    assert_eq!(store.commit_within(Room::Reserve, large("d")).await, full);
+    let (first, second) = tokio::join!(store.commit(large("e")), store.open_lease());
+    assert_eq!((first, second.err()), (full, Some(StoreError::Full)));
+    assert_eq!(store.snapshot(&[]).await.expect("read").revision, before);
+    let delete = Op::Delete { path: StorePath::root("a"), version: 1 };
+    store.commit_within(Room::Reserve, vec![delete]).await.expect("makes room");
+    store.commit(large("f")).await.expect("there is room again");
+    assert!(!store.is_full());
+    assert!(store.get(&StorePath::root("f")).await.expect("read").is_some());
 }

@@ -128,10 +128,10 @@ impl Writer {
                     for commit in committed {
                         self.feed.send(commit);
                     }
-                    self.answer(batch, results);
                     if ordinary {
                         self.note(Disk::HasRoom);
                     }
+                    self.answer(batch, results);
                     return Ok(());
                 }
                 Err(error) => self.meaning(error),
@@ -209,10 +209,8 @@ impl Writer {
                     }
                 }
                 Request::Commit { ops, .. } => {
-                    let ended = |lease: &LeaseId| {
-                        closed.contains(lease)
-                            || !(self.leases.is_open(*lease) || lease.0 > self.last_lease)
-                    };
+                    let ended =
+                        |lease: &LeaseId| closed.contains(lease) || !self.leases.is_open(*lease);
                     match ops.iter().filter_map(Op::lease).any(|lease| ended(&lease)) {
                         true => Err(CommitError::LeaseEnded),
                         false => self.savepoint(ops, revision + 1)?.map(|changes| {

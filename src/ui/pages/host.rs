@@ -6,9 +6,11 @@ use axum::extract::State;
 use super::shown_host::{HostRow, may_change};
 use crate::{
     cluster::{
-        app::{App, HostNow},
+        app::App,
+        hosts_now::HostNow,
         member::Member,
         permissions::{ManageTokens, ReadHosts},
+        shown::RunnerView,
     },
     http::{error::ApiError, extract::Path, hosts_and_tokens::no_such_runner},
     model::Role,
@@ -63,7 +65,7 @@ pub fn the_host(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {
     app.member(id, None).ok_or_else(|| no_such_runner(id))
 }
 
-fn facts(host: &HostNow) -> Vec<Fact> {
+fn facts(host: &HostNow<'_>) -> Vec<Fact> {
     let member = &host.member;
     let fact = |name, value: &str| Fact { name, value: Shown::long(value) };
     let (capacity, _) = member.capacity_mb();
@@ -80,7 +82,7 @@ fn facts(host: &HostNow) -> Vec<Fact> {
     if member.has(Role::Allocator) {
         facts.insert(5, fact("Offered to instances", &gigabytes(capacity)));
     }
-    if let Some(boot) = host.state.boot_id {
+    if let Some(boot) = host.state().boot_id {
         facts.push(fact("Boot", &boot.to_string()));
     }
     facts
@@ -107,10 +109,9 @@ pub async fn show(
     // What was before is another host's that had its name.
     let passages = app.liveness.passages.of(&host.member.runner_id).into_iter();
     let passages = passages.filter(|it| it.at >= joined.at).rev();
-    let rivals = host.state.rivals.iter();
+    let rivals = host.state().rivals.iter();
     Ok(rendered(&HostPage {
         frame: Frame::of(&by, Section::Hosts).saying(asked.one("done")).live(since),
-        host: HostRow::of(&host),
         facts: facts(&host),
         tags: tags(&host.member.tags()),
         joined: joined.at.into(),
@@ -124,5 +125,6 @@ pub async fn show(
             .map(|it| Twin { address: it.address.to_string(), seen: it.seen_at.into() })
             .collect(),
         may_change: may_change(&by),
+        host: HostRow::of(&RunnerView(host)),
     }))
 }

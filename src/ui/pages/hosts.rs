@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     cluster::{
-        app::HostNow,
+        hosts_now::HostNow,
         lists::ListError,
         permissions::{ManageTokens, ReadHosts},
-        shown::RUNNER_FIELDS,
+        shown::{RUNNER_FIELDS, RunnerView},
     },
     http::error::{Answer, ApiError},
     model::Role,
@@ -131,19 +131,19 @@ fn link(query: &str) -> String {
     }
 }
 
-fn facets(hosts: &[HostNow], q: &str) -> Vec<Facets> {
+fn facets(hosts: &[RunnerView<'_>], q: &str) -> Vec<Facets> {
     let facet = |name: &str, chosen: &str, count| Facet {
         name: Shown::short(name),
         count,
         href: link(&query(&[("q", if q == chosen { "" } else { chosen })])),
         is_chosen: q == chosen,
     };
-    let many = |is: &dyn Fn(&HostNow) -> bool| hosts.iter().filter(|host| is(host)).count();
-    let has_roles = |it: &HostNow| !it.member.roles.is_empty() || !it.member.other_roles.is_empty();
+    let many = |is: &dyn Fn(&HostNow<'_>) -> bool| hosts.iter().filter(|host| is(&host.0)).count();
+    let has_roles = |it: &HostNow<'_>| !it.member.roles.is_empty() || !it.member.other_roles.is_empty();
     let states = vec![
-        facet("Connected", "connected:true", many(&|it| it.state.connected)),
-        facet("Not connected", "connected:false", many(&|it| !it.state.connected)),
-        facet("Not healthy", "healthy:false", many(&|it| !it.state.is_healthy(None))),
+        facet("Connected", "connected:true", many(&|it| it.state().connected)),
+        facet("Not connected", "connected:false", many(&|it| !it.state().connected)),
+        facet("Not healthy", "healthy:false", many(&|it| !it.state().is_healthy(None))),
         facet(
             "In maintenance",
             "maintenance_mode:true",
@@ -156,7 +156,7 @@ fn facets(hosts: &[HostNow], q: &str) -> Vec<Facets> {
         .collect();
     roles.push(facet("no roles", "NOT _exists_:roles", many(&|it| !has_roles(it))));
     let mut zones = BTreeMap::<&str, usize>::new();
-    for host in hosts {
+    for RunnerView(host) in hosts {
         *zones.entry(host.member.facts.zone.as_str()).or_default() += 1;
     }
     let zones = zones.into_iter().take(MOST_ZONES);
@@ -178,7 +178,7 @@ struct Listed {
     is_new: bool,
 }
 
-fn listed(hosts: &[HostNow], view: &View, query: &Query) -> Option<Listed> {
+fn listed(hosts: &[RunnerView<'_>], view: &View, query: &Query) -> Option<Listed> {
     let found = find(hosts, query, view.sort, &view.from)?;
     let rows: Vec<HostRow> = found.hosts.iter().map(|host| HostRow::of(host)).collect();
     let summary = match (found.all, rows.len()) {
@@ -195,7 +195,7 @@ fn listed(hosts: &[HostNow], view: &View, query: &Query) -> Option<Listed> {
         summary,
         previous: at("before", found.first),
         next: at("after", found.last),
-        is_new: hosts.iter().all(|host| host.member.joined.token.is_none()),
+        is_new: hosts.iter().all(|host| host.0.member.joined.token.is_none()),
         rows,
     })
 }
@@ -222,7 +222,7 @@ pub async fn list(
     let looks = ui.app.registry.count_hosts() * (query.clauses() + SHOWN);
     let (app, user) = (ui.app.clone(), by.session.user.name.clone());
     let work = move || {
-        let hosts = app.hosts_now();
+        let hosts: Vec<_> = app.hosts_now().all().map(RunnerView).collect();
         let found = listed(&hosts, &view, &query);
         let too_much = found.is_none();
         let found = found.or_else(|| listed(&hosts, &view, &Query::None));

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::shown_host::rank;
 use crate::{
-    cluster::{app::HostNow, shown::RunnerView},
+    cluster::{hosts_now::HostNow, shown::RunnerView},
     search::{Effort, Query},
 };
 
@@ -34,7 +34,7 @@ impl Column {
         }
     }
 
-    fn key(self, host: &HostNow) -> String {
+    fn key(self, host: &HostNow<'_>) -> String {
         let member = &host.member;
         match self {
             Self::Host => natural(member.runner_id.as_str()),
@@ -99,7 +99,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(host: &HostNow, column: Column) -> Self {
+    fn of(host: &HostNow<'_>, column: Column) -> Self {
         let id = host.member.runner_id.as_str();
         Self { key: column.key(host), natural: natural(id), id: id.to_owned() }
     }
@@ -124,8 +124,8 @@ pub enum From {
 }
 
 /// A page of the list.
-pub struct Found<'a> {
-    pub hosts: Vec<&'a HostNow>,
+pub struct Found<'a, 'b> {
+    pub hosts: Vec<&'a RunnerView<'b>>,
     /// How many are found in all.
     pub all: usize,
     /// How many of them stand before this page.
@@ -135,11 +135,16 @@ pub struct Found<'a> {
 }
 
 /// `None` if the search asks for too much.
-pub fn find<'a>(hosts: &'a [HostNow], query: &Query, sort: Sort, from: &From) -> Option<Found<'a>> {
+pub fn find<'a, 'b>(
+    hosts: &'a [RunnerView<'b>],
+    query: &Query,
+    sort: Sort,
+    from: &From,
+) -> Option<Found<'a, 'b>> {
     let effort = Effort::default();
-    let found = hosts.iter().filter(|host| query.matches(&RunnerView(host), &effort));
-    let mut found: Vec<(Place, &HostNow)> =
-        found.map(|host| (Place::of(host, sort.column), host)).collect();
+    let found = hosts.iter().filter(|host| query.matches(*host, &effort));
+    let mut found: Vec<(Place, &RunnerView<'_>)> =
+        found.map(|host| (Place::of(&host.0, sort.column), host)).collect();
     if effort.is_used_up() {
         return None;
     }
@@ -157,7 +162,7 @@ pub fn find<'a>(hosts: &'a [HostNow], query: &Query, sort: Sort, from: &From) ->
         From::Before(place) => is_before(place, false).saturating_sub(PAGE),
     };
     let page = &found[before..found.len().min(before + PAGE)];
-    let place = |(place, _): &(Place, &HostNow)| place.clone();
+    let place = |(place, _): &(Place, &RunnerView<'_>)| place.clone();
     Some(Found {
         hosts: page.iter().map(|(_, host)| *host).collect(),
         all: found.len(),
@@ -173,14 +178,13 @@ mod tests {
 
     use super::*;
     use crate::cluster::{
-        liveness::HostState,
         member::Member,
         records::{FactsRecord, IdentityRecord, Joined},
-        testing::{START, facts},
+        testing::{START, TestCluster, facts},
     };
     use crate::{model::Fingerprint, rt::Timestamp};
 
-    fn host(id: &str) -> HostNow {
+    fn host<'a>(cluster: &'a TestCluster, id: &str) -> RunnerView<'a> {
         let joined = Joined {
             at: Timestamp::from_unix_millis(START),
             roles: Default::default(),
@@ -194,16 +198,17 @@ mod tests {
         let facts = facts("10.0.0.1");
         let facts = FactsRecord { facts_hash: facts.hash(), facts };
         let member = Member::joining(IdentityRecord { runner_id, key, joined }, facts);
-        HostNow { member: Arc::new(member), state: HostState::default(), problems: Vec::new() }
+        RunnerView(cluster.app.now(Arc::new(member)))
     }
 
-    fn ids(found: &Found<'_>) -> Vec<String> {
-        found.hosts.iter().map(|host| host.member.runner_id.to_string()).collect()
+    fn ids(found: &Found<'_, '_>) -> Vec<String> {
+        found.hosts.iter().map(|host| host.0.member.runner_id.to_string()).collect()
     }
 
-    #[test]
-    fn hosts_are_sorted_as_people_count() {
-        let hosts = ["h10", "h2", "10.0.0.10", "10.0.0.2"].map(host);
+    #[tokio::test]
+    async fn hosts_are_sorted_as_people_count() {
+        let cluster = TestCluster::start().await;
+        let hosts = ["h10", "h2", "10.0.0.10", "10.0.0.2"].map(|id| host(&cluster, id));
         let sorted =
             |name| ids(&find(&hosts, &Query::All, Sort::named(name), &From::Start).expect("found"));
         assert_eq!(sorted("host"), ["10.0.0.2", "10.0.0.10", "h2", "h10"]);
@@ -212,12 +217,15 @@ mod tests {
         assert_eq!(sorted("zone"), sorted("host"), "of the same by their names");
     }
 
-    #[test]
-    fn the_next_page_goes_on_after_the_last_host_also_when_that_one_is_gone() {
-        let all: Vec<HostNow> = (0..120).map(|number| host(&format!("h{number}"))).collect();
+    #[tokio::test]
+    async fn the_next_page_goes_on_after_the_last_host_also_when_that_one_is_gone() {
+        let cluster = TestCluster::start().await;
+        let named = |number: &usize| host(&cluster, &format!("h{number}"));
+        let numbers: Vec<usize> = (0..120).collect();
+        let all: Vec<_> = numbers.iter().map(named).collect();
         for name in ["host", "-host", "zone"] {
             let sort = Sort::named(name);
-            let page = |hosts: &[HostNow], from: &From| {
+            let page = |hosts: &[RunnerView<'_>], from: &From| {
                 let found = find(hosts, &Query::All, sort, from).expect("found");
                 (ids(&found), found.first, found.last, found.before)
             };
@@ -226,11 +234,8 @@ mod tests {
             let last = last.expect("more");
             assert_eq!(Place::parse(&last.text()).as_ref(), Some(&last));
             let (second, back, ..) = page(&all, &From::After(last.clone()));
-            let gone: Vec<HostNow> = all
-                .iter()
-                .filter(|it| Some(it.member.runner_id.as_str()) != first.last().map(String::as_str))
-                .cloned()
-                .collect();
+            let is_last = |number: &&usize| first.last() == Some(&format!("h{number}"));
+            let gone: Vec<_> = numbers.iter().filter(|it| !is_last(it)).map(named).collect();
             assert_eq!(page(&gone, &From::After(last)).0, second);
             assert_eq!(page(&all, &From::Before(back.expect("there is one before"))).0, first);
         }

@@ -1,7 +1,7 @@
 //! A host as pages show it.
 
 use crate::{
-    cluster::{app::HostNow, permissions::ReadHosts, shown::RunnerView},
+    cluster::{hosts_now::HostNow, permissions::ReadHosts, shown::RunnerView},
     model::Role,
     ui::{
         session::SignedIn,
@@ -47,7 +47,7 @@ pub struct HostRow {
 }
 
 /// In which order states are sorted: what needs somebody first.
-pub fn rank(host: &HostNow) -> u8 {
+pub fn rank(host: &HostNow<'_>) -> u8 {
     match state(host).class {
         "bad" => 0,
         "warn" => 1,
@@ -56,8 +56,8 @@ pub fn rank(host: &HostNow) -> u8 {
     }
 }
 
-pub fn state(host: &HostNow) -> State {
-    let HostNow { member, state, .. } = host;
+pub fn state(host: &HostNow<'_>) -> State {
+    let (member, state) = (&host.member, host.state());
     let of = |word, class| State { word, class, since: None };
     if !state.rivals.is_empty() {
         return of("Copied", "bad");
@@ -73,8 +73,8 @@ pub fn state(host: &HostNow) -> State {
     }
 }
 
-fn role_chips(host: &HostNow) -> Vec<RoleChip> {
-    let HostNow { member, state, .. } = host;
+fn role_chips(host: &HostNow<'_>) -> Vec<RoleChip> {
+    let (member, state) = (&host.member, host.state());
     let chip = |role: Role| {
         let (class, says) = match (state.connected, state.is_healthy(Some(role))) {
             (false, _) => ("off", "not running: the host is not connected"),
@@ -100,8 +100,9 @@ fn problem(problem: &RunnerProblem) -> Problem {
 }
 
 impl HostRow {
-    pub fn of(host: &HostNow) -> Self {
-        let info: RunnerInfo = RunnerView(host).info();
+    pub fn of(view: &RunnerView<'_>) -> Self {
+        let info: RunnerInfo = view.info();
+        let RunnerView(host) = view;
         let member = &host.member;
         let offers = member.has(Role::Allocator).then(|| Bar::of(0, member.capacity_mb().0));
         Self {

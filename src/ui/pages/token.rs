@@ -13,6 +13,7 @@ use crate::{
         },
         permissions::{ChangeHosts, ManageTokens},
         records::{TokenRecord, UseRecord},
+        shown::RunnerView,
     },
     http::{
         error::{Answer, ApiError},
@@ -55,6 +56,9 @@ struct RevokePage {
     members: Vec<Shown>,
 }
 
+/// Hosts that one press of the button removes, so that its answer is not long in coming.
+const MOST_EVICTED: usize = 200;
+
 pub fn find(app: &App, id: &str) -> Result<Arc<TokenRecord>, ApiError> {
     let id = id.parse().map_err(|_| Answer::NoSuchToken)?;
     app.registry.view().token(id).ok_or(Answer::NoSuchToken.into())
@@ -72,7 +76,7 @@ pub async fn comers(app: &App, token: &TokenRecord) -> Result<Vec<Comer>, ApiErr
             id: used.runner_id.to_string(),
             name: Shown::short(used.runner_id.as_str()),
             at: used.at.into(),
-            host: same.map(|host| HostRow::of(&app.now(host))),
+            host: same.map(|host| HostRow::of(&RunnerView(app.now(host)))),
         }
     };
     Ok(uses.into_iter().take(MOST).map(comer).collect())
@@ -124,9 +128,12 @@ pub async fn revoke(
     if token.revoked.is_none() {
         revoke_token(&ui.app, &by.origin, &token.id.to_string()).await?;
     }
-    if evicts {
-        evict_hosts_of(&ui.app, &by.origin, token.id).await?;
-    }
-    let done = if evicts { "evicted" } else { "revoked" };
+    let done = match evicts {
+        false => "revoked",
+        true => match evict_hosts_of(&ui.app, &by.origin, token.id, MOST_EVICTED).await?.left {
+            0 => "evicted",
+            _ => "evicted-some",
+        },
+    };
     Ok(see_other(&format!("/tokens/{}?done={done}", token.id)))
 }

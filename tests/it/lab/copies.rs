@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::lab;
+use super::{first_and_blank, lab};
 use crate::support::within;
 
 #[test]
@@ -10,10 +10,7 @@ fn a_copied_disk_is_noticed_kept_apart_and_one_command_makes_it_a_host_of_its_ow
     ) else {
         return;
     };
-    let (mut first, mut original) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    original.boot();
-    first.install_first_host();
+    let (first, mut original) = first_and_blank(&lab, "");
     let token = first.token("--roles allocator");
     original.join(&first, &token, "--roles allocator").expect(0);
     let session = original.status()["session"].clone();
@@ -66,10 +63,7 @@ fn a_removed_host_comes_back_as_a_service_with_its_name_and_its_roles() {
     else {
         return;
     };
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
-    first.install_first_host();
+    let (first, second) = first_and_blank(&lab, "");
     let token = first.token("--persistent --roles allocator,proxy");
     second.join(&first, &token, "--roles proxy --runner-id rack-7").expect(0);
     first.run("ece-agent host delete rack-7 --evict").expect(0);

@@ -1,20 +1,14 @@
 use std::time::{Duration, Instant};
 
-use super::lab;
-use crate::support::{Machine, within};
+use super::{JOIN, first_and_blank, give_token, lab};
+use crate::support::{Lab, Machine, some_moment, within};
 
-/// A first host with a token for allocators, and a blank machine that has the token in a file.
-fn pair(lab: &crate::support::Lab, token_flags: &str) -> (Machine, Machine) {
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
-    first.run("ece-agent install --external-hostname coordinator.example").expect(0);
-    let token = first.token(token_flags);
-    second.run_with_input("cat > /root/token && chmod 600 /root/token && sync", &token).expect(0);
+/// A first host that has a name too, and a blank machine that has been given a token.
+fn pair(lab: &Lab, token_flags: &str) -> (Machine, Machine) {
+    let (first, second) = first_and_blank(lab, "--external-hostname coordinator.example");
+    give_token(&first, &second, token_flags);
     (first, second)
 }
-
-const JOIN: &str = "ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token";
 
 #[test]
 fn a_machine_that_dies_at_any_moment_of_install_ends_joined_once_with_the_same_command() {
@@ -24,10 +18,9 @@ fn a_machine_that_dies_at_any_moment_of_install_ends_joined_once_with_the_same_c
         return;
     };
     let (first, mut second) = pair(&lab, "--roles allocator --max-uses 1");
-    for moment in 0..20u64 {
+    for round in 0..20 {
         let mut installing = second.command(JOIN).spawn().unwrap();
-        // Where this falls in the installation does not matter, and differs from run to run.
-        std::thread::sleep(Duration::from_millis(moment * 37 % 400));
+        some_moment(round, 0..400);
         second.crash();
         installing.wait().unwrap();
         second.boot();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::lab;
-use crate::support::{Lab, Machine, within};
+use super::{JOIN, first_and_member, lab};
+use crate::support::{Machine, within};
 
 const CLUSTER_FILE: &str = "/etc/ece-agent/cluster.json";
 const SECRETS: &str = "/mnt/data/elastic/bootstrap-state/bootstrap-secrets.json";
@@ -11,7 +11,7 @@ const SECRETS: &str = "/mnt/data/elastic/bootstrap-state/bootstrap-secrets.json"
 /// Uninstalling takes the service user's line out, and nothing else.
 const SHADOW: &str = "stat -c '%U %a' /etc/shadow; grep -v ece-agent /etc/shadow | sha256sum";
 
-fn as_service(machine: &Machine, script: &str) {
+pub(super) fn as_service(machine: &Machine, script: &str) {
     machine.write_running("tmp/attack.sh", script.as_bytes());
     machine.run("runuser -u ece-agent -- sh -e /tmp/attack.sh").expect(0);
 }
@@ -43,19 +43,6 @@ fn listen(machine: &Machine) {
         .expect(0);
 }
 
-pub(super) fn pair(lab: &Lab) -> (Machine, Machine) {
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
-    first.install_first_host();
-    let token = first.token("--persistent --roles allocator");
-    second.run_with_input("umask 077; cat > /root/token", &token).expect(0);
-    second
-        .run("ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token")
-        .expect(0);
-    (first, second)
-}
-
 #[test]
 fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_a_member() {
     let Some(lab) = lab(
@@ -63,7 +50,7 @@ fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_a_member(
     ) else {
         return;
     };
-    let (first, second) = pair(&lab);
+    let (first, second) = first_and_member(&lab);
     let (_, password) =
         first.admin().split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     second.run_with_input("umask 077; cat > /root/password", &password).expect(0);
@@ -99,7 +86,7 @@ fn a_service_user_that_is_hostile_gains_nothing_from_what_root_does_on_a_member(
     second.run(without).expect(0);
     second.run("cp /root/config.toml /etc/ece-agent/config.toml").expect(0);
     // The same command again writes down what root was given, not what the service user says.
-    second.run("ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token").expect(0);
+    second.run(JOIN).expect(0);
     second.run(without).expect(0);
     second.run("test -e /run/heard").expect(1);
     second.run("systemctl stop listener").expect(0);
@@ -267,7 +254,7 @@ fn who_says_all_that_the_service_says_and_is_not_its_process_is_not_asked() {
     else {
         return;
     };
-    let (first, _second) = pair(&lab);
+    let (first, _second) = first_and_member(&lab);
     let status = "runuser -u ece-agent -- ece-agent status --json --state-dir /var/lib/ece-agent";
     first
         .run(&format!("{status} > /tmp/said && touch /run/heard && chmod 666 /run/heard"))
@@ -311,9 +298,8 @@ fn a_socket_that_is_not_the_daemons_is_named_and_installing_again_makes_it_right
     ) else {
         return;
     };
-    let (_first, second) = pair(&lab);
+    let (_first, second) = first_and_member(&lab);
     let code = "daemon.answer_unreadable";
-    let join = "ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token";
     second.write_running("tmp/false.py", FALSE_SOCKET);
     let begin = |how: &str| {
         let run = "systemd-run --quiet --uid=ece-agent --unit=false python3 /tmp/false.py";
@@ -325,10 +311,10 @@ fn a_socket_that_is_not_the_daemons_is_named_and_installing_again_makes_it_right
     let told = second.run("ece-agent status").refused(1, code).stderr;
     assert!(told.contains("'systemctl restart ece-agent'"), "{told}");
     second.run("ece-agent start").refused(1, code);
-    second.run(&format!("{join} --dry-run")).expect(0);
+    second.run(&format!("{JOIN} --dry-run")).expect(0);
     second.run("ece-agent install --roles proxy").refused(14, "join.roles_differ");
     second.run("systemctl is-active ece-agent").expect(0);
-    second.run(join).expect(0);
+    second.run(JOIN).expect(0);
     second.run("ece-agent status").expect(0);
     second.run("systemctl stop false").expect(0);
     // One that comes back, before anybody else asks the new daemon, is waited out and named.
@@ -341,7 +327,7 @@ fn a_socket_that_is_not_the_daemons_is_named_and_installing_again_makes_it_right
     );
     second.run("systemctl daemon-reload").expect(0);
     begin("stays");
-    let told = second.run(&format!("timeout 60 {join} --timeout 10")).refused(1, code).stderr;
+    let told = second.run(&format!("timeout 60 {JOIN} --timeout 10")).refused(1, code).stderr;
     assert!(told.contains("'systemctl restart ece-agent'"), "{told}");
     second.run(&format!("rm {conf} && systemctl daemon-reload && systemctl stop false")).expect(0);
     second.run("systemctl restart ece-agent && ece-agent status --wait").expect(0);

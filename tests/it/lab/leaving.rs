@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::{hostile::pair, lab};
+use super::{JOIN, first_and_member, lab};
 use crate::support::{Machine, within};
-
-const JOIN: &str = "ece-agent install --coordinator-host 10.77.0.11 --roles allocator --roles-token-file /root/token";
 
 /// Runs in the background of the machine; its process is in `/tmp/NAME.pid`.
 fn in_background(machine: &Machine, name: &str, command: &str) {
@@ -30,7 +28,7 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     else {
         return;
     };
-    let (first, second) = pair(&lab);
+    let (first, second) = first_and_member(&lab);
     let uid = second.run("id -u ece-agent").stdout.trim().to_owned();
     let gid = second.run("id -g ece-agent").stdout.trim().to_owned();
     // A daemon that takes its time, processes of its user beside it, and a socket that is none.
@@ -43,6 +41,12 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     second
         .run("cd /var/lib/ece-agent && runuser -u ece-agent -- sh -ec 'mkdir -p mine/deep; echo x > mine/deep/file; ln -s /etc/shadow mine/link; ln -sf /run/systemd/private agent.sock; mkdir /mnt/data/elastic/instances/i-1; echo data > /mnt/data/elastic/instances/i-1/file'")
         .expect(0);
+    // Files with several names, programs that run as the user too.
+    super::hostile::as_service(
+        &second,
+        "cd /var/lib/ece-agent/mine && cp /bin/true own && chmod 4755 own && ln own deep/again \
+         && ln deep/file /mnt/data/elastic/instances/i-1/linked",
+    );
     // It says of itself that it is what root knows it is not.
     super::hostile::rewrite_identity(&second, "it['first_host'] = True");
     let told = second.run("ece-agent uninstall").refused(14, "uninstall.instances").stderr;
@@ -64,6 +68,7 @@ fn a_host_leaves_nothing_to_the_user_who_gets_its_number_next() {
     assert_eq!(second.run(&format!("ps -o pid= -u {uid}")).stdout, "", "{gone}");
     let theirs = format!("find / -xdev \\( -uid {uid} -o -gid {gid} \\) -not -path '/proc/*'");
     assert_eq!(second.run(&theirs).stdout, "", "{gone}");
+    assert_eq!(second.run("find /var/lib/ece-agent -perm /6000").stdout, "", "{gone}");
     assert_eq!(second.run("cat /mnt/data/elastic/instances/i-1/file").stdout, "data\n");
     second.run("stat -c '%U %a' /etc/shadow | grep -q '^root'").expect(0);
     assert_eq!(first.runner("10.77.0.12")["errors"][0]["code"], "runners.runner_not_found");
@@ -88,7 +93,7 @@ fn a_child_of_root_that_stands_still_holds_nobody_up_and_ends_with_root() {
     else {
         return;
     };
-    let (first, second) = pair(&lab);
+    let (first, second) = first_and_member(&lab);
     second.run("ece-agent uninstall").expect(0);
     second.run("ls -d /mnt/data").expect(2);
     first.link("down");
@@ -115,7 +120,7 @@ fn whoever_is_not_the_hosts_user_is_told_so_and_a_stopped_service_how_to_start()
     ) else {
         return;
     };
-    let (first, second) = pair(&lab);
+    let (first, second) = first_and_member(&lab);
     second.run("useradd -m bob").expect(0);
     let as_bob = |command: &str| {
         second.run(&format!("su bob -c 'PATH=$PATH:/opt/provided; cd; ece-agent {command}'"))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::lab;
+use super::{first_and_blank, lab};
 use crate::support::within;
 
 #[test]
@@ -12,10 +12,7 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     ) else {
         return;
     };
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
-    first.install_first_host();
+    let (first, second) = first_and_blank(&lab, "");
     let token = first.token("--roles allocator");
     let again = |flags: &str| second.join(&first, &token, flags);
     again("--roles allocator").expect(0);

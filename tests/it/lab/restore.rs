@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use super::{hostile::pair, lab};
+use super::{first_and_member, lab};
 use crate::support::{Machine, within};
 
 /// The commands of the procedure.
@@ -17,11 +17,12 @@ fn procedure() -> String {
 }
 
 fn back_up(first: &Machine) {
-    first.run("ece-agent stop && mkdir /root/backup").expect(0);
-    first
-        .run("cp -r /var/lib/ece-agent/coordinator /mnt/data/elastic/bootstrap-state/bootstrap-secrets.json /root/backup/")
-        .expect(0);
-    first.run("ece-agent start && ece-agent status --wait").expect(0);
+    let told = first.run("ece-agent backup /root/backup").expect(0).stderr;
+    assert!(told.contains("the key that opens it") && !told.contains("warning"), "{told}");
+    first.run("ece-agent status --wait").expect(0);
+    let others = "find /root/backup -not -user root -o -perm /077";
+    assert_eq!(first.run(others).stdout, "");
+    first.run("ece-agent backup /root/backup").refused(3, "backup.exists");
 }
 
 /// Everything is as it was: cluster, name, users, members, and what only root may read.
@@ -49,14 +50,13 @@ fn a_first_host_comes_back_from_its_backup_in_its_place_and_on_another_machine()
     ) else {
         return;
     };
-    let (mut first, second) = pair(&lab);
+    let (mut first, second) = first_and_member(&lab);
     back_up(&first);
     let (cluster, admin) = (first.status()["cluster_id"].clone(), first.admin());
     let cluster = cluster.as_str().unwrap();
     // What was made after it is not in it, and what is in it is not lost.
     first.token("--persistent");
 
-    first.run("ece-agent stop").expect(0);
     first.run(&procedure()).expect(0);
     is_back(&first, cluster, &admin);
     let renewed = "ece-agent audit list --action host.renew_key --json";
@@ -65,10 +65,17 @@ fn a_first_host_comes_back_from_its_backup_in_its_place_and_on_another_machine()
     // The host has another key since the backup.
     first.run("ece-agent stop && rm /var/lib/ece-agent/host.key").expect(0);
     first.run("ece-agent install --new-identity").expect(0);
-    first.run("ece-agent stop").expect(0);
     first.run(&procedure()).expect(0);
     is_back(&first, cluster, &admin);
+    second.run("ece-agent backup /root/backup").refused(3, "backup.not_first_host");
     assert!(first.run(renewed).expect(0).stdout.contains("10.77.0.11"));
+
+    // All that the service had is lost; what root knows of it is not.
+    first.run("systemctl stop ece-agent && find /var/lib/ece-agent -mindepth 1 -delete").expect(0);
+    first.run("ece-agent install").refused(1, "store.missing");
+    first.run("ece-agent start").refused(1, "install.not_done");
+    first.run(&procedure()).expect(0);
+    is_back(&first, cluster, &admin);
 
     // Another machine with the same address, which has nothing but the backup.
     let backup = first.run("tar -C /root -cz backup | base64 -w0").stdout;

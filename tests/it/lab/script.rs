@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::lab;
+use super::{first_and_blank, lab};
 use crate::support::{PROVIDED, within};
 
 /// Provisioning tools call the script as a user with sudo rights, whose storage path it is.
@@ -82,10 +82,7 @@ fn an_upgrade_that_is_not_healthy_goes_back_to_what_ran_before() {
     else {
         return;
     };
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
-    first.install_first_host();
+    let (first, second) = first_and_blank(&lab, "");
     let token = first.token("--roles allocator");
     second.join(&first, &token, "--roles allocator").expect(0);
     let script = format!("{PROVIDED}/elastic-cloud-enterprise.sh");
@@ -164,10 +161,7 @@ fn a_script_alone_fetches_the_program_from_the_coordinator_that_the_token_pins()
     ) else {
         return;
     };
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
-    first.install_first_host();
+    let (first, second) = first_and_blank(&lab, "");
     let token = first.token("--roles allocator");
     second.run(&format!("mkdir /root/alone && cp {PROVIDED}/*.sh /root/alone/")).expect(0);
     let alone = "PATH=/usr/sbin:/usr/bin:/sbin:/bin bash /root/alone/elastic-cloud-enterprise.sh";

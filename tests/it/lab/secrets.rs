@@ -1,4 +1,4 @@
-use super::lab;
+use super::{first_and_blank, lab};
 use crate::support::{Machine, PROVIDED};
 
 /// Where a secret may be: what the operator gave, and nothing else.
@@ -25,14 +25,11 @@ fn secrets_are_nowhere_but_where_the_operator_put_them_whichever_way_they_came()
     ) else {
         return;
     };
-    let (mut first, mut second) = (lab.machine(11), lab.machine(12));
-    first.boot();
-    second.boot();
+    let (first, second) = first_and_blank(&lab, "");
     second
         .run("useradd -m elastic && echo 'elastic ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/elastic")
         .expect(0);
     let script = format!("{PROVIDED}/elastic-cloud-enterprise.sh");
-    first.install_first_host();
     let secrets = "/mnt/data/elastic/bootstrap-state/bootstrap-secrets.json";
     for name in
         ["adminconsole_root_password", "adminconsole_readonly_password", "allocator_only_token"]

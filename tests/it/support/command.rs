@@ -1,5 +1,7 @@
 use std::{
+    fs,
     io::Write,
+    net::Ipv4Addr,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -45,6 +47,26 @@ pub fn hold_lock(file: &Path) -> Child {
     held
 }
 
+/// Whether a process is connected to this IPv4 address, answered or not.
+pub fn has_asked(process: &Child, address: &str) -> bool {
+    let address: Ipv4Addr = address.parse().unwrap();
+    // As the kernel shows it: the bytes in the machine's order.
+    let address = format!("{:08X}:", u32::from_ne_bytes(address.octets()));
+    let connections = fs::read_to_string("/proc/net/tcp").unwrap();
+    let sockets: Vec<String> = connections
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .filter(|fields: &Vec<&str>| fields[2].starts_with(&address) && fields[3] == ESTABLISHED)
+        .map(|fields| format!("socket:[{}]", fields[9]))
+        .collect();
+    let Ok(files) = fs::read_dir(format!("/proc/{}/fd", process.id())) else { return false };
+    files
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .any(|file| sockets.iter().any(|socket| file.as_os_str() == &socket[..]))
+}
+
+const ESTABLISHED: &str = "01";
+
 /// What a call came to.
 #[derive(Debug)]
 pub struct Finished {
@@ -62,6 +84,11 @@ impl Finished {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Self::of_child(child)
+    }
+
+    /// What a process that was started with its output kept came to.
+    pub fn of_child(child: Child) -> Self {
         Self::from(child.wait_with_output().unwrap())
     }
 

@@ -75,18 +75,20 @@ async fn two_hosts_that_say_that_they_have_one_address_are_both_named() {
         }
         enrol(app, cluster.caller(number), request).await.expect("joined");
     }
-    let shared = |host: &crate::cluster::app::HostNow| {
-        let problem = host.problems.iter().find(|it| it.is(Code::HostAddressShared))?;
-        Some((host.member.runner_id.to_string(), problem.message.clone()))
+    let shared = |host: &crate::cluster::hosts_now::HostNow<'_>| {
+        let problem = host.problems().into_iter().find(|it| it.is(Code::HostAddressShared))?;
+        Some((host.member.runner_id.to_string(), problem.message))
     };
     let of = |own: &str, other: &str| {
         let message = format!("its address 10.0.0.7 is also that of the host {other}");
         (own.to_owned(), message)
     };
     let expected = [of("10.0.0.7", "10.0.0.8"), of("10.0.0.8", "10.0.0.7")];
-    assert_eq!(app.hosts_now().iter().filter_map(shared).collect::<Vec<_>>(), expected);
-    let alone = app.hosts_now().into_iter().map(|it| app.now(it.member));
-    assert_eq!(alone.collect::<Vec<_>>().iter().filter_map(shared).collect::<Vec<_>>(), expected);
+    let named = || app.hosts_now().all().filter_map(|it| shared(&it)).collect::<Vec<_>>();
+    assert_eq!(named(), expected);
+    let others = app.hosts_now().all().filter(|it| shared(it).is_none());
+    let problems: Vec<_> = others.map(|it| it.problems().len()).collect();
+    assert_eq!(problems, [0, 0], "nothing is wrong with the first and the last");
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +130,8 @@ async fn what_a_host_says_of_a_role_that_it_does_not_have_does_not_count() {
     let ill = RoleHealth { healthy: false, ..RoleHealth::good("d") };
     let failures = |role: Role| {
         app.liveness.poll(&host.runner_id, source, [(role, ill.clone())].into());
-        let state = app.now(host.clone()).state;
+        let now = app.now(host.clone());
+        let state = now.state();
         (state.is_healthy(None), state.role_failures().count())
     };
     assert_eq!(failures(Role::Proxy), (true, 0));

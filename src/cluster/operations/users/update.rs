@@ -125,3 +125,57 @@ pub async fn set_password(
     let edit = UserEdit { password: Some(password.clone()), ..Default::default() };
     update_user(app, origin, name, &edit).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_access_away_may_use_the_reserve_and_no_hash_is_told() {
+        let roles = |roles: &[UserRole]| Some(RolesEdit::Set(roles.iter().copied().collect()));
+        let [viewer, admin] = [UserRole::PlatformViewer, UserRole::PlatformAdmin];
+        let before = UserRecord::new("bob", [viewer], "hash-1");
+        let edit = UserEdit::default;
+        let (hash, none) = ("hash-2".to_owned(), None);
+        for (edit, hash, action, room) in [
+            (UserEdit { email: Some("a".into()), ..edit() }, none, "user.update", Room::Ordinary),
+            (
+                UserEdit { roles: roles(&[viewer, admin]), ..edit() },
+                none,
+                "user.update",
+                Room::Ordinary,
+            ),
+            (UserEdit { roles: roles(&[admin]), ..edit() }, none, "user.update", Room::Reserve),
+            (UserEdit { enabled: Some(false), ..edit() }, none, "user.update", Room::Reserve),
+            (edit(), Some(&hash), "user.password", Room::Reserve),
+            (
+                UserEdit { email: Some("a".into()), ..edit() },
+                Some(&hash),
+                "user.update",
+                Room::Reserve,
+            ),
+        ] {
+            let after = edit.of(&before, hash);
+            let change = told(&before, &after);
+            assert_eq!((change.action, change.room), (action, room));
+            let said = [&change.before, &change.after].map(Value::to_string).concat();
+            assert!(!said.contains("hash-"), "{said}");
+            let password = hash.is_some() && action == "user.update";
+            assert_eq!(said.contains(r#""password":"changed""#), password, "{said}");
+            assert_eq!(change.before.is_null(), action == "user.password");
+        }
+    }
+
+    #[test]
+    fn roles_are_set_given_and_taken() {
+        let [viewer, admin] = [UserRole::PlatformViewer, UserRole::PlatformAdmin];
+        let has = BTreeSet::from([viewer]);
+        for (edit, expected) in [
+            (RolesEdit::Set([admin].into()), &[admin][..]),
+            (RolesEdit::Give([admin].into()), &[viewer, admin]),
+            (RolesEdit::Take([viewer, admin].into()), &[]),
+        ] {
+            assert_eq!(edit.of(&has), expected.iter().copied().collect());
+        }
+    }
+}

@@ -161,16 +161,20 @@ async fn an_address_beside_one_that_guesses_goes_before_it_and_after_others() {
 #[tokio::test(start_paused = true)]
 async fn of_those_who_have_to_wait_for_guessing_no_more_than_some_do() {
     let turns = Turns::new(1);
-    let asked: Vec<_> = (1..=2 * MOST_RESTING)
-        .map(|number| {
-            for _ in 0..=FREE {
-                turns.lock().failed(&stranger(number));
-            }
-            turns.queue(stranger(number), "admin").expect("a place")
-        })
-        .collect();
+    let known = stranger(1_000);
+    turns.queue(known.clone(), "admin").expect("a place").await.expect("a turn").end(true);
+    let guesses = |party: Party| {
+        for _ in 0..=FREE {
+            turns.lock().failed(&party);
+        }
+        turns.queue(party, "admin").expect("a place")
+    };
+    let asked: Vec<_> = (1..=2 * MOST_RESTING).map(|number| guesses(stranger(number))).collect();
     assert_eq!(turns.lock().resting, MOST_RESTING);
+    let known = guesses(known);
+    assert_eq!(turns.lock().resting, MOST_RESTING + 1, "who was right before has a place too");
     drop(asked);
+    drop(known.await.expect("a turn, once its wait is over"));
     tokio::time::sleep(Duration::from_secs(3)).await;
     let state = turns.lock();
     assert_eq!((state.resting, state.lines.len()), (0, 0));

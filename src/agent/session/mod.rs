@@ -1,56 +1,43 @@
+mod kept;
+mod memory;
+mod refused;
+
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    desired::save_desired,
     facts::{FactsReader, HostIp},
-    identity::{Identity, save_identity},
+    identity::Identity,
     return_window::ReturnWindow,
     status::{AgentState, Problem, StatusBoard},
     supervisor::Supervisor,
-    unknown::UnknownTo,
 };
 use crate::{
     client::{ClientError, CoordinatorClient, resolve},
     config::StateDir,
     host::SharedMachine,
-    model::{Code, CoordinatorAddress, Failure, Role, RunnerId, SessionId},
+    model::{Code, CoordinatorAddress, Failure, Role, SessionId},
     preflight::clock_skew,
-    rt::{Backoff, Clock, Patient, Shutdown, random_fraction},
+    rt::{Clock, Shutdown, random_fraction},
     tls::PinVerifier,
     wire::{
         desired::DesiredState,
-        hosts::{
-            Facts, HOLD_BEFORE_TOLD_MS, KnownCoordinator, Notice, PROTOCOL, RoleHealth,
-            SessionReply, SessionRequest,
-        },
+        hosts::{Facts, PROTOCOL, RoleHealth, SessionReply, SessionRequest},
     },
 };
-
-/// The hold that is assumed before a coordinator has said.
-const ASSUMED_HOLD: Duration = Duration::from_millis(HOLD_BEFORE_TOLD_MS);
+use kept::SAVE_INTERVAL;
+use memory::Memory;
+use refused::FINAL;
 
 /// How much longer than a hold an answer may take before the coordinator counts as silent.
 const MARGIN: Duration = Duration::from_secs(4);
-
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LONGEST_RETRY: Duration = Duration::from_secs(5);
-
-/// How often a host that was refused asks again: somebody may have changed their mind.
-const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(30);
-
-/// What no coordinator of the cluster will see otherwise.
-const FINAL: [Code; 2] = [Code::HostRemoved, Code::HostCloned];
 
 /// How often the machine is looked at for changes.
 const FACTS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// More coordinators than any cluster has.
 const MOST_COORDINATORS: usize = 64;
-
-/// The least time between two writings of the list of coordinators.
-const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long the coordinator's name may take to be resolved for the sake of this host's address.
 const RESOLVING: Duration = Duration::from_secs(2);
@@ -78,32 +65,6 @@ pub struct Session {
     pub clock: Clock,
 }
 
-/// What a session remembers from one poll to the next.
-struct Memory {
-    coordinators: Vec<Box<dyn CoordinatorClient>>,
-    desired: DesiredState,
-    facts: Facts,
-    facts_read: Instant,
-    /// Why the facts are not all of today.
-    unread: Option<Failure>,
-    send_facts: bool,
-    hold: Duration,
-    return_window: ReturnWindow,
-    backoff: Backoff,
-    current: usize,
-    unknown_to: UnknownTo,
-    notices: Vec<Notice>,
-    /// This machine's clock minus the coordinator's, as the last reply had it.
-    clock_ahead_ms: Option<i64>,
-    /// When the list of coordinators was written last, and whether it has changed since.
-    saved: Option<Instant>,
-    unsaved: bool,
-    /// Where all this is kept.
-    disk: Patient,
-    /// The desired state is on it.
-    kept: bool,
-}
-
 impl Session {
     /// Keeps the session until `shutdown`, then says goodbye, and ends the roles.
     pub async fn run(mut self, shutdown: Shutdown) {
@@ -121,27 +82,8 @@ impl Session {
                 let desired = self.desired.clone();
                 self.apply(&desired).await;
                 let mut reader = FactsReader::load(&self.state).await;
-                let (facts, unread) = self.read_facts(&mut reader).await;
-                let memory = Memory {
-                    coordinators,
-                    desired,
-                    facts,
-                    facts_read: Instant::now(),
-                    unread,
-                    send_facts: false,
-                    hold: ASSUMED_HOLD,
-                    return_window: ReturnWindow::default(),
-                    backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
-                    current: 0,
-                    unknown_to: UnknownTo::default(),
-                    notices: Vec::new(),
-                    clock_ahead_ms: None,
-                    saved: None,
-                    unsaved: false,
-                    disk: Patient::default(),
-                    kept: true,
-                };
-                (memory, reader)
+                let facts = self.read_facts(&mut reader).await;
+                (Memory::new(coordinators, desired, facts), reader)
             } => begun,
         };
         tokio::select! {
@@ -229,41 +171,6 @@ impl Session {
         if news { Duration::ZERO } else { LEAST_PAUSE.saturating_sub(took) }
     }
 
-    /// Turns to the coordinators that there are now from the next poll on.
-    fn learn(&mut self, memory: &mut Memory, known: Vec<KnownCoordinator>) {
-        self.identity.known = known;
-        self.verifier.set_known_keys(self.identity.known.iter().map(|known| known.key));
-        let current = memory.coordinators.swap_remove(memory.current);
-        let mut others = self.identity.coordinators();
-        others.retain(|address| address != current.address());
-        memory.coordinators = vec![current];
-        memory.coordinators.extend(others.into_iter().map(&self.dial));
-        memory.current = 0;
-        memory.unsaved = true;
-    }
-
-    async fn save_learned(&self, memory: &mut Memory) {
-        memory.saved = Some(Instant::now());
-        let (state, identity) = (self.state.clone(), self.identity.clone());
-        let saved = memory.disk.aside(move || save_identity(&state, &identity)).await;
-        // One that takes its time is asked again.
-        memory.unsaved = saved.is_none();
-        if let Some(Err(error)) = saved {
-            tracing::warn!(%error, "the list of coordinators was not kept: {error}");
-        }
-    }
-
-    /// What is not on the disk is tried again with each reply; that it is not, is said once.
-    async fn keep_desired(&self, memory: &mut Memory) {
-        let kept = save_desired(&mut memory.disk, &self.state, &memory.desired).await;
-        if let Err(error) = &kept
-            && memory.kept
-        {
-            tracing::warn!(%error, "the desired state was not kept: {error}");
-        }
-        memory.kept = kept.is_ok();
-    }
-
     /// The coordinator did not answer, or refused; how long to wait before the next try.
     async fn lost(&mut self, memory: &mut Memory, error: ClientError) -> Duration {
         let address = memory.coordinators[memory.current].address().clone();
@@ -286,39 +193,6 @@ impl Session {
         // Each time, not only the first: those who failed would else all come at once.
         let in_window = memory.return_window.pause(Instant::now(), is_there, random_fraction());
         memory.backoff.next(random_fraction()).max(in_window)
-    }
-
-    async fn refused(
-        &mut self,
-        memory: &mut Memory,
-        coordinator: &CoordinatorAddress,
-        failure: &Failure,
-    ) -> Duration {
-        // Whoever refuses may be the coordinator that runs here, and nobody else could take it back.
-        memory.desired = DesiredState::of(&memory.desired.known_roles().that_keep_the_cluster());
-        self.apply(&memory.desired).await;
-        self.keep_desired(memory).await;
-        memory.notices.clear();
-        self.show(memory, coordinator);
-        self.board.set_state(AgentState::Refused, Some(failure), self.clock.now());
-        RETRY_AFTER_REFUSAL
-    }
-
-    /// The key is another host's, whose place this one does not take.
-    async fn stand_back(&mut self, memory: &mut Memory, other: &RunnerId) -> Duration {
-        let goodbye = self.request(memory, true);
-        let coordinator = &memory.coordinators[memory.current];
-        let address = coordinator.address().clone();
-        // If nobody hears it, the coordinator notices the silence.
-        let _ = coordinator.poll(&goodbye, GOODBYE_TIMEOUT).await;
-        let message = format!(
-            "the key in {} is that of the host {other}, and this is {}",
-            self.state.key().display(),
-            self.identity.runner_id
-        );
-        let failure = Failure::new(Code::IdentityOfAnother, message);
-        tracing::warn!(coordinator = %address, code = failure.code(), "{}", failure.message);
-        self.refused(memory, &address, &failure).await
     }
 
     async fn apply(&mut self, desired: &DesiredState) {
