@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    app::App, counters::password_checked, passwords::PasswordError, records::UserRecord,
-};
+use super::{app::App, counters::password_checked, passwords::PasswordError, records::UserRecord};
 use crate::{
     limits::{quiet::Quiet, source::Source},
     model::Secret,

@@ -1,12 +1,14 @@
 //! What a page says in place of what was asked for.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 
-use super::{frame::Frame, pages::sign_in, session::Theme, text::Shown};
+use super::{frame::Frame, pages::sign_in, text::Shown};
 use crate::http::error::{Answer, ApiError, seconds};
 
 pub type PageResult = Result<Response, PageError>;
@@ -56,11 +58,12 @@ pub fn see_other(to: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
-fn told(error: &ApiError) -> Response {
+/// What went wrong, in the frame of whoever has asked.
+pub fn told(error: &ApiError, frame: Frame) -> Response {
     let told = error.told();
     let waits = matches!(told.status.as_u16(), 429 | 503).then(|| seconds(told.wait));
     let page = ErrorPage {
-        frame: Frame::of_nobody(Theme::default()),
+        frame,
         status: told.status,
         code: told.code,
         cause_code: told.cause.map(|code| code.name()),
@@ -83,7 +86,12 @@ impl IntoResponse for PageError {
             Self::Told(error) if error.is(Answer::Unauthenticated) => {
                 see_other(&sign_in::path("/hosts"))
             }
-            Self::Told(error) => told(&error),
+            // The page is made where it is known who has asked.
+            Self::Told(error) => {
+                let mut response = error.told().status.into_response();
+                response.extensions_mut().insert(Arc::new(error));
+                response
+            }
         }
     }
 }

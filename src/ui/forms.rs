@@ -9,7 +9,12 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Ui, error::PageError, pages::sign_in, session::SignedIn};
+use super::{
+    Ui,
+    error::PageError,
+    pages::sign_in,
+    session::{SignedIn, Theme},
+};
 use crate::{
     cluster::permissions::Permission,
     http::{
@@ -106,11 +111,12 @@ impl<P: Permission> FromRequest<Arc<Ui>> for Sent<P> {
         own_page(request.headers())?;
         let (mut parts, body) = request.into_parts();
         let by = SignedIn::<P>::of(&mut parts, ui).await?;
+        let theme = Theme::of(&parts.headers);
         let action = parts.uri.path().to_owned();
         let fields = fields_of(Request::from_parts(parts, body)).await?;
         let Some(by) = by else {
             // Nobody is signed in any more. What was typed is kept.
-            return Err(PageError::Instead(Box::new(sign_in::again(ui, &action, &fields))));
+            return Err(PageError::Instead(Box::new(sign_in::again(ui, theme, &action, &fields))));
         };
         let given = fields.one(FORM_TOKEN).as_bytes();
         verify_slices_are_equal(given, by.form_token.as_bytes()).map_err(|_| not_ours())?;

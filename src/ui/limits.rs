@@ -1,4 +1,5 @@
-//! How often one client may ask for pages. Who is over hears so at once, and nobody else feels it.
+//! How often one client may ask for pages: who is over hears so at once, and nobody else feels it. And
+//! the pages that say why there is no other one.
 
 use std::sync::Arc;
 
@@ -9,10 +10,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Ui, error::PageError, session::secret};
+use super::{
+    Ui,
+    error::{PageError, told},
+    forms::form_token,
+    frame::{Frame, Section},
+    session::{Theme, secret},
+};
 use crate::{
     cluster::operations::web_sessions::signed_in,
-    http::error::Answer,
+    http::error::{Answer, ApiError},
     limits::{allowance::Allowance, source::Source},
     server::SharedContext,
 };
@@ -46,13 +53,22 @@ pub async fn within_limits(
     request: Request,
     next: Next,
 ) -> Response {
-    let known = secret(request.headers()).and_then(|secret| signed_in(&ui.app, &secret));
-    let taken = match known {
+    let secret = secret(request.headers());
+    let session = secret.as_ref().and_then(|secret| signed_in(&ui.app, secret));
+    let theme = Theme::of(request.headers());
+    let taken = match &session {
         Some(session) => limits.users.take(session.user.name.clone()),
         None => limits.strangers.take(Source::of(connection.address())),
     };
-    match taken {
+    let mut response = match taken {
         Ok(()) => next.run(request).await,
         Err(_) => PageError::from(Answer::TooOften).into_response(),
-    }
+    };
+    let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() else { return response };
+    let frame = Frame::of_nobody(theme);
+    let frame = match secret.zip(session) {
+        Some((secret, session)) => frame.of_user(&session.user, Section::None, form_token(&secret)),
+        None => frame,
+    };
+    told(&error, frame)
 }

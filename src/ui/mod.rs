@@ -70,7 +70,7 @@ pub fn ui_router(app: Arc<App>, rest: Service) -> Service {
         .route("/tokens", get(tokens::list).post(token_new::generate))
         .route("/tokens/new", get(token_new::form))
         .route("/tokens/{id}", get(token::show))
-        .route("/tokens/{id}/text", get(token_new::text))
+        .route("/tokens/{id}/text", get(token_new::text).head(token_new::text_head))
         .route("/tokens/{id}/revoke", get(token::confirm).post(token::revoke))
         .route("/events", get(events::stream))
         .route("/assets/{name}", get(assets::serve))

@@ -11,6 +11,7 @@ use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
+        permissions::{ChangeHosts, ManageTokens, Permission},
         records::{UserRecord, WebSessionRecord, create, put, readable},
     },
     model::Secret,
@@ -57,7 +58,7 @@ pub async fn sign_in(app: &App, origin: &Origin, user: &UserRecord) -> Result<Se
             let change = Change {
                 ops,
                 action: "session.sign_in",
-                room: Room::Ordinary,
+                room: room_of(user),
                 subject: user.name.clone(),
                 before: json!(null),
                 after: json!(null),
@@ -67,6 +68,15 @@ pub async fn sign_in(app: &App, origin: &Origin, user: &UserRecord) -> Result<Se
     })
     .await?;
     Ok(secret)
+}
+
+/// Whoever can take access away may sign in for it on a full disk, as often as they may change their
+/// account.
+fn room_of(user: &UserRecord) -> Room {
+    match ManageTokens::allows(user) || ChangeHosts::allows(user) {
+        true => Room::Reserve,
+        false => Room::Ordinary,
+    }
 }
 
 /// Ends a session.
@@ -180,11 +190,12 @@ async fn stored_of(
 mod tests {
     use super::*;
     use crate::cluster::{
-        operations::users::{
-            NewUser, UserEdit, create_user, delete_user, set_password, update_user,
+        operations::{
+            tokens::revoke_token,
+            users::{NewUser, UserEdit, create_user, delete_user, set_password, update_user},
         },
         records::{LONGEST_IDLE, LONGEST_SESSION},
-        testing::TestCluster,
+        testing::{Interleaved, TestCluster},
     };
 
     async fn user(cluster: &TestCluster, name: &str) -> UserRecord {
@@ -259,6 +270,23 @@ mod tests {
         let now = app.clock.now();
         forget_sessions_that_are_over(&app.store, now).await.expect("forgotten");
         assert!(app.store.list(&WebSessionRecord::root()).await.expect("listed").is_empty());
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_only_who_may_revoke_can_sign_in_and_does_it() {
+        let store = Arc::new(Interleaved::default());
+        let cluster = TestCluster::start_on(store.clone()).await;
+        let (app, origin) = (&cluster.app, cluster.origin());
+        let token = cluster.token("", None, None).await;
+        let bob = user(&cluster, "bob").await;
+        let admin = app.registry.view().user("admin").expect("a user");
+        store.is_full_from_now_on();
+        let full = sign_in(app, &origin, &bob).await.expect_err("there is no room");
+        assert!(full.to_string().contains("full"), "{full}");
+        let secret = open(&cluster, &admin).await;
+        revoke_token(app, &origin, &token.record.id.to_string()).await.expect("revoked");
+        let session = signed_in(app, &secret).expect("signed in");
+        sign_out(app, &origin, &session).await.expect("signed out");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@ use std::{
     pin::Pin,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -23,13 +23,15 @@ pub struct Interleaved {
     left: AtomicUsize,
     /// What others write all the time.
     contended: Mutex<Option<StorePath>>,
+    is_full: AtomicBool,
 }
 
 impl Default for Interleaved {
     fn default() -> Self {
         let (other, conflicts) = (Mutex::new(None), AtomicUsize::new(0));
         let (left, contended) = (AtomicUsize::new(usize::MAX), Mutex::new(None));
-        Self { store: MemoryStore::new(), other, conflicts, left, contended }
+        let is_full = AtomicBool::new(false);
+        Self { store: MemoryStore::new(), other, conflicts, left, contended, is_full }
     }
 }
 
@@ -46,6 +48,11 @@ impl Interleaved {
     /// From now on every commit of this record comes too late.
     pub fn is_always_written_by_others(&self, path: StorePath) {
         *self.contended.lock().expect("no panic while held") = Some(path);
+    }
+
+    /// From now on there is room for what may use the reserve, and for nothing else.
+    pub fn is_full_from_now_on(&self) {
+        self.is_full.store(true, Ordering::SeqCst);
     }
 
     /// After so many more commits all fail.
@@ -78,6 +85,9 @@ impl Store for Interleaved {
         let less = |left: usize| left.checked_sub(1);
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_err() {
             return Err(StoreError::Failed("it was killed".into()).into());
+        }
+        if room == Room::Ordinary && self.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full.into());
         }
         let contended = self.contended.lock().expect("no panic while held").clone();
         if let Some(path) = contended.filter(|path| ops.iter().any(|op| op.path() == path)) {

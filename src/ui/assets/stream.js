@@ -1,10 +1,12 @@
 // One stream of news for all pages of a browser, in a worker that they share.
 'use strict';
 
+// The browser ends a stream when the page that began it is left; who is left goes on at once.
+const FIRST = 100;
 const ports = new Set();
 let source = null;
 let since = 0;
-let wait = 1000;
+let wait = FIRST;
 let timer = 0;
 
 function tell(message) {
@@ -20,7 +22,7 @@ function open() {
   timer = 0;
   source = new EventSource('/events?since=' + since);
   source.onopen = () => {
-    wait = 1000;
+    wait = FIRST;
     tell({ kind: 'open' });
   };
   source.addEventListener('changed', (event) => heard(event, { kind: 'changed', ...JSON.parse(event.data) }));
@@ -30,12 +32,10 @@ function open() {
     tell({ kind: 'over' });
   });
   source.onerror = () => {
-    tell({ kind: 'lost' });
-    // What was refused is not tried again by the browser.
-    if (source && source.readyState === 2) {
-      timer = setTimeout(open, wait * (1 + Math.random()));
-      wait = Math.min(wait * 2, 30000);
-    }
+    source.close();
+    if (wait > 5 * FIRST) tell({ kind: 'lost' });
+    timer = setTimeout(open, wait * (1 + Math.random()));
+    wait = Math.min(wait * 3, 30000);
   };
 }
 

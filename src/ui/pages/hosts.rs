@@ -139,7 +139,8 @@ fn facets(hosts: &[RunnerView<'_>], q: &str) -> Vec<Facets> {
         is_chosen: q == chosen,
     };
     let many = |is: &dyn Fn(&HostNow<'_>) -> bool| hosts.iter().filter(|host| is(&host.0)).count();
-    let has_roles = |it: &HostNow<'_>| !it.member.roles.is_empty() || !it.member.other_roles.is_empty();
+    let has_roles =
+        |it: &HostNow<'_>| !it.member.roles.is_empty() || !it.member.other_roles.is_empty();
     let states = vec![
         facet("Connected", "connected:true", many(&|it| it.state().connected)),
         facet("Not connected", "connected:false", many(&|it| !it.state().connected)),

@@ -93,13 +93,13 @@ pub async fn show(State(ui): State<Arc<Ui>>, headers: HeaderMap, Asked(asked): A
 }
 
 /// The page for somebody whose form came too late.
-pub fn again(ui: &Ui, action: &str, fields: &Fields) -> Response {
+pub fn again(ui: &Ui, theme: Theme, action: &str, fields: &Fields) -> Response {
     let kept: Option<Vec<_>> = fields.kept().map(|kept| kept.cloned().collect());
     let page = SignInPage {
         action: action.to_owned(),
         too_much: kept.is_none(),
         kept: kept.unwrap_or_default(),
-        ..page(ui, Theme::default())
+        ..page(ui, theme)
     };
     (StatusCode::UNAUTHORIZED, rendered(&page)).into_response()
 }

@@ -53,8 +53,13 @@ struct TokenPage {
 struct RevokePage {
     frame: Frame,
     token: TokenRow,
+    /// How many would be removed, and the names of the first of them.
+    many: usize,
     members: Vec<Shown>,
 }
+
+/// Hosts that are named before they are removed.
+const MOST_NAMED: usize = 50;
 
 /// Hosts that one press of the button removes, so that its answer is not long in coming.
 const MOST_EVICTED: usize = 200;
@@ -107,10 +112,12 @@ pub async fn confirm(
 ) -> PageResult {
     let token = find(&ui.app, &id)?;
     let members = ui.app.registry.let_in_by(token.id);
+    let named = members.iter().take(MOST_NAMED);
     Ok(rendered(&RevokePage {
         frame: Frame::of(&by, Section::Tokens),
         token: TokenRow::of(&ui.app, &token).await?,
-        members: members.iter().map(|runner| Shown::short(runner.as_str())).collect(),
+        many: members.len(),
+        members: named.map(|runner| Shown::short(runner.as_str())).collect(),
     }))
 }
 

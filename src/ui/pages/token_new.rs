@@ -215,6 +215,16 @@ fn ways(ui: &Ui, at: &CoordinatorAddress, token: &TokenRecord, text: &Secret) ->
     ]
 }
 
+/// Who only asks whether the page is there has not seen it.
+pub async fn text_head(
+    _by: SignedIn<ManageTokens>,
+    State(ui): State<Arc<Ui>>,
+    Path(id): Path<String>,
+) -> PageResult {
+    find(&ui.app, &id)?;
+    Ok(StatusCode::OK.into_response())
+}
+
 pub async fn text(
     by: SignedIn<ManageTokens>,
     State(ui): State<Arc<Ui>>,

@@ -22,6 +22,7 @@ fn a_token_is_shown_once_and_lets_a_host_in() {
     let made = admin.post("/tokens", &typed);
     assert_eq!(made.status, 303, "{made:#?}");
     let place = &made.headers["location"];
+    assert_eq!(admin.asked(&["--head"], place).status, 200);
     let page = admin.get(place);
     let token = token_of(&page.body);
     for command in ["command-curl", "command-agent", "command-script", "command-cloud-init"] {
