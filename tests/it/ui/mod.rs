@@ -71,7 +71,7 @@ fn the_api_stays_where_it_is_and_the_assets_may_be_kept() {
     let etag = format!("If-None-Match: {}", kept.headers["etag"]);
     assert_eq!(browser.asked(&["-H", &etag], style).status, 304);
     assert_eq!(
-        browser.asked(&["-H", "Accept-Encoding: gzip"], style).headers["content-encoding"],
+        browser.asked(&["--head", "-H", "Accept-Encoding: gzip"], style).headers["content-encoding"],
         "gzip"
     );
     let authority = browser.get("/ca.pem");
