@@ -19,5 +19,6 @@ fn main() -> io::Result<()> {
         let name = format!("{}.gz", entry.file_name().to_string_lossy());
         fs::write(Path::new(&out).join(name), encoder.finish()?)?;
     }
-    Ok(println!("cargo::rerun-if-changed={ASSETS}"))
+    println!("cargo::rerun-if-changed={ASSETS}");
+    Ok(())
 }

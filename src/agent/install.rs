@@ -200,6 +200,7 @@ impl PreflightPassed<'_> {
             phase,
             runner_id: self.runner_id.clone(),
             roles: start.options.roles.clone(),
+            storage_path: Some(start.host.settings.storage_path.clone()),
         };
         journal.save(state).map_err(|error| not_writable(&state.journal(), error))
     }

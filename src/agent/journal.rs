@@ -1,4 +1,4 @@
-use std::{io, net::IpAddr};
+use std::{io, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ pub struct Journal {
     pub phase: Phase,
     pub runner_id: RunnerId,
     pub roles: RoleSet,
+    /// What `uninstall` finds where no identity says it.
+    #[serde(default)]
+    pub storage_path: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

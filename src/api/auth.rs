@@ -74,6 +74,12 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Permit<P> {
 }
 
 impl<P> Permit<P> {
+    /// Whether the request came with a key, which a program has, and not with a person's login.
+    pub fn is_by_api_key(&self) -> bool {
+        let standing = self.origin.standing.as_ref();
+        standing.is_some_and(|standing| matches!(standing.credential, Credential::ApiKey(_)))
+    }
+
     /// The origin of what needs another permission than the operation itself.
     pub fn origin_with<Q: Permission>(&self) -> Origin {
         let standing = self.origin.standing.clone();

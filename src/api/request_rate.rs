@@ -1,4 +1,5 @@
-//! How often one client may ask. Who is over hears so at once, and nobody else feels it.
+//! How often one client may ask. Who is over hears so at once, and has to make another connection;
+//! nobody else feels it.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use axum::{
     extract::{Request, State},
     http::HeaderMap,
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use super::auth::Known;
@@ -76,7 +77,7 @@ pub async fn within_limits(
             request.extensions_mut().insert(known);
         }
         Ok(None) => {}
-        Err(error) => return error.into_response(),
+        Err(error) => return error.hanging_up(),
     }
     next.run(request).await
 }

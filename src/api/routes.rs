@@ -254,6 +254,7 @@ fn region_in(path: &str) -> Option<&str> {
 /// Port 12400: everything moves to 12443. 308, since after another status clients turn a POST
 /// into a GET.
 pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
+    const CLOSE: HeaderValue = HeaderValue::from_static("close");
     let redirect = move |request: Request| async move {
         let host = request
             .headers()
@@ -267,15 +268,44 @@ pub fn redirect_router(own: CoordinatorAddress, api_port: u16) -> Service {
         let target = format!("{}{path}", host.with_port(api_port).base_url());
         match HeaderValue::from_str(&target) {
             Ok(target) => {
-                (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response()
+                // Nobody has anything more to ask here.
+                let headers = [(header::LOCATION, target), (header::CONNECTION, CLOSE)];
+                (StatusCode::PERMANENT_REDIRECT, headers).into_response()
             }
             Err(_) => {
                 let asked = Asked::by(request.method(), request.uri());
-                ApiError::no_such_path(&asked).into_response()
+                ApiError::no_such_path(&asked).hanging_up()
             }
         }
     };
     let router: Router =
         Router::new().fallback(any(redirect)).layer(middleware::from_fn(name_request));
     BoxCloneSyncService::new(router)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunnerId;
+
+    /// Where the name of a host stands in a path, and what stands before it.
+    fn place_of_a_host<'a>(path: &[&'a str]) -> Option<(usize, Vec<&'a str>)> {
+        let at = path.iter().position(|part| *part == "infrastructure")? + 2;
+        path.get(at).filter(|part| part.starts_with('{')).map(|_| (at, path[..at].to_vec()))
+    }
+
+    #[test]
+    fn no_host_has_a_name_that_a_path_of_the_api_has_in_its_place() {
+        let paths = openapi().paths.paths;
+        let paths: Vec<Vec<&str>> = paths.keys().map(|path| path.split('/').collect()).collect();
+        let mut fixed: Vec<&str> = Vec::new();
+        for (at, above) in paths.iter().filter_map(|path| place_of_a_host(path)) {
+            let beside = paths.iter().filter(|path| path.starts_with(&above));
+            fixed.extend(beside.filter_map(|path| path.get(at)).filter(|it| !it.starts_with('{')));
+        }
+        assert!(fixed.contains(&"health") && fixed.contains(&"candidates"), "{fixed:?}");
+        for name in fixed {
+            assert!(name.parse::<RunnerId>().is_ok_and(|id| id.is_reserved()), "{name}");
+        }
+    }
 }

@@ -11,8 +11,19 @@ pub struct CompletionsArguments {
 }
 
 pub fn completions(arguments: CompletionsArguments, output: Output) -> Result<Exit, Failure> {
-    let mut script = Vec::new();
-    generate(arguments.shell, &mut command(), "ece-agent", &mut script);
-    String::from_utf8_lossy(&script).lines().for_each(|line| output.program_line(line));
+    completion_script(arguments.shell).lines().for_each(|line| output.program_line(line));
     Ok(Exit::Success)
+}
+
+/// What makes a shell complete the verbs and flags.
+pub fn completion_script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    generate(shell, &mut command(), "ece-agent", &mut script);
+    let script = String::from_utf8(script).expect("made of texts");
+    match shell {
+        // The library names a verb in one way where it sets it, and in another where it looks for it,
+        // if the program's name has a '-'.
+        Shell::Bash => script.replace("ece__subcmd__agent", "ece__agent"),
+        _ => script,
+    }
 }

@@ -260,7 +260,8 @@ pub fn known_host(state: &StateDir) -> Result<Known, Failure> {
     Ok(first_host.map_or(Known::NotNoted, Known::Host))
 }
 
-fn storage_in_host_file() -> Result<PathBuf, Failure> {
+/// Where data goes, as the config file of a service says it, or by default.
+pub fn storage_in_host_file() -> Result<PathBuf, Failure> {
     let file = InstallArguments::default().with_config_file(CONFIG_FILE.as_ref());
     let file = file.map_err(|error| Failure::new(Code::ConfigFile, error.to_string()))?;
     Ok(file.storage_path())

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, BufRead, BufReader, Seek, SeekFrom},
-    os::unix::fs::MetadataExt,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::Path,
     process::Command,
     thread::sleep,
@@ -117,11 +117,7 @@ fn journal(lines: usize, follow: bool) -> Result<Exit, Failure> {
     if follow {
         command.arg("--follow");
     }
-    match command.status() {
-        Ok(status) if status.success() => Ok(Exit::Success),
-        // Whoever reads it has ended it.
-        Ok(status) if status.code().is_none() => Ok(Exit::Success),
-        Ok(status) => Err(Failure::new(Code::LogsNotHere, format!("journalctl: {status}"))),
-        Err(error) => Err(Failure::new(Code::LogsNotHere, format!("journalctl: {error}"))),
-    }
+    // In the place of this process: a signal that ends the one ends the other.
+    let error = command.exec();
+    Err(Failure::new(Code::LogsNotHere, format!("journalctl: {error}")))
 }

@@ -41,6 +41,7 @@ mod storage;
 mod token;
 mod uninstall;
 mod upgrade;
+mod usage;
 mod user;
 mod version;
 mod wait;
@@ -59,6 +60,7 @@ use crate::{
     model::{Code, Exit, Failure, StorageLayout},
     rt::reexec::{Place, hide, keep_from_children},
 };
+pub use completions::completion_script;
 use output::Output;
 use shell::shell_word;
 use state_argument::{StateDirArgument, own_state_dir, state_dir_flag};
@@ -263,7 +265,7 @@ pub fn main() -> ExitCode {
             if error.use_stderr() {
                 install::end_earlier_log(&arguments);
             }
-            return usage(with_name_of_ours(&mut error), output);
+            return usage::told(&mut error, output);
         }
     };
     match run(cli, output) {
@@ -273,38 +275,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit() as u8)
         }
     }
-}
-
-/// Flags that people know by another name, which is not like ours.
-const OTHER_NAMES: [(&str, &str); 1] = [("--allocator-zone", "--availability-zone")];
-
-fn with_name_of_ours(error: &mut clap::Error) -> &clap::Error {
-    use clap::error::{ContextKind, ContextValue};
-    let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-    if let Some((_, ours)) = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == unknown) {
-        error.insert(ContextKind::SuggestedArg, ContextValue::String((*ours).to_owned()));
-        // It is of the flag that clap found likest.
-        error.insert(ContextKind::Usage, ContextValue::None);
-    }
-    error
-}
-
-/// What clap has to say: help and version are a success, all else is a bad argument.
-fn usage(error: &clap::Error, output: Output) -> ExitCode {
-    if error.use_stderr() && output.is_json() {
-        let text = error.to_string();
-        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        let fix = "The flag --help after the verb describes its flags.";
-        output.failure(&Failure::in_lines(Code::ConfigInvalid, message).with_fix(fix));
-        return ExitCode::from(Exit::BadArgument as u8);
-    }
-    // Whoever closed the output does not want it.
-    let _ = error.print();
-    if !error.use_stderr() {
-        return ExitCode::from(Exit::Success as u8);
-    }
-    output.note(&format!("[{}]", Code::ConfigInvalid.name()));
-    ExitCode::from(Exit::BadArgument as u8)
 }
 
 fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {

@@ -105,7 +105,9 @@ pub fn reset_password(arguments: ResetPasswordArguments, output: Output) -> Resu
         client.set_password(user, password.clone()).await
     });
     if let Some(reason) = refused.map_err(|error| not_answered(error, &state))? {
-        return Err(Failure::new(Code::ApiRefused, reason));
+        return Err(Failure::new(Code::ApiRefused, reason).with_fix(
+            "Correct the command as the message says; 'ece-agent user list' shows who there is.",
+        ));
     }
     let kept_in = match (file, kept_as) {
         (Some(file), Some(which)) => {

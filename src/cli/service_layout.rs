@@ -8,7 +8,7 @@ use crate::{
     daemon::StateLock,
     host::{
         LinuxMachine, Machine,
-        service::{CommandError, unit_log, unit_process, unit_state},
+        service::{CommandError, unit_has_failed, unit_log, unit_process, unit_state},
     },
     model::{Code, Failure},
 };
@@ -62,9 +62,14 @@ fn is_of_a_service(state: &StateDir) -> bool {
     state.path() == default_state_dir(true) && is_unit_there()
 }
 
-/// Where the service of this state directory has failed: that, and the end of its log for whom may
+/// Where the service of this state directory has failed, and perhaps is to start again: that, and the end of its log for whom may
 /// read it.
 pub fn failed_service(state: &StateDir) -> Option<Failure> {
+    (is_of_a_service(state) && unit_has_failed()).then(service_has_failed)
+}
+
+/// The same where nothing starts it again.
+pub fn service_given_up(state: &StateDir) -> Option<Failure> {
     (is_of_a_service(state) && unit_state() == "failed").then(service_has_failed)
 }
 

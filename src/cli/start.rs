@@ -16,7 +16,7 @@ use crate::{
     agent::load_identity,
     config::StateDir,
     daemon::StateLock,
-    host::service::{systemctl, unit_state},
+    host::service::{CommandError, systemctl, unit_state},
     model::{Code, Exit, Failure},
 };
 
@@ -65,8 +65,17 @@ pub fn start(arguments: StartArguments, output: Output) -> Result<Exit, Failure>
 pub fn start_service(state: &StateDir) -> Result<(), Failure> {
     let _ = systemctl(["reset-failed", "ece-agent"]);
     let how = if unit_state() == "active" { "restart" } else { "start" };
-    systemctl([how, "ece-agent"]).map_err(|error| or_in_use(state, service_failed(&error)))?;
+    systemctl([how, "ece-agent"])
+        .map_err(|error| or_in_use(state, why_not_started(&error, state)))?;
     run_to_end(until_it_answers(state, || failed_service(state)))
+}
+
+/// What the service has logged says more than what systemd says of it.
+fn why_not_started(error: &CommandError, state: &StateDir) -> Failure {
+    match failed_service(state) {
+        Some(failed) => failed.with_fix("Put right what the log says, then repeat the command."),
+        None => service_failed(error),
+    }
 }
 
 async fn until_it_answers(

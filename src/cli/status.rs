@@ -10,7 +10,7 @@ use super::{
     output::Output,
     run::settings_at_start,
     run_to_end,
-    service_layout::{failed_service, how_to_start},
+    service_layout::{failed_service, how_to_start, runs_as_service, service_given_up},
     state_dir_flag,
     wait::{running, until_connected},
 };
@@ -19,6 +19,12 @@ use crate::{
     config::StateDir,
     model::{Code, Exit, Failure},
 };
+
+/// What a daemon that is asked at once may take to answer.
+const ONE_LOOK: Duration = Duration::from_secs(1);
+
+/// A look at the service costs a process.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct StatusArguments {
@@ -42,7 +48,7 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
     let _watched = Watched::state(&state);
     run_to_end(async {
         if arguments.wait {
-            let deadline = Instant::now() + longest;
+            let deadline = Instant::now() + longest.max(ONE_LOOK);
             let mut told = None;
             let tell = |reason: &Failure| {
                 let is_new = told.as_deref() != Some(reason.code());
@@ -52,7 +58,7 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
                     output.waiting(reason, Some(left.as_secs()));
                 }
             };
-            let waited = until_connected(&state, deadline, || None, tell).await;
+            let waited = until_connected(&state, deadline, no_more(&state), tell).await;
             show(output, &state, running(&state).await?)?;
             return waited.map(|_| Exit::Success);
         }
@@ -61,6 +67,19 @@ pub fn status(arguments: StatusArguments, output: Output) -> Result<Exit, Failur
         show(output, &state, status)?;
         Ok(if refused { Exit::Refused } else { Exit::Success })
     })
+}
+
+/// Why nobody will answer any more: nothing starts a service that has failed again.
+fn no_more(state: &StateDir) -> impl FnMut() -> Option<Failure> {
+    let mut next_look = Instant::now();
+    move || {
+        let now = Instant::now();
+        if now < next_look {
+            return None;
+        }
+        next_look = now + BETWEEN_LOOKS;
+        service_given_up(state)
+    }
 }
 
 fn show(output: Output, state: &StateDir, status: Option<Status>) -> Result<(), Failure> {
@@ -104,7 +123,11 @@ fn not_running(output: Output, state: &StateDir) -> Result<Failure, Failure> {
         }
         None => {
             let logs = format!("ece-agent logs{}", state_dir_flag(state));
-            let fix = format!("{} '{logs}' says why it ended.", how_to_start(state));
+            let fix = match state.log().exists() || runs_as_service(state) {
+                true => format!("{} '{logs}' says why it ended.", how_to_start(state)),
+                // Of one in the foreground its terminal says it.
+                false => how_to_start(state),
+            };
             Failure::new(Code::DaemonNotRunning, message).with_fix(fix)
         }
     })

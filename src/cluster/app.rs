@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use super::{
-    audit_growth::AuditGrowth, host_allowances::HostAllowances, lists::Lists, liveness::Liveness,
-    member::Member, own_changes::OwnChanges, passwords::Passwords, queues::Queues,
-    registry::Registry, seal::MasterKey, secrets::Cluster, sessions::Sessions,
+    audit_growth::AuditGrowth, host_allowances::HostAllowances, joins::Joins, lists::Lists,
+    liveness::Liveness, member::Member, own_changes::OwnChanges, passwords::Passwords,
+    queues::Queues, registry::Registry, seal::MasterKey, secrets::Cluster, sessions::Sessions,
 };
 use crate::{
-    limits::{allowance::Allowance, pace::Pace},
-    model::{Code, Failure, Fingerprint, Role, RunnerId, TokenId},
+    limits::pace::Pace,
+    model::{Code, Failure, Fingerprint, Role, RunnerId},
     rt::{Clock, Shutdown},
     store::{SharedStore, StoreError},
     wire::hosts::KnownCoordinator,
@@ -26,8 +26,7 @@ pub struct App {
     pub pace: Arc<Pace>,
     pub audit_growth: AuditGrowth,
     pub host_allowances: HostAllowances,
-    /// Hosts that come with one token.
-    pub joins: Allowance<TokenId>,
+    pub joins: Joins,
     pub cluster: Cluster,
     /// Opens and seals what is secret in the store.
     pub master: MasterKey,
@@ -74,7 +73,9 @@ impl App {
     }
 }
 
+/// What to do about a full disk.
+pub const MAKE_ROOM: &str = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
+
 pub fn datastore_full() -> Failure {
-    let fix = "Make room on the disk that holds the state directory; until then hosts, roles, keys and tokens can be taken away, and nothing else changed.";
-    Failure::new(Code::StoreFailed, StoreError::Full.to_string()).with_fix(fix)
+    Failure::new(Code::StoreFailed, StoreError::Full.to_string()).with_fix(MAKE_ROOM)
 }

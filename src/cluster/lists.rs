@@ -1,12 +1,14 @@
 //! Work on everything there is: lists, searches, sums. It gets a thread that answers nobody else,
-//! one at a time, and whoever asks for more of it than is waited for hears so at once.
+//! one at a time; users take turns, and whoever asks for more of it than is waited for hears so at once.
+
+mod line;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
 
-use tokio::sync::Semaphore;
+use line::Line;
 
 /// Requests that may wait, of one user and of all.
 const MOST_OF_ONE: usize = 8;
@@ -23,8 +25,9 @@ pub enum ListError {
     Failed,
 }
 
+#[derive(Default)]
 pub struct Lists {
-    slot: Arc<Semaphore>,
+    line: Arc<Line>,
     waiting: Arc<Waiting>,
     unsent: Arc<Waiting>,
 }
@@ -63,12 +66,6 @@ impl Drop for Place {
     }
 }
 
-impl Default for Lists {
-    fn default() -> Self {
-        Self { slot: Arc::new(Semaphore::new(1)), waiting: Arc::default(), unsent: Arc::default() }
-    }
-}
-
 impl Lists {
     /// A place for a long list of `user`'s that is being sent.
     pub fn unsent(&self, user: &str) -> Option<Place> {
@@ -86,10 +83,10 @@ impl Lists {
             return Ok(work());
         }
         let place = self.waiting.place(user).ok_or(ListError::Busy)?;
-        let slot = self.slot.clone().acquire_owned().await.map_err(|_| ListError::Failed)?;
+        let turn = self.line.queue(user).await.map_err(|_| ListError::Failed)?;
         let task = tokio::task::spawn_blocking(move || {
             // Held until the work is done, even if whoever asked has gone.
-            let _held = (place, slot);
+            let _held = (place, turn);
             work()
         });
         task.await.map_err(|_| ListError::Failed)
@@ -104,7 +101,7 @@ mod tests {
 
     const MUCH: usize = LITTLE + 1;
 
-    /// Takes the slot until the sender is dropped.
+    /// Takes its turn until the sender is dropped.
     fn held(lists: &Arc<Lists>, user: &'static str) -> mpsc::Sender<()> {
         let (release, released) = mpsc::channel::<()>();
         let lists = lists.clone();
@@ -142,8 +139,10 @@ mod tests {
         let other = lists.clone();
         let other = tokio::spawn(async move { other.make("other", MUCH, || 2).await });
         until(|| places(&lists, "other") == 1).await;
+        let mut release = release.into_iter();
+        drop(release.next());
+        assert_eq!(other.await.expect("no panic"), Ok(2), "the others are still to be made");
         drop(release);
-        assert_eq!(other.await.expect("no panic"), Ok(2));
         until(|| places(&lists, "greedy") == 0).await;
     }
 
@@ -176,7 +175,7 @@ mod tests {
         has_started.await.expect("it began");
         abandoned.abort();
         assert!(abandoned.await.expect_err("aborted").is_cancelled());
-        assert_eq!(lists.slot.available_permits(), 0);
+        assert!(!lists.line.is_free());
         drop(release);
         assert_eq!(lists.make("next", MUCH, || 3).await, Ok(3));
     }
@@ -186,6 +185,6 @@ mod tests {
         let lists = Lists::default();
         let failed = lists.make("one", MUCH, || panic!("as it may")).await;
         assert_eq!(failed, Err::<(), _>(ListError::Failed));
-        assert_eq!((places(&lists, "one"), lists.slot.available_permits()), (0, 1));
+        assert_eq!((places(&lists, "one"), lists.line.is_free()), (0, true));
     }
 }

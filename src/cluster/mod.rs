@@ -19,6 +19,7 @@ pub mod counters;
 pub mod earlier_records;
 pub mod host_allowances;
 pub mod hosts_now;
+pub mod joins;
 pub mod lists;
 pub mod liveness;
 pub mod member;

@@ -33,7 +33,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    limits::{allowance::Allowance, pace::Pace},
+    limits::pace::Pace,
     model::{CapacitySource, Fingerprint, RoleSet, SessionId},
     rt::{Clock, ShutdownTrigger, Timestamp},
     store::{MemoryStore, SharedStore, StoreError},
@@ -129,7 +129,7 @@ impl TestCluster {
             pace: Arc::new(Pace::default()),
             audit_growth: Default::default(),
             host_allowances: Default::default(),
-            joins: Allowance::new(20_000.0, 1.0, 10_000),
+            joins: Default::default(),
             cluster,
             master,
             clock,

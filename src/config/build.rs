@@ -6,7 +6,7 @@ use super::{
     mistake::Checker, read_token,
 };
 use crate::{
-    model::{Code, CoordinatorAddress, Fingerprint, Role, RoleSet, Secret},
+    model::{Code, CoordinatorAddress, Fingerprint, Role, RoleSet, RunnerId, Secret},
     rt::files,
     tls::fingerprint_of_pem,
     wire::hosts::SecretText,
@@ -27,6 +27,9 @@ impl InstallArguments {
         let mut check = Checker::default();
         let settings = self.settings(&mut check);
         let runner_id = check.parse("--runner-id", self.runner_id.as_deref());
+        if membership == Membership::None {
+            check_spelling(&mut check, runner_id.as_ref());
+        }
         let timeout = self.checked_timeout(&mut check);
         let wait_for_coordinator =
             seconds(&mut check, "--wait-for-coordinator", self.wait_for_coordinator.as_deref());
@@ -72,7 +75,7 @@ impl InstallArguments {
             }
         });
         let route = JoinRoute::choose(coordinators, pins, claims);
-        let is_first = route.coordinators.is_empty();
+        let is_first = route.coordinators.is_empty() && token.is_none();
         let skip = self.skipped(&mut check);
         match check.0.is_empty() {
             true => Ok(CheckOptions {
@@ -82,6 +85,7 @@ impl InstallArguments {
                     false => RoleSet::default(),
                 }),
                 route,
+                token: token.and_then(|token| token.says().ok().cloned()),
                 state_dir: StateDir::new(self.state_dir.unwrap_or(default_state_dir)),
                 relaxed: self.foreground || self.force,
                 skip,
@@ -219,6 +223,14 @@ impl InstallArguments {
     }
 }
 
+fn check_spelling(check: &mut Checker, runner_id: Option<&RunnerId>) {
+    let Some(runner_id) = runner_id else { return };
+    if let Some(address) = runner_id.other_spelling() {
+        let message = format!("{runner_id} is not how the address {address} is spelt");
+        check.note_as(Code::JoinRunnerIdAddress, "--runner-id", message);
+    }
+}
+
 /// A number of seconds, none if it was not given.
 fn seconds(check: &mut Checker, flag: &'static str, text: Option<&str>) -> Duration {
     let seconds = check.parse::<f64>(flag, text).unwrap_or_default();
@@ -286,6 +298,15 @@ mod tests {
         let expected =
             ["--ca-fingerprint", "--capacity", "--host-ip", "--roles", "--runner-id", "--timeout"];
         assert_eq!(flags, expected);
+    }
+
+    #[test]
+    fn an_address_in_another_spelling_is_no_runner_id() {
+        let named = || InstallArguments { runner_id: Some("127.000.0.3".into()), ..joining() };
+        let mistakes = build(named()).expect_err("a mistake");
+        assert_eq!(mistakes[0].code, Code::JoinRunnerIdAddress);
+        assert!(mistakes[0].message.contains("127.0.0.3"), "{}", mistakes[0]);
+        named().build("/state".into(), Membership::Joined).expect("a member keeps its name");
     }
 
     #[test]

@@ -21,8 +21,9 @@ impl Difference {
 }
 
 impl HostSettings {
-    /// A config file that says the same; what is a default stands in a comment.
-    pub fn as_config_file(&self) -> String {
+    /// A config file that says the same; what is a default stands in a comment, the memory that is
+    /// offered by default too.
+    pub fn as_config_file(&self, offered_mb: Option<u64>) -> String {
         let mut lines = vec![
             "# Settings of this host. What stands here counts when 'ece-agent install' runs, and"
                 .to_owned(),
@@ -32,7 +33,11 @@ impl HostSettings {
         lines.extend(self.in_words().into_iter().filter_map(
             |InWords { key, said, example, toml }| match said {
                 Some(said) => Some(format!("{key} = {}", toml(&said))),
-                None => example.map(|example| format!("# {key} = {}", toml(example))),
+                None => {
+                    let offered = offered_mb.filter(|_| key == "capacity").map(|mb| mb.to_string());
+                    let example = offered.or_else(|| example.map(str::to_owned));
+                    example.map(|example| format!("# {key} = {}", toml(&example)))
+                }
             },
         ));
         lines.push(String::new());
@@ -88,7 +93,8 @@ pub fn edited(text: &str, differences: &[Difference]) -> Option<String> {
 impl InstallArguments {
     /// Fills what is not given from these settings.
     pub fn over_settings(self, settings: &HostSettings) -> Self {
-        let below = toml::from_str(&settings.as_config_file()).expect("it reads what it writes");
+        let below =
+            toml::from_str(&settings.as_config_file(None)).expect("it reads what it writes");
         self.over(below)
     }
 }
@@ -110,10 +116,13 @@ mod tests {
             ..Default::default()
         };
         let settings = arguments.read(&mut Checker::default());
-        let text = settings.as_config_file();
+        let text = settings.as_config_file(Some(20_489));
         let read: InstallArguments = toml::from_str(&text).expect("TOML");
         let same = read.settings(&mut Checker::default());
         assert_eq!(same, settings);
+        assert!(!text.contains("20489"), "it says another capacity: {text}");
+        let unsaid = HostSettings { capacity_mb: None, ..settings.clone() };
+        assert!(unsaid.as_config_file(Some(20_489)).contains("\n# capacity = \"20489\"\n"));
         let with_capacity = |mb: &str| InstallArguments {
             settings: SettingArguments { capacity: Some(mb.into()), ..Default::default() },
             ..Default::default()

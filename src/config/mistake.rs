@@ -52,9 +52,48 @@ impl Checker {
             Ok(value) => Some(value),
             Err(error) => {
                 let shown: String = text?.chars().take(64).collect();
-                self.note(flag, format!("{shown:?} is not valid: {error}"));
+                self.note(
+                    flag,
+                    format!("{shown:?} is not valid: {}", in_words(&error.to_string())),
+                );
                 None
             }
         }
+    }
+}
+
+/// What the standard library says of a text that it cannot read, for who has written it.
+fn in_words(error: &str) -> &str {
+    match error {
+        "invalid float literal" | "cannot parse float from empty string" => "it is no number",
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "it is no whole number"
+        }
+        "invalid socket address syntax" => "it is no IP:PORT",
+        "invalid IP address syntax" => "it is no IP address",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_number_and_no_address_is_told_so() {
+        let mut check = Checker::default();
+        check.parse::<f64>("--timeout", Some("abc"));
+        check.parse::<u64>("--capacity", Some("abc"));
+        check.parse::<SocketAddr>("--metrics-listen", Some("abc"));
+        check.parse::<IpAddr>("--host-ip", Some("abc"));
+        let told: Vec<&str> = check.0.iter().map(|it| it.message.as_str()).collect();
+        let expected =
+            ["it is no number", "it is no whole number", "it is no IP:PORT", "it is no IP address"];
+        for (told, expected) in told.iter().zip(expected) {
+            assert_eq!(*told, format!("\"abc\" is not valid: {expected}"));
+        }
+        assert_eq!(told.len(), expected.len());
     }
 }

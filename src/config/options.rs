@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{FromFile, GivenSettings, GivenToken, HostSettings, JoinRoute, StateDir};
 use crate::{
     model::{Code, CoordinatorAddress, Fingerprint, RoleSet, RunnerId},
+    token::UnverifiedToken,
     wire::hosts::SecretText,
 };
 
@@ -90,6 +91,8 @@ pub struct CheckOptions {
     pub roles: RoleSet,
     /// Without coordinators none is looked for.
     pub route: JoinRoute,
+    /// The token, if one was given.
+    pub token: Option<UnverifiedToken>,
     pub state_dir: StateDir,
     pub relaxed: bool,
     pub skip: Vec<Code>,

@@ -44,7 +44,13 @@ flags! {
 
         /// Roles, separated by commas: allocator, coordinator, director, proxy [default: none on a
         /// joining host, all on the first]
-        #[arg(long, env = "ECE_AGENT_ROLES", value_name = "ROLES", help_heading = "Joining")]
+        #[arg(
+            long,
+            env = "ECE_AGENT_ROLES",
+            value_name = "ROLES",
+            value_hint = clap::ValueHint::Other,
+            help_heading = "Joining"
+        )]
         pub roles: Option<String>,
 
         /// A PEM file with the cluster's CA, to trust its coordinators by

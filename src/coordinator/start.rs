@@ -9,7 +9,7 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
-use super::metrics_page::metrics_router;
+use super::{metrics_page::metrics_router, restored::tell_if_restored};
 use crate::{
     api::{api_router, redirect_router},
     cluster::{
@@ -36,7 +36,7 @@ use crate::{
     },
     host::process::most_open_files,
     hosts::hosts_router,
-    limits::{allowance::Allowance, pace::Pace, source::Source},
+    limits::{pace::Pace, source::Source},
     model::{CoordinatorAddress, CoordinatorLayout, RunnerId, Secret},
     rt::{Clock, Shutdown, files},
     server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
@@ -142,6 +142,7 @@ impl CoordinatorConfig {
         )?);
 
         bring_over(&*self.store).await?;
+        tell_if_restored(&self.dir, &*self.store, self.clock.now()).await;
         let (watch, sessions) = (self.store.watch(), Arc::<Sessions>::default());
         let liveness = Arc::new(Liveness::new(shutdown.clone()));
         let transitions = liveness.transitions();
@@ -164,7 +165,7 @@ impl CoordinatorConfig {
             pace: pace.clone(),
             audit_growth: Default::default(),
             host_allowances: Default::default(),
-            joins: Allowance::new(20_000.0, 1.0, 10_000),
+            joins: Default::default(),
             cluster,
             master,
             clock: self.clock.clone(),

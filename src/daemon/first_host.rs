@@ -102,7 +102,9 @@ impl Named<'_> {
 
     fn note_as(&self, name: &RunnerId, roles: &RoleSet, phase: Phase) -> Result<(), Failure> {
         let host = &self.looked.start.host;
-        let journal = Journal { phase, runner_id: name.clone(), roles: roles.clone() };
+        let storage_path = Some(host.settings.storage_path.clone());
+        let journal =
+            Journal { phase, runner_id: name.clone(), roles: roles.clone(), storage_path };
         journal.save(host.state).map_err(|error| not_writable(&host.state.journal(), error))
     }
 

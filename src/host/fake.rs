@@ -18,6 +18,8 @@ pub struct FakeMachine {
     /// Its name, its memory and its file systems cannot be read.
     pub unreadable: AtomicBool,
     pub address: IpAddr,
+    /// An address of another machine.
+    pub elsewhere: Option<IpAddr>,
     pub max_map_count: u64,
     pub open_files: u64,
     pub kernel: String,
@@ -36,6 +38,7 @@ impl Default for FakeMachine {
             storage_bytes: 1 << 40,
             unreadable: AtomicBool::new(false),
             address: Ipv4Addr::LOCALHOST.into(),
+            elsewhere: None,
             max_map_count: 262_144,
             open_files: 1_048_576,
             kernel: "6.1.0".into(),
@@ -79,6 +82,10 @@ impl Machine for FakeMachine {
 
     fn address_towards(&self, _target: SocketAddr) -> io::Result<IpAddr> {
         Ok(self.address)
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        self.elsewhere != Some(address)
     }
 
     fn kernel_parameter(&self, name: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::Path,
     thread,
 };
@@ -62,6 +62,10 @@ impl Machine for LinuxMachine {
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(target)?;
         Ok(socket.local_addr()?.ip())
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        TcpListener::bind((address, 0)).is_ok()
     }
 
     fn kernel_parameter(&self, name: &str) -> Option<String> {

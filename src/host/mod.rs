@@ -62,6 +62,9 @@ pub trait Machine: Send + Sync {
     /// The local address from which packets to `target` leave.
     fn address_towards(&self, target: SocketAddr) -> io::Result<IpAddr>;
 
+    /// Whether this is an address of the machine.
+    fn has_address(&self, address: IpAddr) -> bool;
+
     /// A kernel parameter by its dotted name, as `sysctl` shows it.
     fn kernel_parameter(&self, name: &str) -> Option<String>;
 

@@ -9,6 +9,7 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::Path,
+    time::SystemTime,
 };
 
 use nix::{
@@ -43,6 +44,10 @@ impl PlainFile {
             true => Err(io::ErrorKind::FileTooLarge.into()),
             false => Ok(content),
         }
+    }
+
+    pub fn modified(&self) -> io::Result<SystemTime> {
+        self.file.metadata()?.modified()
     }
 
     /// Writes all of it into `to`, on disk when it returns.

@@ -115,6 +115,13 @@ pub fn unit_state() -> String {
     systemctl(["show", "--property=ActiveState", "--value", SERVICE]).unwrap_or_default()
 }
 
+/// Whether the unit's process has failed, and is not running now: whether systemd starts it again or
+/// not.
+pub fn unit_has_failed() -> bool {
+    let shown = systemctl(["show", "--property=ActiveState,SubState", "--value", SERVICE]);
+    shown.is_ok_and(|states| states.lines().any(|it| ["failed", "auto-restart"].contains(&it)))
+}
+
 /// The process that the unit runs, if it runs one.
 pub fn unit_process() -> Option<u32> {
     let shown = systemctl(["show", "--property=MainPID", "--value", SERVICE]).ok()?;

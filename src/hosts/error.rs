@@ -26,6 +26,7 @@ impl EnrolError {
             Self::Removed { .. } => Code::HostRemoved,
             Self::TooMany(_) => Code::TokenTooOften,
             Self::RunnerIdReserved(_) => Code::JoinRunnerIdReserved,
+            Self::RunnerIdAddress(..) => Code::JoinRunnerIdAddress,
             Self::InvalidFacts(_) => Code::CoordinatorProtocol,
             Self::Unfinished(error) => return Err(error),
         })

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{HeaderValue, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use crate::{
@@ -94,9 +93,7 @@ fn is_member(app: &App, key: &KeyId) -> bool {
 }
 
 fn turned_away() -> Response {
-    let mut response = ApiError::from(Answer::TooOften).into_response();
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    ApiError::from(Answer::TooOften).hanging_up()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{Extension, Json, extract::State};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use uuid::Uuid;
 
 use super::{desired::desired_state, error::not_left};
 use crate::{
@@ -235,11 +236,11 @@ pub async fn leave_cluster(
     check_protocol(request.protocol)?;
     let caller = caller(&connection, request_id)?;
     let host = member(&app, &caller)?;
-    // A copy of the host does not end the membership of the one that is there.
-    if let Some(session) = request.session {
-        let source = source(&connection, &caller, session, request.boot_id.as_deref());
-        stand_against_rivals(&app, &host.runner_id, &source).await?;
-    }
+    // A copy of the host does not end the membership of the one that is there. Who names no session
+    // is not the one that has one.
+    let session = request.session.unwrap_or(SessionId(Uuid::nil()));
+    let source = source(&connection, &caller, session, request.boot_id.as_deref());
+    stand_against_rivals(&app, &host.runner_id, &source).await?;
     leave(&app, caller, &host.runner_id).await.map_err(not_left)?;
     Ok(Json(EmptyResponse {}))
 }

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, net::Ipv4Addr, time::Duration};
 
 use axum::{
     Json,
@@ -10,9 +10,11 @@ pub use super::answers::Answer;
 use super::{answers::Row, request_id::Asked};
 use crate::{
     cluster::{
+        app::MAKE_ROOM,
         operations::{Unfinished, documents::ReadError},
         passwords::PasswordError,
     },
+    limits::quiet::Quiet,
     model::Code,
     store::StoreError,
     wire::{FailedReply, FailedReplyElement, HEADER_ERROR_CODES},
@@ -59,11 +61,12 @@ impl ApiError {
     pub fn told(&self) -> Told<'_> {
         let Row { status, code, .. } = self.answer.row();
         let fix = match self.answer {
-            Answer::Host(code) => Some(code),
-            _ => self.cause,
+            Answer::DiskFull => Some(MAKE_ROOM),
+            Answer::Host(code) => Some(code.fix()),
+            _ => self.cause.map(Code::fix),
         };
         let (message, cause) = (&*self.message, self.cause);
-        Told { status, code, message, cause, fix: fix.map(|code| code.fix()), wait: self.wait }
+        Told { status, code, message, cause, fix, wait: self.wait }
     }
 
     pub fn is(&self, answer: Answer) -> bool {
@@ -82,6 +85,14 @@ impl ApiError {
 
     pub fn after(self, wait: Duration) -> Self {
         Self { wait, ..self }
+    }
+
+    /// The answer with which a connection ends: who asks too often has to make another one, and what it
+    /// has sent already is not read.
+    pub fn hanging_up(self) -> Response {
+        let mut response = self.into_response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     /// A body that cannot be what it is.
@@ -148,7 +159,10 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Full => Answer::DiskFull.into(),
             StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "a request met an error: {error}");
+                static SAID: Quiet = Quiet::new();
+                if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+                    tracing::warn!(%error, left_out, "a request met an error: {error}");
+                }
                 Answer::StoreUnavailable.into()
             }
             StoreError::Failed(_) | StoreError::TooNew { .. } => {
@@ -164,7 +178,10 @@ impl From<Unfinished> for ApiError {
         match error {
             Unfinished::Withdrawn => Answer::Unauthenticated.into(),
             Unfinished::Contended => {
-                tracing::warn!("a request was given up: {error}");
+                static SAID: Quiet = Quiet::new();
+                if let Some(left_out) = SAID.may_tell(Ipv4Addr::UNSPECIFIED.into()) {
+                    tracing::warn!(left_out, "a request was given up: {error}");
+                }
                 Answer::Contended.into()
             }
             Unfinished::OutcomeUnknown => Answer::OutcomeUnknown.into(),

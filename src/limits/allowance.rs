@@ -43,6 +43,11 @@ impl Rate {
         Duration::from_secs_f64((-from.left).max(0.0) / self.per_second)
     }
 
+    /// Gives one back that was taken for nothing.
+    fn give_back(self, to: &mut Left) {
+        to.left = (to.left + 1.0).min(self.at_once);
+    }
+
     fn refill(self, left: &mut Left) {
         let now = Instant::now();
         let refilled = now.duration_since(left.at).as_secs_f64() * self.per_second;
@@ -65,6 +70,11 @@ impl<K: Eq + Hash> Allowance<K> {
     /// Takes one from what `key` has left; how long until there is one, if there is none.
     pub fn take(&self, key: K) -> Result<(), Duration> {
         self.of(key, |rate, left| rate.take(left))
+    }
+
+    /// Gives one back that `key` has taken for nothing.
+    pub fn give_back(&self, key: K) {
+        self.of(key, Rate::give_back);
     }
 
     /// Takes one from what `key` has left or will have; how long until it has that, and at most

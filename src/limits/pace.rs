@@ -4,6 +4,7 @@
 mod queue;
 
 use std::{
+    collections::VecDeque,
     io,
     pin::pin,
     sync::{
@@ -17,7 +18,10 @@ use tokio::time::{Instant, sleep};
 
 use self::queue::Queue;
 use super::source::Source;
-use crate::rt::{Shutdown, thread_cpu_time};
+use crate::{
+    model::KeyId,
+    rt::{Shutdown, thread_cpu_time},
+};
 
 /// What a handshake is taken to cost before there was one: 1,300 hosts a second on two cores.
 const ASSUMED: Duration = Duration::from_micros(500);
@@ -30,6 +34,10 @@ const MOST: Duration = Duration::from_millis(2);
 /// else goes on.
 const AVERAGED: f64 = 64.0;
 const AVERAGED_IF_DEARER: f64 = 256.0;
+
+/// A host whose handshake counted is left out until those of so many others did: none can make
+/// handshakes look dear for all.
+const OTHERS_BETWEEN: usize = 63;
 
 /// A host that comes back costs this many handshakes: with its own come a connection, polls and a
 /// record.
@@ -59,6 +67,8 @@ pub struct Pace {
     cpu: fn() -> Duration,
     /// Nanoseconds of a core that a handshake takes.
     cost: AtomicU64,
+    /// Hosts whose handshakes counted last.
+    counted: Mutex<VecDeque<KeyId>>,
     turns: Mutex<Turns>,
 }
 
@@ -98,6 +108,7 @@ impl Pace {
             cores: cores as f64,
             cpu,
             cost: AtomicU64::new(ASSUMED.as_nanos() as u64),
+            counted: Mutex::default(),
             turns: Mutex::new(Turns {
                 late_until: now,
                 queue: Queue::new(MOST_WAITING),
@@ -118,12 +129,12 @@ impl Pace {
         Duration::from_secs_f64(hosts as f64 / (SHARE * self.rate()))
     }
 
-    /// A handshake, whose cost counts if it shows a host, as `is_host` says.
+    /// A handshake, whose cost counts if it shows a host, whose key `host_of` gives.
     pub async fn handshake<T>(
         &self,
         from: Source,
         handshake: impl Future<Output = io::Result<T>>,
-        is_host: impl FnOnce(&T) -> bool,
+        host_of: impl FnOnce(&T) -> Option<KeyId>,
     ) -> io::Result<T> {
         let mut handshake = pin!(handshake);
         let mut under_way =
@@ -136,17 +147,36 @@ impl Pace {
         })
         .await?;
         // What strangers' keys cost to look at is their own choice.
-        if !is_host(&done) {
+        let Some(host) = host_of(&done) else {
             under_way.shows = Shows::Stranger;
             return Ok(done);
-        }
+        };
         under_way.shows = Shows::Host;
-        let used = under_way.used.clamp(LEAST, MOST).as_nanos() as f64;
+        self.learn(host, under_way.used);
+        Ok(done)
+    }
+
+    fn learn(&self, host: KeyId, used: Duration) {
+        if !self.counts(host) {
+            return;
+        }
+        let used = used.clamp(LEAST, MOST).as_nanos() as f64;
         // Of two at once one may be lost: it is an average.
         let cost = self.cost.load(Ordering::Relaxed) as f64;
         let over = if used < cost { AVERAGED } else { AVERAGED_IF_DEARER };
         self.cost.store((cost + (used - cost) / over) as u64, Ordering::Relaxed);
-        Ok(done)
+    }
+
+    fn counts(&self, host: KeyId) -> bool {
+        let mut counted = self.counted.lock().expect("no panic while held");
+        if counted.contains(&host) {
+            return false;
+        }
+        if counted.len() >= OTHERS_BETWEEN {
+            counted.pop_front();
+        }
+        counted.push_back(host);
+        true
     }
 
     /// Waits until a handshake with somebody there may begin: at once, unless the machine is late
@@ -216,125 +246,4 @@ impl Drop for UnderWay<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{cell::Cell, sync::Arc};
-
-    use tokio::{task::JoinSet, time::timeout};
-
-    use super::*;
-    use crate::rt::ShutdownTrigger;
-
-    thread_local! {
-        static CPU: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-    }
-
-    fn here() -> Source {
-        Source::of([10, 0, 0, 1].into())
-    }
-
-    fn pace() -> Pace {
-        Pace::with(2, || CPU.get())
-    }
-
-    async fn handshakes(pace: &Pace, count: usize, each: Duration, succeed: bool, is_host: bool) {
-        for _ in 0..count {
-            let one = async {
-                // Half of it after waiting for the other side.
-                CPU.set(CPU.get() + each / 2);
-                tokio::task::yield_now().await;
-                CPU.set(CPU.get() + each / 2);
-                if succeed { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-            };
-            let _ = pace.handshake(here(), one, |()| is_host).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn hosts_come_back_as_fast_as_their_handshakes_allow() {
-        let pace = pace();
-        let before = pace.return_window(15_000);
-        assert_eq!(before, Duration::from_millis(18_750));
-        handshakes(&pace, 1_000, Duration::from_micros(10), false, true).await;
-        assert_eq!(pace.return_window(15_000), before, "of those that fail nothing is learnt");
-        handshakes(&pace, 1_000, Duration::from_secs(1), true, false).await;
-        assert_eq!(pace.return_window(15_000), before, "strangers choose what theirs cost");
-        handshakes(&pace, 1_000, Duration::from_micros(200), true, true).await;
-        let window = pace.return_window(15_000);
-        assert!((7.4..7.6).contains(&window.as_secs_f64()), "{window:?}");
-        handshakes(&pace, 3_000, Duration::from_secs(1), true, true).await;
-        let window = pace.return_window(15_000);
-        assert!((74.0..76.0).contains(&window.as_secs_f64()), "{window:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_a_turn_while_there_is_no_rush() {
-        let pace = pace();
-        pace.saw(LATE - Duration::from_millis(1));
-        let start = Instant::now();
-        for _ in 0..10_000 {
-            pace.turn(here()).await.expect("a turn");
-        }
-        assert_eq!(start.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn when_the_machine_is_late_handshakes_take_turns_and_those_too_many_are_turned_away() {
-        let pace = Arc::new(pace());
-        let (_stop, shutdown) = ShutdownTrigger::new();
-        let watching = pace.clone();
-        tokio::spawn(async move { watching.watch(shutdown).await });
-        tokio::task::yield_now().await;
-        pace.saw(LATE);
-        let (mut turns, mut turned_away) = (JoinSet::new(), 0);
-        for _ in 0..2_000 {
-            let pace = pace.clone();
-            turns.spawn(async move { pace.turn(here()).await.map(|()| Instant::now()) });
-        }
-        let start = Instant::now();
-        let mut latest = start;
-        while let Some(turn) = turns.join_next().await {
-            match turn.expect("no panic") {
-                Ok(at) => latest = latest.max(at),
-                Err(_) => turned_away += 1,
-            }
-        }
-        assert_eq!(turned_away, 2_000 - MOST_WAITING);
-        // 400 a second.
-        let took = (latest - start).as_millis();
-        assert!((450..600).contains(&took), "{took} ms");
-        tokio::time::advance(REMEMBERED).await;
-        let later = timeout(Duration::ZERO, pace.turn(here())).await;
-        later.expect("at once: it is not late any more").expect("a turn");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_shows_no_host_waits_for_those_who_do_and_a_turn_not_used_is_given_back() {
-        let (pace, there) = (pace(), Source::of([10, 9, 9, 9].into()));
-        for is_host in [true, false] {
-            let from = if is_host { here() } else { there };
-            let one = async {
-                CPU.set(CPU.get() + Duration::from_millis(1));
-                Ok(())
-            };
-            pace.handshake(from, one, |()| is_host).await.expect("done");
-        }
-        pace.saw(LATE);
-        let mut stranger = pin!(pace.turn(there));
-        let mut host = pin!(pace.turn(here()));
-        tokio::select! {
-            biased;
-            _ = &mut stranger => panic!("nobody has a turn"),
-            _ = &mut host => panic!("nobody has a turn"),
-            () = std::future::ready(()) => {}
-        }
-        let gone = async { Err::<(), _>(io::ErrorKind::UnexpectedEof.into()) };
-        pace.handshake(there, gone, |()| true).await.expect_err("gone");
-        pace.give();
-        let first = tokio::select! {
-            biased;
-            _ = &mut stranger => "stranger",
-            _ = &mut host => "host",
-        };
-        assert_eq!(first, "host");
-    }
-}
+mod tests;

@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-const STORE: &str = "store.db";
 const STORE_LOG: &str = "store.db-wal";
 const MASTER_KEY: &str = "master.key";
 const TLS_KEY: &str = "tls.key";
@@ -14,19 +13,25 @@ impl<'a> CoordinatorLayout<'a> {
         Self(dir)
     }
 
+    /// The cluster's datastore.
+    pub const STORE: &'static str = "store.db";
+
     /// What the cluster is gone without.
-    pub const NEEDED: [&'static str; 2] = [STORE, MASTER_KEY];
+    pub const NEEDED: [&'static str; 2] = [Self::STORE, MASTER_KEY];
 
     /// What a backup has; the rest is made anew.
     pub const BACKED_UP: [&'static str; 5] =
-        [STORE, STORE_LOG, Self::REVISION, MASTER_KEY, TLS_KEY];
+        [Self::STORE, STORE_LOG, Self::REVISION, MASTER_KEY, TLS_KEY];
 
     /// Beside the datastore: which change was acknowledged last.
     pub const REVISION: &'static str = "store.revision";
 
+    /// Left by whoever restores a backup, until it was told of.
+    pub const RESTORED: &'static str = "restored.json";
+
     /// The cluster's datastore.
     pub fn store(self) -> PathBuf {
-        self.0.join(STORE)
+        self.0.join(Self::STORE)
     }
 
     /// What SQLite has written last, beside the datastore.

@@ -2,11 +2,11 @@ use std::{borrow::Cow, fmt};
 
 use super::{
     Code, Exit,
-    printable::{escaped, escaped_lines},
+    printable::{escaped, escaped_lines, without_secrets},
 };
 
 /// What an operator is told when something did not work: a stable code, what was met, and
-/// what to do about it. All of it is plain text, whoever said it first.
+/// what to do about it. All of it is plain text, whoever said it first, and without tokens and keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     code: Cow<'static, str>,
@@ -20,25 +20,25 @@ impl Failure {
         Self {
             code: code.name().into(),
             exit: code.exit(),
-            message: escaped(&message.into()).into_owned(),
+            message: plain(&message.into()),
             fix: code.fix().into(),
         }
     }
 
     /// With a message of several lines, whose ends this program has put there.
     pub fn in_lines(code: Code, message: &str) -> Self {
-        Self { message: escaped_lines(message), ..Self::new(code, "") }
+        Self { message: escaped_lines(&without_secrets(message)), ..Self::new(code, "") }
     }
 
     /// With a fix that knows more than the code's own.
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Cow::Owned(escaped(&fix.into()).into_owned());
+        self.fix = Cow::Owned(plain(&fix.into()));
         self
     }
 
     /// With something more that whoever reads it should know.
     pub fn adding(mut self, more: &str) -> Self {
-        self.message = format!("{}; {}", self.message, escaped(more));
+        self.message = format!("{}; {}", self.message, plain(more));
         self
     }
 
@@ -79,6 +79,10 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         self.exit
     }
+}
+
+fn plain(text: &str) -> String {
+    escaped(&without_secrets(text)).into_owned()
 }
 
 impl fmt::Display for Failure {

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -87,7 +87,25 @@ impl RunnerId {
     /// the command line would take it for a flag, and people for nothing.
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with(['_', '-', '.'])
-            || matches!(self.as_str(), "settings" | "health" | "filtered-groups")
+            || matches!(self.as_str(), "settings" | "health" | "filtered-groups" | "candidates")
+    }
+
+    /// The address that people take the name for, if that has another spelling: two hosts could
+    /// look like one.
+    pub fn other_spelling(&self) -> Option<IpAddr> {
+        let text = self.0.trim_end_matches('.');
+        let text: String = text.split_inclusive(['.', ':']).map(without_leading_zeros).collect();
+        let address = text.parse::<IpAddr>().ok()?.to_canonical();
+        (address.to_string() != self.0).then_some(address)
+    }
+}
+
+fn without_leading_zeros(part: &str) -> &str {
+    let rest = part.trim_start_matches('0');
+    match rest.starts_with(|c: char| c.is_ascii_hexdigit()) {
+        true => rest,
+        // One of them is the number.
+        false => &part[part.len() - rest.len() - usize::from(rest.len() < part.len())..],
     }
 }
 
@@ -142,9 +160,39 @@ mod tests {
     #[test]
     fn names_that_the_api_has_for_something_else_are_told_apart() {
         let reserved = |text: &str| text.parse::<RunnerId>().expect("an id").is_reserved();
-        assert!(reserved("_search") && reserved("health"));
+        assert!(reserved("_search") && reserved("health") && reserved("candidates"));
         assert!(reserved("--evict") && reserved(".hidden"));
         assert!(!reserved("health-1") && !reserved("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_name_that_reads_as_an_address_has_its_usual_spelling() {
+        let other = |text: &str| text.parse::<RunnerId>().expect("an id").other_spelling();
+        for text in [
+            "127.0.0.3",
+            "0.0.0.0",
+            "::",
+            "::1",
+            "2001:db8::1",
+            "rack-1",
+            "1.2.3",
+            "07",
+            "a.0.",
+            "00:x",
+        ] {
+            assert_eq!(other(text), None, "{text}");
+        }
+        for (text, usual) in [
+            ("127.000.0.3", "127.0.0.3"),
+            ("127.0.0.3.", "127.0.0.3"),
+            ("::ffff:127.0.0.3", "127.0.0.3"),
+            ("::FFFF:127.000.0.03.", "127.0.0.3"),
+            ("0:0:0:0:0:0:0:1", "::1"),
+            ("0000::00001", "::1"),
+            ("2001:DB8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(other(text), usual.parse().ok(), "{text}");
+        }
     }
 
     #[test]

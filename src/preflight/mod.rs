@@ -140,6 +140,11 @@ impl Outcome {
         Self::of(code, Severity::Error, failure.message.clone(), "").with_fix(fix)
     }
 
+    /// What was looked at before any check, and is as it should be.
+    pub fn well(code: Code, found: String) -> Self {
+        Self::of(code, Severity::Ok, found, "")
+    }
+
     /// Ok if `good`, else `bad`.
     fn judge(
         code: Code,

@@ -9,5 +9,12 @@ pub(super) fn check(context: &Context<'_>) -> Option<Outcome> {
         _ => format!("{} set; ece-agent goes around it", names.join(", ")),
     };
     let none = names.is_empty();
-    Some(Outcome::judge(Code::PreflightProxy, none, Severity::Warning, found, ""))
+    let outcome = Outcome::judge(Code::PreflightProxy, none, Severity::Warning, found, "");
+    Some(match context.reach {
+        Some(reach) => {
+            let host = reach.coordinator.host();
+            outcome.with_fix(format!("Exclude the coordinator: export no_proxy={host}"))
+        }
+        None => outcome,
+    })
 }

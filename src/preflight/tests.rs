@@ -72,6 +72,19 @@ fn each_shortcoming_has_its_code_and_severity() {
 }
 
 #[test]
+fn a_host_goes_by_an_address_of_its_own_unless_it_is_said_that_another_one_leads_to_it() {
+    let elsewhere = settings().host_ip;
+    let machine = FakeMachine { elsewhere, ..Default::default() };
+    assert_eq!(found(&machine, false), [(Code::PreflightRoute, Severity::Error)]);
+    assert_eq!(found(&machine, true), [(Code::PreflightRoute, Severity::Warning)]);
+    let all = outcomes(&machine, false, &[]);
+    let told = all.iter().find_map(Outcome::failure).expect("a shortcoming");
+    assert!(told.message.contains("10.0.0.7") && told.fix.contains("--skip preflight.route"));
+    let skipped = outcomes(&machine, false, &[Code::PreflightRoute]);
+    assert!(skipped.iter().all(|it| it.severity <= Severity::Skipped), "{skipped:#?}");
+}
+
+#[test]
 fn a_port_that_a_role_will_use_is_named() {
     let machine = FakeMachine {
         listening: vec!["0.0.0.0:9243".parse().expect("an address")],

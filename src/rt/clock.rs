@@ -12,6 +12,12 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
+impl From<SystemTime> for Timestamp {
+    fn from(at: SystemTime) -> Self {
+        Self::EPOCH.plus(at.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
 impl Timestamp {
     /// 1970-01-01 UTC.
     pub const EPOCH: Self = Self(0);

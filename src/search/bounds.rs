@@ -1,6 +1,6 @@
 //! How much one request may ask for: each clause is held against every document.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
 use super::{BadQuery, Pattern, Query, Range, Value};
 
@@ -21,10 +21,10 @@ pub const MOST_SORT_KEYS: usize = 8;
 /// Fields that a simple query string is looked for in.
 pub const MOST_FIELDS: usize = 16;
 
-/// What one search may cost, in bytes that are compared: some tenths of a second.
+/// What one search may cost, with its order, in bytes that are compared: some tenths of a second.
 const MOST_EFFORT: usize = 64_000_000;
 
-/// What it costs to look a field up.
+/// What it costs to look a field up, or to write a value.
 const LOOK: usize = 16;
 
 /// What a search has left to spend. Whoever asks for too much is told so, and holds nobody up.
@@ -57,17 +57,50 @@ impl Effort {
         self.spend(LOOK)
     }
 
+    /// Looks at a value, whatever it is.
+    pub(super) fn see(&self, value: &Value<'_>) -> bool {
+        self.spend(made(value) + 1)
+    }
+
+    /// Puts so many documents in order, whose keys have so many bytes. Each is compared with some of
+    /// the others.
+    pub(super) fn sort(&self, documents: usize, bytes: usize) -> bool {
+        self.spend(bytes.saturating_mul(documents.max(1).ilog2() as usize))
+    }
+
+    pub(super) fn compare_bounds(&self, value: &Value<'_>, range: &Range) -> bool {
+        let Range { above, from, below, to } = range;
+        let bounds = [above, from, below, to].into_iter().flatten().count();
+        self.spend(made(value) + compared(value) * bounds + 1)
+    }
+
     pub(super) fn compare(&self, value: &Value<'_>, pattern: &Pattern) -> bool {
-        let bytes = match value {
-            Value::Text(text) => text.len() + 1,
-            Value::Number(_) | Value::Flag(_) => LOOK,
-        };
         let times = match pattern {
             Pattern::Exact(_) | Pattern::Prefix(_) => 1,
             Pattern::Wildcard(pieces) => pieces.len(),
             Pattern::Words(words, _) => words.len() + 1,
         };
-        self.spend(bytes * times)
+        let lowered = match (pattern, value) {
+            (Pattern::Words(..), Value::Text(text)) if !text.is_ascii() => LOOK,
+            _ => 0,
+        };
+        self.spend(made(value) + lowered + compared(value) * times)
+    }
+}
+
+/// What it costs to compare a value once.
+pub(super) fn compared(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len() + 1,
+        Value::Number(_) | Value::Flag(_) => LOOK,
+    }
+}
+
+/// What it has cost to make a value: an address or a date is written, all else lies there.
+fn made(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(Cow::Owned(text)) => LOOK + text.len(),
+        Value::Text(Cow::Borrowed(_)) | Value::Number(_) | Value::Flag(_) => 0,
     }
 }
 

@@ -103,13 +103,17 @@ impl Query {
                 let found = any.iter().filter(|query| query.matches(document, effort));
                 found.take(*least).count() >= *least
             }
-            Query::Exists(field) => effort.look() && document.any(field, &mut |_| true),
+            Query::Exists(field) => {
+                effort.look() && document.any(field, &mut |value| effort.see(&value))
+            }
             Query::Is(Some(field), pattern) => has(document, field, pattern, effort),
             Query::Is(None, pattern) => {
                 document.text_fields().iter().any(|field| has(document, field, pattern, effort))
             }
             Query::Range(field, range) => {
-                effort.look() && document.any(field, &mut |value| range.holds(&value))
+                let mut is_within =
+                    |value: Value<'_>| effort.compare_bounds(&value, range) && range.holds(&value);
+                effort.look() && document.any(field, &mut is_within)
             }
         }
     }

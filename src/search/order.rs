@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     BadQuery, Searchable, Value,
-    bounds::{MOST_SORT_KEYS, check_field},
+    bounds::{Effort, MOST_SORT_KEYS, check_field, compared},
 };
 
 /// By which fields a list is sorted, the most important first.
@@ -58,14 +58,16 @@ impl Order {
         self.0.len()
     }
 
-    /// The values that a document is sorted by.
-    fn of(&self, document: &dyn Searchable) -> Vec<Option<Value<'static>>> {
+    /// The values that a document is sorted by, as long as there is effort left.
+    fn of(&self, document: &dyn Searchable, effort: &Effort) -> Vec<Option<Value<'static>>> {
         let first = |field: &String| {
             let mut first = None;
-            document.any(field, &mut |value| {
+            let mut is_first = |value: Value<'_>| {
+                effort.see(&value);
                 first = Some(value.owned());
                 true
-            });
+            };
+            let _found = effort.look() && document.any(field, &mut is_first);
             first
         };
         self.0.iter().map(|(field, _)| first(field)).collect()
@@ -119,18 +121,24 @@ fn compare(one: &Value<'_>, other: &Value<'_>) -> Ordering {
     }
 }
 
-/// The documents that a page of a sorted list shows. Without an order no more are found than it takes.
+/// The documents that a page of a sorted list shows, as long as there is effort left. Without an order
+/// no more are found than it takes.
 pub fn page<D: Searchable>(
     found: impl Iterator<Item = D>,
     order: &Order,
     from: usize,
     size: usize,
+    effort: &Effort,
 ) -> Vec<D> {
     if order.keys() == 0 {
         return found.skip(from).take(size).collect();
     }
     // Each document is asked once, not with each comparison.
-    let mut keyed: Vec<_> = found.map(|document| (order.of(&document), document)).collect();
+    let mut keyed: Vec<_> = found.map(|document| (order.of(&document, effort), document)).collect();
+    let bytes = keyed.iter().flat_map(|(keys, _)| keys).map(|key| key.as_ref().map_or(1, compared));
+    if !effort.sort(keyed.len(), bytes.sum()) {
+        return Vec::new();
+    }
     keyed.sort_by(|(one, _), (other, _)| order.compare(one, other));
     keyed.into_iter().map(|(_, document)| document).skip(from).take(size).collect()
 }

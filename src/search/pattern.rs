@@ -82,11 +82,14 @@ impl Pattern {
             Pattern::Prefix(text) => value.as_text().starts_with(text.as_str()),
             Pattern::Wildcard(pieces) => wildcard(pieces, &value.as_text()),
             Pattern::Words(words, all) => {
-                let text = value.as_text().to_lowercase();
+                let text = match value.as_text() {
+                    text if text.is_ascii() => text,
+                    text => text.to_lowercase().into(),
+                };
                 let mut found = words.iter().map(|word| {
                     value.compare(word) == Some(Ordering::Equal)
-                        || text == *word
-                        || text.split(|c: char| c.is_whitespace()).any(|part| part == word)
+                        || text.eq_ignore_ascii_case(word)
+                        || text.split(char::is_whitespace).any(|it| it.eq_ignore_ascii_case(word))
                 });
                 if *all { found.all(|it| it) } else { found.any(|it| it) }
             }

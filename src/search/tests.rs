@@ -214,7 +214,10 @@ fn what_cannot_be_read_says_where_and_why() {
 #[test]
 fn lists_are_sorted_by_several_keys_and_cut_into_pages() {
     let ids = |order: &Order, from, size| {
-        page(HOSTS.into_iter(), order, from, size).iter().map(|host| host.id).collect::<Vec<_>>()
+        page(HOSTS.into_iter(), order, from, size, &Effort::default())
+            .iter()
+            .map(|host| host.id)
+            .collect::<Vec<_>>()
     };
     let order = Order::from_text("status.connected,-capacity.memory.total").expect("an order");
     assert_eq!(ids(&order, 0, 10), ["10.0.0.2", "host-3", "10.0.0.1"]);
@@ -245,10 +248,10 @@ fn lists_are_sorted_by_several_keys_and_cut_into_pages() {
 fn a_page_of_a_list_in_its_own_order_looks_at_no_more_than_it_takes() {
     let looked_at = std::cell::Cell::new(0);
     let hosts = || HOSTS.into_iter().inspect(|_| looked_at.set(looked_at.get() + 1));
-    assert_eq!(page(hosts(), &Order::default(), 0, 2).len(), 2);
+    assert_eq!(page(hosts(), &Order::default(), 0, 2, &Effort::default()).len(), 2);
     assert_eq!(looked_at.take(), 2);
     let order = Order::from_text("id").expect("an order");
-    assert_eq!(page(hosts(), &order, 0, 2).len(), 2);
+    assert_eq!(page(hosts(), &order, 0, 2, &Effort::default()).len(), 2);
     assert_eq!(looked_at.take(), HOSTS.len(), "the first may come last");
 }
 

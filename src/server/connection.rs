@@ -1,6 +1,9 @@
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::Admission;
@@ -20,6 +23,7 @@ pub struct ConnectionContext {
     pub key: Option<KeyId>,
     /// To be done when it is closed.
     closed: OnceLock<WhenClosed>,
+    has_asked: AtomicBool,
     /// The place that the connection takes up.
     pub admission: Admission,
 }
@@ -31,12 +35,24 @@ impl ConnectionContext {
         key: Option<KeyId>,
         admission: Admission,
     ) -> Self {
-        Self { id, peer, key, closed: OnceLock::new(), admission }
+        Self {
+            id,
+            peer,
+            key,
+            closed: OnceLock::new(),
+            has_asked: AtomicBool::new(false),
+            admission,
+        }
     }
 
     /// What is to be done when the connection is closed; only what is named first is done.
     pub fn when_closed(&self, name: impl FnOnce() -> WhenClosed) {
         self.closed.get_or_init(name);
+    }
+
+    /// A request has come over it; whether it is the first one.
+    pub(super) fn asks_first(&self) -> bool {
+        !self.has_asked.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn closed(&self) {

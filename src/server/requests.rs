@@ -14,7 +14,7 @@ use hyper::{
     body::{Body, Bytes, Frame, Incoming, SizeHint},
     header::{CONNECTION, EXPECT, HeaderValue},
 };
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 use tower::ServiceExt;
 
 use super::{Service, SharedContext, door::UnderWay};
@@ -34,13 +34,14 @@ pub fn answer(
     context: &SharedContext,
     request: Request<Incoming>,
 ) -> Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>> {
-    let under_way = context.admission.request();
+    let (under_way, turn) = (context.admission.request(), others_turn(context));
     let waits = request.headers().contains_key(EXPECT);
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(context.clone());
     if body.is_end_stream() {
         let answered = service.oneshot(Request::from_parts(parts, axum::body::Body::empty()));
         return Box::pin(async {
+            turn.await;
             answered.await.map(|it| it.map(|body| Reply { body, under_way }))
         });
     }
@@ -49,6 +50,7 @@ pub fn answer(
     // Boxed, so that a held request keeps no room for what came with it.
     let answered = Box::pin(service.oneshot(Request::from_parts(parts, body)));
     Box::pin(async move {
+        turn.await;
         let response = answered.await?;
         let response = match lent.unread(waits) {
             None => response,
@@ -56,6 +58,17 @@ pub fn answer(
         };
         Ok(response.map(|body| Reply { body, under_way }))
     })
+}
+
+/// Lets everybody else go first, unless it is the connection's first request: who sends many at once
+/// would keep them waiting until all are answered.
+fn others_turn(context: &SharedContext) -> impl Future<Output = ()> + Send + use<> {
+    let is_first = context.asks_first();
+    async move {
+        if !is_first {
+            yield_now().await;
+        }
+    }
 }
 
 /// The answer, after what was left of the request; it says so if that was too much.
@@ -176,5 +189,58 @@ impl Body for Reply {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use hyper::{server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tower::{service_fn as tower_service, util::BoxCloneSyncService};
+
+    use super::*;
+    use crate::server::{Audience, Bounds, ConnectionContext, Door};
+
+    #[tokio::test]
+    async fn who_sends_many_requests_at_once_gives_others_a_turn_before_each() {
+        const MANY: usize = 100;
+        let turns = Arc::new(AtomicUsize::new(0));
+        let of_others = turns.clone();
+        let others = tokio::spawn(async move {
+            loop {
+                of_others.fetch_add(1, Ordering::SeqCst);
+                yield_now().await;
+            }
+        });
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = seen.clone();
+        let service = BoxCloneSyncService::new(tower_service(move |_| {
+            noted.lock().expect("no panic while held").push(turns.load(Ordering::SeqCst));
+            std::future::ready(Ok(axum::response::Response::default()))
+        }));
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let door = Arc::new(Door::new(Bounds::of(Audience::Users, 4096)));
+        let admission = door.admit(peer.ip()).expect("a place");
+        let context = Arc::new(ConnectionContext::new(1, peer, None, admission));
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let last = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+        let all = "GET / HTTP/1.1\r\n\r\n".repeat(MANY - 1) + last;
+        client.write_all(all.as_bytes()).await.expect("sent");
+        let service = service_fn(move |request| answer(service.clone(), &context, request));
+        let served = http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        served.await.expect("all answered");
+        others.abort();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.expect("read");
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), MANY);
+        let mut seen = seen.lock().expect("no panic while held").clone();
+        seen.dedup();
+        assert_eq!(seen.len(), MANY, "{seen:?}");
     }
 }

@@ -72,8 +72,8 @@ impl Comers {
     ) -> io::Result<TlsStream<Patience<TcpStream>>> {
         let from = Source::of(peer.ip());
         self.pace.turn(from).await?;
-        let is_host = |stream: &_| key_of(stream).is_some_and(|key| (self.is_host)(&key));
-        self.pace.handshake(from, tls.accept(stream), is_host).await
+        let host_of = |stream: &_| key_of(stream).filter(|key| (self.is_host)(key));
+        self.pace.handshake(from, tls.accept(stream), host_of).await
     }
 }
 

@@ -1,5 +1,5 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, UnixTime, alg_id, pem::PemObject};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
@@ -28,6 +28,17 @@ pub fn fingerprint_of_certificate(
     der: &CertificateDer<'_>,
 ) -> Result<Fingerprint, UnreadableCertificate> {
     Ok(fingerprint_of_public_key(parse(der)?.tbs_certificate.subject_pki.raw))
+}
+
+/// Whether it is around a P-256 key, as this program makes them.
+pub(super) fn holds_p256_key(der: &CertificateDer<'_>) -> bool {
+    // The heads of two sequences stand before the algorithm; a point follows it (RFC 5480).
+    const LENGTH: usize = 91;
+    let is_one = |key: &[u8]| {
+        let algorithm = key.get(4..).unwrap_or_default();
+        key.len() == LENGTH && algorithm.starts_with(alg_id::ECDSA_P256.as_ref())
+    };
+    parse(der).is_ok_and(|it| is_one(it.tbs_certificate.subject_pki.raw))
 }
 
 /// The fingerprint of the first certificate in a PEM text.

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Cluster, Finished, agent};
+use crate::{
+    machine::with_clock,
+    support::{Cluster, Finished, agent, skip},
+};
 
 fn check(flags: &[&str]) -> Finished {
     // An address of its own: clusters of other tests listen elsewhere.
@@ -46,6 +49,48 @@ fn what_fails_ends_with_exit_code_11_and_what_is_skipped_is_not_looked_at() {
 }
 
 #[test]
+fn a_token_with_which_an_installation_would_fail_fails_a_check() {
+    let cluster = Cluster::start();
+    let (host, token) = (&cluster.first.address, cluster.token("allocator"));
+    let with =
+        |roles| ["--json", "--coordinator-host", host, "--roles-token", &token, "--roles", roles];
+    let told = check(&with("proxy")).expect(11).json();
+    let beyond = one(&told, "token.roles_exceeded");
+    assert_eq!(beyond["severity"], "error");
+    assert!(beyond["fix"].as_str().unwrap().contains("--roles"), "{beyond}");
+    // By the clock of this machine, as the installation goes by it.
+    let brief = cluster.create_token(serde_json::json!({
+        "persistent": false, "roles": ["allocator"], "validity_in_seconds": 60
+    }));
+    let brief = brief["token"].as_str().unwrap();
+    let mut late =
+        agent(["check", "--json", "--coordinator-host", host, "--host-ip", "127.250.0.7"]);
+    late.args(["--host-storage-path", "/tmp/ece-check", "--roles", "allocator"]);
+    late.args(["--roles-token", brief]);
+    let Some(mut late) = with_clock("+2h", late) else {
+        return skip(
+            "check::a_token_with_which_an_installation_would_fail_fails_a_check",
+            "it needs libfaketime",
+        );
+    };
+    let told = Finished::of(&mut late).expect(11).json();
+    assert_eq!(one(&told, "token.expired")["severity"], "error");
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused_unless_it_is_said_that_it_leads_here() {
+    let elsewhere = |flags: &[&str]| {
+        let own = ["check", "--json", "--host-storage-path", "/tmp/ece-check"];
+        let told = Finished::of(agent(own).args(["--host-ip", "192.0.2.7"]).args(flags)).json();
+        one(&told, "preflight.route").clone()
+    };
+    let told = elsewhere(&[]);
+    assert_eq!(told["severity"], "error");
+    assert!(told["fix"].as_str().unwrap().contains("ip address"), "{told}");
+    assert_eq!(elsewhere(&["--skip", "preflight.route"])["severity"], "skipped");
+}
+
+#[test]
 fn the_way_to_the_coordinator_is_gone_step_by_step_and_its_clock_compared() {
     let cluster = Cluster::start();
     let token = cluster.token("allocator");
@@ -57,6 +102,8 @@ fn the_way_to_the_coordinator_is_gone_step_by_step_and_its_clock_compared() {
     assert_eq!(clock["severity"], "ok");
     assert!(clock["found"].as_str().unwrap().contains(" s "), "{clock}");
     one(&told, "preflight.route");
+    let judged = one(&told, "preflight.token");
+    assert!(judged["found"].as_str().unwrap().starts_with("it allows allocator"), "{judged}");
 
     let at = |host: &str, flags: &[&str]| {
         let told = check(&[&with_token[..], flags, &["--coordinator-host", host]].concat());

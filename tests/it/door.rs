@@ -268,3 +268,27 @@ fn a_key_that_asks_without_end_is_turned_away_and_a_host_at_its_address_joins() 
         assert!(within(Duration::from_secs(10), || so_far() > before), "the flood had ended");
     });
 }
+
+/// How many of the answers have this status, and the last one's head.
+fn answers(stream: &mut dyn Raw, status: &str) -> (usize, usize, String) {
+    let heads: Vec<String> = std::iter::from_fn(|| answer(stream).ok().map(|it| it.0)).collect();
+    let these = heads.iter().filter(|head| head.starts_with(&format!("http/1.1 {status}"))).count();
+    (heads.len(), these, heads.last().cloned().unwrap_or_default())
+}
+
+#[test]
+fn many_requests_that_are_sent_at_once_are_answered_up_to_the_first_that_is_too_many() {
+    let cluster = Cluster::start();
+    let caller = Caller::new(&cluster, None);
+    let many = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(4_000);
+    for (port, allowed) in [(12443, 500), (12400, 0)] {
+        let mut stream = caller.connect(port);
+        stream.write_all(many.as_bytes()).unwrap();
+        stream.flush().unwrap();
+        let status = if port == 12443 { "429" } else { "308" };
+        let (all, last_ones, last) = answers(&mut *stream, status);
+        assert_eq!(last_ones, 1, "{port}: of {all} answers");
+        assert!(all > allowed && last.contains("connection: close"), "{port}: {all}, {last}");
+        assert!(last.starts_with(&format!("http/1.1 {status}")), "{port}: {last}");
+    }
+}

@@ -1,10 +1,11 @@
 //! Who a host is: keys that are lost, copied or mixed up, and a first host whose data is.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, io::Write, path::Path, time::Duration};
 
+use ece_agent::tls::PrivateKey;
 use serde_json::json;
 
-use crate::support::{Cluster, Finished, Host, agent, within};
+use crate::support::{Caller, Cluster, Finished, Host, agent, answer, request, within};
 
 fn again(host: &Host, flags: &[&str]) -> Finished {
     let mut command = host.install_command(&["--force"]);
@@ -191,13 +192,13 @@ fn what_a_cluster_cannot_be_without_is_named_and_never_made_anew() {
             Some(content) => fs::write(&file, content).unwrap(),
         }
         let before = listed();
-        let told = run().refused(1, "store.missing").stderr;
+        let told = run().refused(14, "store.missing").stderr;
         assert!(
             told.contains(&*file.to_string_lossy()) && told.contains("from a backup"),
             "{told}"
         );
-        again(&cluster.first, &[]).refused(1, "store.missing");
-        again(&cluster.first, &["--new-identity"]).refused(1, "store.missing");
+        again(&cluster.first, &[]).refused(14, "store.missing");
+        again(&cluster.first, &["--new-identity"]).refused(14, "store.missing");
         assert_eq!(listed(), before);
         restore();
     }
@@ -206,7 +207,7 @@ fn what_a_cluster_cannot_be_without_is_named_and_never_made_anew() {
     fs::rename(&cluster.first.state, &whole).unwrap();
     fs::create_dir_all(&dir).unwrap();
     fs::copy(kept.join("tls.key"), dir.join("tls.key")).unwrap();
-    again(&cluster.first, &[]).refused(1, "store.missing");
+    again(&cluster.first, &[]).refused(14, "store.missing");
     fs::remove_dir_all(&cluster.first.state).unwrap();
     fs::rename(&whole, &cluster.first.state).unwrap();
 
@@ -223,7 +224,8 @@ fn what_a_cluster_cannot_be_without_is_named_and_never_made_anew() {
             fs::remove_file(dir.join("store.db-wal")).unwrap();
         }
         fs::write(dir.join(name), content).unwrap();
-        let told = run().refused(1, code).stderr;
+        let exit = if code == "store.failed" { 1 } else { 14 };
+        let told = run().refused(exit, code).stderr;
         let fix = match name {
             "tls.key" => format!("rm {}", dir.join(name).display()),
             "master.key" => "from the backup".to_owned(),
@@ -277,6 +279,32 @@ fn a_copy_that_is_uninstalled_leaves_the_host_that_it_is_a_copy_of_alone() {
 }
 
 #[test]
+fn who_has_a_copy_of_a_key_and_names_no_session_does_not_end_the_membership_of_a_host_that_is_there()
+ {
+    let cluster = Cluster::start();
+    let mut host = cluster.joined(2, "allocator");
+    let pem = fs::read_to_string(host.state.join("host.key")).unwrap();
+    let copy = Caller::new(&cluster, Some(&PrivateKey::from_pem(&pem).unwrap()));
+    let protocol = ece_agent::wire::hosts::PROTOCOL;
+    let leave = || {
+        let body = format!(r#"{{"protocol":{protocol}}}"#);
+        let json = "Content-Type: application/json\r\n";
+        let mut stream = copy.connect(12343);
+        stream.write_all(request("POST /agent/v1/leave", json, &body).as_bytes()).unwrap();
+        stream.flush().unwrap();
+        let (head, body) = answer(&mut *stream).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    };
+    let (head, body) = leave();
+    assert!(body.contains("host.cloned"), "{head}{body}");
+    assert!(cluster.is_connected(&host.address));
+    host.stop();
+    assert!(within(Duration::from_secs(10), || !cluster.is_connected(&host.address)));
+    let (head, body) = leave();
+    assert!(head.starts_with("http/1.1 200"), "{head}{body}");
+}
+
+#[test]
 fn hosts_whose_keys_are_mixed_up_stand_back() {
     let cluster = Cluster::start();
     let (mut one, mut two) = (cluster.joined(2, "allocator"), cluster.joined(3, "proxy"));
@@ -304,4 +332,21 @@ fn hosts_whose_keys_are_mixed_up_stand_back() {
     two.run();
     one.wait_connected();
     two.wait_connected();
+}
+
+#[test]
+fn what_a_refused_installation_has_made_is_removed_and_no_cluster_is_missed() {
+    let cluster = Cluster::start();
+    let token = cluster.create_token(json!({ "persistent": true, "roles": ["allocator"] }));
+    let id = token["token_id"].as_str().unwrap();
+    let path = format!("/platform/configuration/security/enrollment-tokens/{id}");
+    cluster.api("DELETE", &path, None).expect(200);
+    let host = cluster.host(2);
+    let flags = ["--roles", "allocator", "--force"];
+    let text = token["token"].as_str().unwrap();
+    cluster.try_install(&host, text, &flags).refused(14, "token.revoked");
+    assert!(host.storage.exists() && host.state.exists());
+    let told = uninstall(&host).expect(0).stderr;
+    assert!(!host.storage.exists() && !host.state.exists(), "{told}");
+    assert!(!told.contains("warning") && !told.contains("the cluster"), "{told}");
 }

@@ -72,7 +72,7 @@ fn on_a_full_disk_an_install_fails_with_the_reason_and_goes_on_when_there_is_roo
 }
 
 /// Runs the program with a clock that is off, where the library for that is installed.
-fn with_clock(offset: &str, mut command: Command) -> Option<Command> {
+pub fn with_clock(offset: &str, mut command: Command) -> Option<Command> {
     let library = [
         "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
         "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",

@@ -8,6 +8,7 @@ mod check;
 mod circles;
 mod command_line;
 mod comments;
+mod completions;
 mod connection;
 mod contract;
 mod contract_walk;

@@ -115,16 +115,19 @@ fn a_mistake_in_a_config_file_is_told_with_file_line_key_and_what_is_expected() 
         Finished::of(&mut install).refused(3, code).stderr
     };
     let name = file.display();
-    let form = told("# ours\ncapacity = 10000\n", "config.file");
-    let expected = "line 2: capacity is text in quotes; write 'capacity = \"10000\"'";
+    let form = told("# ours\nforce = 'perhaps'\n", "config.file");
+    let expected = "line 2: force: ";
     assert!(form.contains(&format!("the config file {name} is not valid: {expected}")), "{form}");
     let value = told("capacity = '1'\n", "config.invalid");
     assert!(value.contains(&format!("capacity in {name}: it is in MB")), "{value}");
+    // A number is as good as its text.
+    let value = told("capacity = 1\n", "config.invalid");
+    assert!(value.contains(&format!("capacity in {name}: it is in MB")), "{value}");
     let profile = dir.path().join("profile.toml");
-    fs::write(&profile, "coordinator-host = 7\n").unwrap();
+    fs::write(&profile, "coordinator-host = []\nuser = { a = 1 }\n").unwrap();
     let mut list = agent(["host", "list", "--profile"]);
     let told = Finished::of(list.arg(&profile)).refused(3, "profile.invalid").stderr;
-    assert!(told.contains("line 1: coordinator-host is text in quotes"), "{told}");
+    assert!(told.contains("line 2: user: "), "{told}");
 }
 
 #[test]
@@ -163,4 +166,34 @@ fn the_installer_script_takes_no_installed_program_for_a_new_one() {
     let path = format!("{}:/usr/bin:/bin", agent_path().parent().unwrap().display());
     let told = Finished::of(upgrade.env("PATH", path)).refused(1, "program.missing").stderr;
     assert!(told.contains("--binary FILE"), "{told}");
+}
+
+#[test]
+fn a_secret_in_the_place_of_something_else_is_not_printed() {
+    let secret = "c2VjcmV0LW9mLWEtdG9rZW4";
+    let token = format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.{secret}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(&file, format!("roles-token-file = {token:?}\n")).unwrap();
+    let config = file.to_str().unwrap();
+    let ask = ["--coordinator-host", "127.0.0.99", "--ca-fingerprint"];
+    let pin = format!("sha256:{}", "a".repeat(64));
+    for line in [
+        &["install", "--dry-run", "--coordinator-host", "127.0.0.99", "--roles-token-file", &token]
+            [..],
+        &["install", "--dry-run", "--coordinator-host", "127.0.0.99", "--config-file", config],
+        &["install", &token],
+        &["host", "show", &token, &token],
+        &["token", "inspect", "--no-such-flag", &token],
+        &[&["host", "list"], &ask[..], &[&pin, "--password-file", &token]].concat(),
+        &[&["host", "list"], &ask[..], &[&pin, "--api-key-file", &token]].concat(),
+    ] {
+        for json in [false, true] {
+            let mut command = agent(line);
+            command.args(json.then_some("--json")).env("HOME", dir.path());
+            let told = Finished::of(command.arg("--state-dir").arg(dir.path().join("state")));
+            let said = format!("{}{}", told.stdout, told.stderr);
+            assert!(!said.is_empty() && !said.contains(secret), "{line:?}: {said}");
+        }
+    }
 }

@@ -125,7 +125,7 @@ fn the_keys_of_the_cluster_are_sealed_in_the_store() {
     // Without the master key the store is of no use, and that is said.
     fs::write(dir.join("master.key"), "0".repeat(64)).unwrap();
     let mut run = agent(["run", "--state-dir"]);
-    Finished::of(run.arg(&cluster.first.state)).refused(1, "coordinator.key_damaged");
+    Finished::of(run.arg(&cluster.first.state)).refused(14, "coordinator.key_damaged");
 }
 
 /// What must not show up anywhere but in the file that the operator gave and the secrets file.

@@ -28,6 +28,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper", &["api", "ui", "server"]),
     ("hyper_util", &["server"]),
     ("utoipa_axum", &["api"]),
+    ("icu_properties", &["model"]),
     ("rustls", &["client", "server", "tls"]),
     ("tokio_rustls", &["server"]),
     ("aws_lc_rs", &["api", "ui", "cluster", "tls", "token", "wire"]),

@@ -93,6 +93,31 @@ fn another_password_ends_sessions_and_keys_whoever_has_set_it() {
 }
 
 #[test]
+fn a_key_does_not_change_its_own_user() {
+    let cluster = Cluster::start();
+    make(&cluster, "bob", "first-password");
+    let bob = Credentials::of(&cluster, "bob", "first-password");
+    let change = |credential: &str, path: &str, change: Value| {
+        let credential = format!("Authorization: {credential}");
+        let (json, body) = ("Content-Type: application/json", change.to_string());
+        Reply::to(&["-X", "PATCH", "-H", &credential, "-H", json, "-d", &body, &cluster.url(path)])
+    };
+    let by_key = format!("ApiKey {}", bob.key);
+    let password = json!({ "security": { "password": "second-password" } });
+    let name = json!({ "full_name": "Bob" });
+    for path in ["/user", "/users/bob"] {
+        for refused in [&password, &name] {
+            change(&by_key, path, refused.clone()).failed(400, "user.restricted_field");
+        }
+        change(&by_key, path, json!({ "full_name": "" })).expect(200);
+    }
+    assert_eq!(bob.statuses(&cluster), [200; 3]);
+    let by_login = format!("Bearer {}", bob.bearer);
+    change(&by_login, "/user", password).expect(200);
+    assert_eq!(bob.statuses(&cluster), [401; 3]);
+}
+
+#[test]
 fn roles_count_from_the_reply_on_for_sessions_and_keys_too() {
     let cluster = Cluster::start();
     make(&cluster, "bob", "first-password");

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap_complete::{Shell, generate_to};
+use clap_complete::Shell;
 use clap_mangen::Man;
 
 /// What belongs to the program as a whole, on its own page.
@@ -56,9 +56,13 @@ fn main() {
         std::process::exit(3);
     };
     std::fs::create_dir_all(&dir).unwrap();
-    let mut command = ece_agent::cli::command();
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        generate_to(shell, &mut command, "ece-agent", &dir).unwrap();
+    let scripts = [
+        (Shell::Bash, "ece-agent.bash"),
+        (Shell::Zsh, "_ece-agent"),
+        (Shell::Fish, "ece-agent.fish"),
+    ];
+    for (shell, file) in scripts {
+        std::fs::write(dir.join(file), ece_agent::cli::completion_script(shell)).unwrap();
     }
     let mut command = ece_agent::cli::command().disable_help_subcommand(true);
     command.build();

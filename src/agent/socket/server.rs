@@ -30,7 +30,8 @@ pub async fn serve_socket(
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(answer(stream, board.clone(), stop.clone(), local.clone()));
+                let over = shutdown.clone();
+                tokio::spawn(answer(stream, board.clone(), stop.clone(), local.clone(), over));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept on the daemon's socket: {error}");
@@ -45,6 +46,7 @@ async fn answer(
     board: StatusBoard,
     stop: ShutdownTrigger,
     local: Option<Arc<dyn LocalAdministration>>,
+    shutdown: Shutdown,
 ) {
     let (reader, mut writer) = stream.into_split();
     let mut request = zeroize::Zeroizing::new(String::new());
@@ -76,9 +78,14 @@ async fn answer(
         }
         DaemonRequest::Watch => loop {
             followed.mark_unchanged();
-            if write(&mut writer, &board.read()).await.is_err() || followed.changed().await.is_err()
-            {
+            if write(&mut writer, &board.read()).await.is_err() {
                 return;
+            }
+            tokio::select! {
+                biased;
+                changed = followed.changed() => if changed.is_err() { return },
+                // Who goes on watching asks again, and is told by what comes after.
+                () = shutdown.wait() => return,
             }
         },
         DaemonRequest::Status => {
@@ -94,4 +101,32 @@ async fn write(
     let mut line = zeroize::Zeroizing::new(serde_json::to_vec(answer).expect("plain data"));
     line.push(b'\n');
     writer.write_all(&line).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::{DaemonClient, Status},
+        config::StateDir,
+        model::SessionId,
+        rt::{Clock, unix_socket},
+    };
+
+    #[tokio::test]
+    async fn who_watches_is_let_go_when_the_socket_is_another_ones_to_answer() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = StateDir::new(dir.path().to_owned());
+        let listener = unix_socket::listen(state.path(), state.socket_name()).expect("a socket");
+        let session = SessionId(uuid::Uuid::new_v4());
+        let status = Status::before_joining(None, session, Clock::system().now());
+        let (stop, _stopped) = ShutdownTrigger::new();
+        let (joined, joining) = ShutdownTrigger::new();
+        tokio::spawn(serve_socket(listener, StatusBoard::new(status), stop, None, joining));
+        let client = DaemonClient::connect(&state).await.expect("a daemon");
+        let mut watch = client.watch().await.expect("sent");
+        assert!(watch.next().await.expect("an answer").is_some());
+        joined.fire();
+        assert!(watch.next().await.expect("an end").is_none());
+    }
 }

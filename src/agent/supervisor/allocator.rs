@@ -56,7 +56,10 @@ impl RoleService for Allocator {
         };
         // The disk may take its time or, of another machine, never answer.
         let count = aside(looked).await.map_err(to_be_repaired)?;
-        let mut detail = format!("{count} instances");
+        let mut detail = match count {
+            1 => "1 instance".to_owned(),
+            count => format!("{count} instances"),
+        };
         if let Some(capacity_mb) = self.wanted.capacity_mb {
             detail.push_str(&format!(", {capacity_mb} MB by the API's settings"));
         }

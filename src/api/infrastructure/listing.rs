@@ -61,7 +61,7 @@ impl Listing {
     pub fn found<D: Searchable>(&self, all: impl Iterator<Item = D>) -> Result<Vec<D>, TooMuch> {
         let effort = Effort::default();
         let found = all.filter(|it| self.query.matches(it, &effort));
-        let page = page(found, &self.order, self.page.from, self.page.size);
+        let page = page(found, &self.order, self.page.from, self.page.size, &effort);
         if effort.is_used_up() { Err(TooMuch) } else { Ok(page) }
     }
 

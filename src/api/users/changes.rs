@@ -90,6 +90,11 @@ async fn change_user(
         return Err(Answer::UserField.saying(message));
     }
     let changes = asks != *user || edit.password.is_some();
+    if own && changes && permit.is_by_api_key() {
+        let message = "an API key does not change its own user: ask with the password \
+                       ('ece-agent' does with --password-file), or with a login's token";
+        return Err(Answer::UserField.saying(message));
+    }
     if own && changes {
         app.own_changes.take(&user.name).map_err(too_many_changes)?;
     }

@@ -108,7 +108,7 @@ pub async fn list(
     operation_id = "create-api-key",
     request_body = CreateApiKeyRequest,
     responses(
-        (status = 201, description = "The key; its text is not shown again", body = ApiKeyResponse),
+        (status = 201, description = "The key; its text is not shown again. One that is made with a key does not outlive it", body = ApiKeyResponse),
         (status = 400, description = "api_keys.invalid_input", body = FailedReply),
     )
 )]

@@ -12,12 +12,13 @@ use crate::{
         state_dir_flag,
         storage::{ClaimState, claim_of, in_use},
     },
+    coordinator::Restored,
     host::{
         open_dir::OpenDir,
         tree::{Owner, make_dir_if_missing, remove_whatever},
     },
     model::{Code, CoordinatorLayout, Exit, Failure, StorageLayout},
-    rt::files,
+    rt::{Clock, Timestamp, files},
 };
 
 /// Where it is put together, in the state directory.
@@ -80,7 +81,7 @@ impl Backup {
             for name in CoordinatorLayout::BACKED_UP {
                 copy_file(&self.coordinator, name, &trusted(place), &new, place.owner)?;
             }
-            new.sync()?;
+            new.replace_file(CoordinatorLayout::RESTORED, &self.mark()?, place.owner)?;
             remove_whatever(&place.state.coordinator())?;
             dir.rename(NEW, COORDINATOR)?;
             new.give(place.owner, 0o700)
@@ -89,6 +90,16 @@ impl Backup {
             let message = format!("from {} to {}: {error}", directory.display(), state.display());
             Failure::new(Code::StateNotWritable, message)
         })
+    }
+}
+
+impl Backup {
+    /// What the coordinator tells of at its next start: it lets in again whoever was shut out since.
+    fn mark(&self) -> io::Result<Vec<u8>> {
+        let store =
+            self.coordinator.file(CoordinatorLayout::STORE)?.ok_or(io::ErrorKind::NotFound)?;
+        let mark = Restored::new(Clock::system().now(), Timestamp::from(store.modified()?));
+        serde_json::to_vec(&mark).map_err(Into::into)
     }
 }
 

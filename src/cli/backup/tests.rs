@@ -10,7 +10,10 @@ use super::{
     take::copy,
     *,
 };
-use crate::model::{BootstrapSecret, CoordinatorLayout};
+use crate::{
+    model::{BootstrapSecret, CoordinatorLayout},
+    rt::Clock,
+};
 
 const SOMEBODY: u32 = 65_534;
 
@@ -87,6 +90,9 @@ fn what_is_backed_up_comes_back_in_the_place_of_what_there_was() {
     for name in CoordinatorLayout::NEEDED {
         assert_eq!(fs::read(host.coordinator().join(name)).expect("there"), name.as_bytes());
     }
+    let mark = fs::read_to_string(host.coordinator().join(CoordinatorLayout::RESTORED));
+    let of_today = Clock::system().now().rfc3339()[..8].to_owned();
+    assert_eq!(mark.expect("there").matches(&of_today).count(), 2, "when, and from when it is");
     let names = fs::read_dir(host.place.state.path()).expect("listed").count();
     assert_eq!(names, 1, "nothing else is left there");
     assert!(!host.coordinator().join("later").exists());

@@ -24,9 +24,36 @@ use crate::{
     agent::{find_coordinator, load_identity, proxies_in_environment},
     config::{InstallArguments, Mistake, only_address},
     host::LinuxMachine,
-    model::{Code, Exit, Failure},
+    model::{Code, Exit, Failure, RoleSet},
     preflight::{self, Outcome, Severity},
+    rt::{Clock, Timestamp},
+    token::{LocalRefusal, UnverifiedToken},
 };
+
+/// What a coordinator need not be asked for. A member needs no token any more.
+fn judged(
+    token: &UnverifiedToken,
+    roles: &RoleSet,
+    is_member: bool,
+    now: Timestamp,
+) -> Option<Outcome> {
+    match token.check_locally(roles, now) {
+        Err(LocalRefusal::Expired { .. }) if is_member => None,
+        Err(refusal) => Some(Outcome::stopped_by(&refusal.into())),
+        Ok(()) => {
+            let claims = token.claims();
+            let until = match claims.expires_at {
+                Some(at) => format!(", until {}", at.rfc3339()),
+                None => String::new(),
+            };
+            let allowed = match &claims.roles[..] {
+                [] => "no roles".to_owned(),
+                roles => roles.join(", "),
+            };
+            Some(Outcome::well(Code::PreflightToken, format!("it allows {allowed}{until}")))
+        }
+    }
+}
 
 pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failure> {
     let options = arguments
@@ -52,6 +79,9 @@ pub fn check(arguments: InstallArguments, output: Output) -> Result<Exit, Failur
     let denied =
         service.then(|| denied_to_service(storage, identity.is_some(), Severity::Error)).flatten();
     let mut outcomes: Vec<Outcome> = refused.iter().map(Outcome::stopped_by).collect();
+    outcomes.extend(options.token.as_ref().and_then(|token| {
+        judged(token, &options.roles, identity.is_some(), Clock::system().now())
+    }));
     outcomes.extend(preflight::check(&preflight::Context {
         machine: &LinuxMachine,
         settings: &options.settings,

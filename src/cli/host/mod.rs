@@ -30,6 +30,7 @@ pub enum HostVerb {
   ece-agent host show 192.168.40.79")]
     Show(OneArguments),
     /// Give a host exactly these roles
+    #[command(override_usage = "ece-agent host roles [OPTIONS] <RUNNER_ID> <ROLES|--none>")]
     #[command(after_help = "Examples:
   ece-agent host roles 192.168.40.79 allocator,proxy
   ece-agent host roles 192.168.40.79 --none")]

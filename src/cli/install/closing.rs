@@ -101,7 +101,7 @@ impl Closing<'_> {
             let here = state_dir_flag_beside_profile(&self.options.state_dir);
             note(&format!("to add a host: ece-agent token create --roles allocator{here}"));
         } else if let Purpose::Join(join) = &self.options.purpose
-            && join.roles.is_empty()
+            && installed.identity.joined_roles.is_empty()
             && let Ok(token) = join.token.says()
             && !token.claims().roles.is_empty()
         {

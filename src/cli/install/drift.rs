@@ -1,7 +1,7 @@
 //! Settings that are given to a host which is a member already, and are not those in force.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
     path::Path,
     time::Duration,
 };
@@ -22,7 +22,7 @@ use crate::{
     client::resolve_all,
     config::{Difference, GivenSettings, HostSettings, InstallArguments, edited},
     host::{LinuxMachine, Machine},
-    model::{Code, CoordinatorAddress, Failure},
+    model::{Code, CoordinatorAddress, Failure, default_capacity_mb},
     rt::files,
 };
 
@@ -169,7 +169,9 @@ impl Installation<'_> {
         };
         let found = files::read_limited(Path::new(CONFIG_FILE), MAX_CONFIG).map_err(failed)?;
         let Some(found) = found else {
-            write_public(CONFIG_FILE, &self.for_config_file(identity).as_config_file())?;
+            let roles = &identity.joined_roles;
+            let offered = most_capacity_mb().map(|total| default_capacity_mb(total, roles));
+            write_public(CONFIG_FILE, &self.for_config_file(identity).as_config_file(offered))?;
             progress.finished(Step::Config, CONFIG_FILE);
             return Ok(!differences.is_empty());
         };
@@ -191,9 +193,11 @@ impl Installation<'_> {
 impl Installation<'_> {
     fn kept(&self, difference: &Difference, fix: String) -> Failure {
         let Difference { in_force, given, .. } = difference;
-        let in_force = if in_force.is_empty() { "not set" } else { in_force };
         let source = self.options.from_file.source(&difference.flag());
-        let message = format!("{source} says {given}, and in force is {in_force}");
+        let message = match &in_force[..] {
+            "" => format!("{source} says {given}, and nothing is set"),
+            in_force => format!("{source} says {given}, and in force is {in_force}"),
+        };
         Failure::new(Code::InstallSettingKept, message).with_fix(fix)
     }
 
@@ -255,7 +259,7 @@ pub(super) fn possible(given: &GivenSettings) -> GivenSettings {
 }
 
 pub(super) fn is_address_of_this_machine(ip: IpAddr) -> bool {
-    TcpListener::bind((ip, 0)).is_ok()
+    LinuxMachine.has_address(ip)
 }
 
 fn most_capacity_mb() -> Option<u64> {

@@ -71,9 +71,15 @@ impl Installation<'_> {
             proxies: proxies_in_environment(),
         });
         let stops = outcomes.iter().any(|outcome| outcome.severity == Severity::Error);
-        let mut plan = if stops { Vec::new() } else { self.plan(identity.is_some())? };
+        let running = match &identity {
+            Some(_) => self.running().await?,
+            None => None,
+        };
+        let mut plan = match stops {
+            true => Vec::new(),
+            false => self.plan(identity.is_some(), running.is_some())?,
+        };
         if let Some(identity) = &identity {
-            let running = self.running().await?;
             let differences =
                 self.drift(identity, running.as_ref(), &EventReporter(self.output)).await;
             plan.splice(0..0, differences.iter().map(would_set));
@@ -98,7 +104,7 @@ impl Installation<'_> {
     }
 
     /// What an installation would do from here on, a line each.
-    fn plan(&self, is_installed: bool) -> Result<Vec<String>, Failure> {
+    fn plan(&self, is_installed: bool, is_running: bool) -> Result<Vec<String>, Failure> {
         let options = &self.options;
         let (state, storage) = (options.state_dir.path(), &options.settings.storage_path);
         let mut plan = Vec::new();
@@ -115,7 +121,7 @@ impl Installation<'_> {
             if !there(CONFIG_FILE) {
                 plan.push(format!("write {CONFIG_FILE}"));
             }
-            if !ServiceLayout::has_packaged_unit() {
+            if !ServiceLayout::has_packaged_unit() && !there(ServiceLayout::UNIT) {
                 plan.push(format!("write {}", ServiceLayout::UNIT));
             }
         }
@@ -134,11 +140,13 @@ impl Installation<'_> {
                 Purpose::Stay(_) => return Err(not_installed(&options.state_dir)),
             });
         }
-        plan.push(match self.run_mode {
-            RunMode::Service => "enable and start the service ece-agent".to_owned(),
-            RunMode::Background => "start the daemon in the background".to_owned(),
-            RunMode::Foreground => "go on as the daemon".to_owned(),
-        });
+        if !is_running {
+            plan.push(match self.run_mode {
+                RunMode::Service => "enable and start the service ece-agent".to_owned(),
+                RunMode::Background => "start the daemon in the background".to_owned(),
+                RunMode::Foreground => "go on as the daemon".to_owned(),
+            });
+        }
         if !options.no_wait {
             let seconds = options.timeout.as_secs();
             plan.push(format!("wait up to {seconds} s until the coordinator sees the host"));

@@ -45,7 +45,8 @@ pub enum TokenVerb {
     #[command(after_help = "Example:
   ece-agent token ledger")]
     Ledger(ListArguments),
-    /// Revoke a roles token: from the reply on it lets nobody in
+    /// Revoke a roles token, by its text, its id or how the id begins: from the reply on it lets
+    /// nobody in
     #[command(after_help = "Example:
   ece-agent token revoke 4c8990df")]
     Revoke(revoke::RevokeArguments),

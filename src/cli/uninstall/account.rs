@@ -15,6 +15,8 @@ pub(super) enum Cluster {
     NotTold(String),
     /// It is not to know: the host is that of another machine with the same key.
     OfAnother,
+    /// The host has never been one of a cluster.
+    NoneYet,
     /// It ends with its first host.
     Ended,
 }
@@ -69,7 +71,7 @@ impl Account {
     pub(super) fn tell(&self, output: Output, cluster: &Cluster) {
         let not_told = match cluster {
             Cluster::NotTold(reason) => Some(format!("the cluster was not told: {reason}")),
-            Cluster::Told | Cluster::Ended | Cluster::OfAnother => None,
+            Cluster::Told | Cluster::NoneYet | Cluster::Ended | Cluster::OfAnother => None,
         };
         if output.is_json() {
             let problems: Vec<&String> = not_told.iter().chain(&self.problems).collect();
@@ -77,7 +79,7 @@ impl Account {
                 "left_cluster": match cluster {
                     Cluster::Told => Some(true),
                     Cluster::NotTold(_) | Cluster::OfAnother => Some(false),
-                    Cluster::Ended => None,
+                    Cluster::NoneYet | Cluster::Ended => None,
                 },
                 "removed": self.removed,
                 "left": self.left,
@@ -90,7 +92,7 @@ impl Account {
             Cluster::Ended => output.note("the cluster ended with this host, its first"),
             Cluster::OfAnother => output
                 .note("the cluster was not told: another machine uses this host's key, and stays"),
-            Cluster::NotTold(_) => {}
+            Cluster::NoneYet | Cluster::NotTold(_) => {}
         }
         for what in &self.removed {
             output.note(&format!("removed {what}"));

@@ -5,12 +5,18 @@ mod account;
 mod service;
 mod storage;
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     StateDirArgument,
     answering::{LONGEST, Watched, storage_answers},
-    known_host::{Known, installed_by_root, known_host, must_be_own_or_the_services, other_owner},
+    known_host::{
+        Known, installed_by_root, known_host, must_be_own_or_the_services, other_owner,
+        storage_in_host_file,
+    },
     leave::{leave, leave_as_service_user},
     output::Output,
     run_to_end,
@@ -21,7 +27,7 @@ use super::{
     wait::running,
 };
 use crate::{
-    agent::{AgentState, Identity, StorageMarker, instances_in, load_identity},
+    agent::{AgentState, Identity, Journal, Phase, StorageMarker, instances_in, load_identity},
     config::{StateDir, default_state_dir},
     host::{process::is_root, tree::remove_whatever},
     model::{Code, Exit, Failure, StorageLayout},
@@ -61,11 +67,15 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
         return Err(nothing_here(&state));
     }
     let is_installed = identity.is_some() || matches!(known, Known::Host(_));
-    let path = if is_installed { known.storage_path()? } else { None };
+    let mut path = match is_installed {
+        true => known.storage_path()?,
+        false => storage_begun(&state),
+    };
     if let Some(path) = &path {
         storage_answers(path, LONGEST)?;
         _watched = Watched::state_and_storage(&state, path);
     }
+    path = path.filter(|path| is_installed || is_ours(path, &state));
     // Root believes its own file alone; what the service user says can only ask for more care.
     let first_host = known.host().is_some_and(|host| host.first_host);
     let says_first = identity.as_ref().is_some_and(|identity| identity.first_host);
@@ -94,6 +104,7 @@ pub fn uninstall(arguments: UninstallArguments, output: Output) -> Result<Exit, 
     }
     let cluster = match is_copy {
         true => Cluster::OfAnother,
+        false if !is_installed && !may_be_known(&state) => Cluster::NoneYet,
         false => leave_cluster(identity.as_ref(), first_host, &state),
     };
     if let Some(storage) = &storage {
@@ -220,6 +231,31 @@ fn is_kept_apart(state: &StateDir) -> bool {
     let status = run_to_end(running(state)).ok().flatten();
     let problem = status.filter(|it| it.state == AgentState::Refused).and_then(|it| it.problem);
     problem.is_some_and(|problem| problem.code == Code::HostCloned.name())
+}
+
+/// The host storage path of an installation that has not come to a host. Root does not go where
+/// somebody else says.
+fn storage_begun(state: &StateDir) -> Option<PathBuf> {
+    let noted = match other_owner(state) {
+        None => Journal::load(state).ok().flatten().and_then(|journal| journal.storage_path),
+        Some(_) => None,
+    };
+    noted.or_else(|| storage_in_host_file().ok())
+}
+
+fn is_ours(storage: &Path, state: &StateDir) -> bool {
+    matches!(claim_of(storage, state), Ok(ClaimState::Ours(_)))
+}
+
+/// Whether the cluster may know a host of which there is no identity here.
+fn may_be_known(state: &StateDir) -> bool {
+    let is_damaged = !still_there([state.identity(), state.damaged_identity()]).is_empty();
+    is_damaged
+        || match Journal::load(state) {
+            Ok(Some(journal)) => journal.phase >= Phase::EnrolmentSent,
+            Ok(None) => !still_there([state.journal()]).is_empty(),
+            Err(_) => true,
+        }
 }
 
 /// The script that a coordinator serves puts the program there where 'install' does not.

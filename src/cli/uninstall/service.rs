@@ -97,6 +97,10 @@ impl Service {
                 kept.push(what);
             }
         }
+        let config = Path::new(CONFIG_FILE);
+        if !made.lines().any(|what| what == CONFIG_FILE) && config.exists() {
+            account.left(config, "install has not made it");
+        }
         let _has_other_drop_ins = fs::remove_dir(ServiceLayout::DROP_IN_DIR);
         let _ = systemctl(["daemon-reload"]);
         if !kept.is_empty() {

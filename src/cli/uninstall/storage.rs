@@ -9,6 +9,9 @@ use crate::{
     model::{Failure, StorageLayout, printable::escaped},
 };
 
+/// What makes directories when a package is installed.
+const PACKAGED: &str = "/usr/lib/tmpfiles.d/ece-agent.conf";
+
 /// How many entries of a directory are named.
 const MOST_NAMED: usize = 5;
 
@@ -39,9 +42,22 @@ impl Storage<'_> {
             account.note(self.path.display().to_string(), Ok(true));
             return self.remove_parents(account);
         }
+        if self.is_of_the_package() {
+            return account
+                .left(self.path, "the package has made it, and removes it when it is purged");
+        }
         if let Some(names) = names_in(self.path) {
             account.left(self.path, &format!("{names}: not install's to remove"));
         }
+    }
+
+    /// Whether there is only what a package makes for instances, and none.
+    fn is_of_the_package(&self) -> bool {
+        let instances = StorageLayout::of(self.path).instances();
+        names_in(self.path).as_deref() == Some(StorageLayout::INSTANCES)
+            && names_in(&instances).is_none()
+            && self.path == Path::new(StorageLayout::DEFAULT_PATH)
+            && Path::new(PACKAGED).exists()
     }
 
     /// Those that were made on the way to it, as long as nothing else is in them.

@@ -40,7 +40,24 @@ pub fn update(arguments: UpdateArguments, output: Output) -> Result<(), Failure>
     let change = UserChange { full_name, email, security, ..Default::default() };
     let reply = access.send(HttpVerb::Patch, &path_of(&one.name), &change)?;
     output.done(&reply, &format!("changed {}", one.name));
+    if new_password_file.is_some()
+        && IN_SECRETS_FILE.contains(&one.name.as_str())
+        && !output.is_json()
+    {
+        output.note(&not_kept(&one.name));
+    }
     Ok(())
+}
+
+/// Users whose passwords the first host keeps for root.
+const IN_SECRETS_FILE: [&str; 2] = ["admin", "readonly"];
+
+fn not_kept(user: &str) -> String {
+    format!(
+        "the secrets file of the first host does not hold this password: verbs there need --user \
+         {user} and --password-file, or 'ece-agent reset-password --user {user}', which makes and \
+         keeps another"
+    )
 }
 
 pub fn enable(arguments: OneArguments, enabled: bool, output: Output) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use super::{Attempt, Unfinished, carry_out, forget, only_addition, stops_at_the_
 use crate::{
     cluster::{
         app::App,
-        change::{Change, Origin},
+        change::{Change, Credential, Origin},
         passwords,
         records::{ApiKeyRecord, UserRecord, create, decode, readable},
     },
@@ -49,13 +49,15 @@ pub struct NewApiKey {
     pub record: ApiKeyRecord,
 }
 
+/// Makes a key that is good until then, or as long as the key is that it is asked for with.
 pub async fn create_key(
     app: &App,
     origin: &Origin,
     user: &UserRecord,
     description: &str,
-    expires_at: Option<Timestamp>,
+    until: Option<Timestamp>,
 ) -> Result<NewApiKey, ApiKeyError> {
+    let expires_at = within_own_life(app, origin, until)?;
     if !(1..=MAX_DESCRIPTION).contains(&description.len()) || !is_plain_text(description) {
         return Err(ApiKeyError::Invalid("a description has 1 to 1024 bytes of plain text"));
     }
@@ -92,6 +94,24 @@ pub async fn create_key(
         })
     })
     .await
+}
+
+/// No key makes one that outlives it: what was to end then would go on under another name.
+fn within_own_life(
+    app: &App,
+    origin: &Origin,
+    until: Option<Timestamp>,
+) -> Result<Option<Timestamp>, ApiKeyError> {
+    let Some(Credential::ApiKey(id)) = origin.standing.as_ref().map(|it| &it.credential) else {
+        return Ok(until);
+    };
+    let own = app.registry.view().api_key(id).ok_or(Unfinished::Withdrawn)?.expires_at;
+    match (own, until) {
+        (Some(own), Some(until)) if until > own => Err(ApiKeyError::Invalid(
+            "a key is made with a key that expires before it; ask for less, or with the password",
+        )),
+        (own, until) => Ok(until.or(own)),
+    }
 }
 
 /// Whether the user may have one more key; those that are over do not count.

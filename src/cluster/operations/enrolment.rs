@@ -1,10 +1,12 @@
+mod counted;
 mod refused;
 mod replacement;
+mod uses;
 
 use serde_json::json;
 
 pub use self::refused::EnrolError;
-use self::replacement::replace;
+use self::{counted::Counted, replacement::replace, uses::use_of};
 use super::{
     Attempt, Caller, carry_out,
     members::check_facts,
@@ -21,7 +23,7 @@ use crate::{
             decode,
         },
     },
-    model::{Code, KeyId, RunnerId, TokenId},
+    model::{Code, KeyId, RunnerId},
     rt::Timestamp,
     store::{Op, Room, StoreError},
     token::{UnverifiedToken, VerifiedToken},
@@ -38,23 +40,39 @@ pub async fn enrol(app: &App, caller: Caller, request: EnrolRequest) -> Result<M
         request_id: caller.request_id,
         standing: None,
     };
+    let counted = &Counted::not_yet(&app.joins);
     carry_out(app, &origin, |now| {
         Box::pin(async move {
-            if let Some(host) = already_known(app, caller, request).await? {
-                return Ok(Attempt::Settled(host));
+            let attempt = decide(app, caller, request, counted, now).await?;
+            if matches!(attempt, Attempt::Settled(_)) {
+                counted.give_back();
             }
-            match new_member(app, caller, request, now).await {
-                Err(EnrolError::Unfinished(error)) => Err(error.into()),
-                // The same host may have come in while this was decided: it gets the same answer.
-                Err(refused) => match already_known(app, caller, request).await? {
-                    Some(host) => Ok(Attempt::Settled(host)),
-                    None => Err(refused),
-                },
-                decided => decided,
-            }
+            Ok(attempt)
         })
     })
     .await
+    .inspect_err(|error| counted.ended_by(error))
+}
+
+async fn decide(
+    app: &App,
+    caller: Caller,
+    request: &EnrolRequest,
+    counted: &Counted<'_>,
+    now: Timestamp,
+) -> Result<Attempt<Member>, EnrolError> {
+    if let Some(host) = already_known(app, caller, request).await? {
+        return Ok(Attempt::Settled(host));
+    }
+    match new_member(app, caller, request, counted, now).await {
+        Err(EnrolError::Unfinished(error)) => Err(error.into()),
+        // The same host may have come in while this was decided: it gets the same answer.
+        Err(refused) => match already_known(app, caller, request).await? {
+            Some(host) => Ok(Attempt::Settled(host)),
+            None => Err(refused),
+        },
+        decided => decided,
+    }
 }
 
 /// The host that holds this key, if it is a member and asks for what it asked for then.
@@ -98,11 +116,15 @@ async fn new_member(
     app: &App,
     caller: Caller,
     request: &EnrolRequest,
+    counted: &Counted<'_>,
     now: Timestamp,
 ) -> Result<Attempt<Member>, EnrolError> {
     let (token, token_version) = admit(app, request, now).await?;
     if request.runner_id.is_reserved() {
         return Err(EnrolError::RunnerIdReserved(request.runner_id.clone()));
+    }
+    if let Some(address) = request.runner_id.other_spelling() {
+        return Err(EnrolError::RunnerIdAddress(request.runner_id.clone(), address));
     }
     check_facts(&request.facts, &request.facts_hash)?;
     let token_op = Op::Check { path: TokenRecord::path(token.id), version: token_version };
@@ -111,8 +133,9 @@ async fn new_member(
         if request.replace {
             let host = member(caller, request, &token, now);
             let ops = vec![token_op, use_of(app, &token, &used).await?];
-            counts_for(app, &token)?;
-            return replace(app, known, host, &token, ops, now).await;
+            let replaced = replace(app, known, host, &token, ops, now).await?;
+            counted.count(token.id)?;
+            return Ok(replaced);
         }
         return Err(taken_by(&known.member, caller, request));
     }
@@ -121,7 +144,7 @@ async fn new_member(
         return Err(taken_by(&known, caller, request));
     }
     let use_op = use_of(app, &token, &used).await?;
-    counts_for(app, &token)?;
+    counted.count(token.id)?;
     let host = member(caller, request, &token, now);
     let key = KeyRecord::Host { runner_id: host.runner_id.clone() };
     let mut ops = vec![token_op, use_op, create(KeyRecord::path(&caller.key), &key)];
@@ -135,12 +158,6 @@ async fn new_member(
         after: host.in_audit(),
     };
     Ok(Attempt::Commit(change, host))
-}
-
-/// Who would be let in is one of those that came with the token; who is refused is none, or they would
-/// keep the others out.
-fn counts_for(app: &App, token: &TokenRecord) -> Result<(), EnrolError> {
-    app.joins.take(token.id).map_err(|_| EnrolError::TooMany(token.id))
 }
 
 fn taken_by(known: &Member, caller: Caller, request: &EnrolRequest) -> EnrolError {
@@ -220,27 +237,6 @@ async fn admit(
         return Err(EnrolError::RoleNotAvailable(unavailable));
     }
     Ok((token, stored.version))
-}
-
-/// The operation that counts this use. With a limit it takes the lowest free slot, so that of
-/// two hosts that want the last one, one loses the commit.
-async fn use_of(app: &App, token: &TokenRecord, used: &UseRecord) -> Result<Op, EnrolError> {
-    let Some(limit) = token.max_uses else {
-        return Ok(create(UseRecord::host_path(token.id, &used.key), used));
-    };
-    let taken = taken_slots(app, token.id).await?;
-    let free = (0..limit).find(|slot| !taken.contains(slot));
-    let slot = free.ok_or(EnrolError::TokenUsedUp(limit))?;
-    Ok(create(UseRecord::slot_path(token.id, slot), used))
-}
-
-async fn taken_slots(
-    app: &App,
-    token: TokenId,
-) -> Result<std::collections::HashSet<u32>, StoreError> {
-    let root = UseRecord::root(token);
-    let uses = app.store.list(&root).await?;
-    Ok(uses.iter().filter_map(|used| used.path.below(&root)?.parse().ok()).collect())
 }
 
 #[cfg(test)]

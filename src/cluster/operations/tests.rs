@@ -150,6 +150,27 @@ async fn of_many_who_want_the_last_use_one_gets_it() {
     assert_eq!(uses(&cluster, &token).await, 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn hosts_that_come_at_once_with_a_limited_token_all_get_in_up_to_the_limit() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("store.db")).expect("opened");
+    let cluster = TestCluster::start_on(Arc::new(store)).await;
+    let token = cluster.token("", None, Some(200)).await;
+    let mut joins = JoinSet::new();
+    for number in 10..230 {
+        let (app, caller) = (cluster.app.clone(), cluster.caller(number));
+        let request = cluster.request(number, "", &token);
+        joins.spawn(async move { enrol(&app, caller, request).await });
+    }
+    let (joined, refused): (Vec<_>, Vec<_>) =
+        joins.join_all().await.into_iter().partition(Result::is_ok);
+    assert!(
+        refused.iter().all(|it| matches!(it, Err(EnrolError::TokenUsedUp(200)))),
+        "{refused:?}"
+    );
+    assert_eq!((joined.len(), uses(&cluster, &token).await), (200, 200));
+}
+
 #[tokio::test]
 async fn no_reason_is_told_before_the_signature_holds_and_the_record_must_be_of_this_text() {
     let (ours, theirs) = (TestCluster::start().await, TestCluster::start().await);

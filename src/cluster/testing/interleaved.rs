@@ -24,14 +24,16 @@ pub struct Interleaved {
     /// What others write all the time.
     contended: Mutex<Option<StorePath>>,
     is_full: AtomicBool,
+    /// Below what many records were asked for.
+    listed: Mutex<Vec<StorePath>>,
 }
 
 impl Default for Interleaved {
     fn default() -> Self {
         let (other, conflicts) = (Mutex::new(None), AtomicUsize::new(0));
         let (left, contended) = (AtomicUsize::new(usize::MAX), Mutex::new(None));
-        let is_full = AtomicBool::new(false);
-        Self { store: MemoryStore::new(), other, conflicts, left, contended, is_full }
+        let (is_full, listed) = (AtomicBool::new(false), Mutex::default());
+        Self { store: MemoryStore::new(), other, conflicts, left, contended, is_full, listed }
     }
 }
 
@@ -55,6 +57,12 @@ impl Interleaved {
         self.is_full.store(true, Ordering::SeqCst);
     }
 
+    /// How often the records below this path were asked for.
+    pub fn lists_of(&self, prefix: &StorePath) -> usize {
+        let listed = self.listed.lock().expect("no panic while held");
+        listed.iter().filter(|it| *it == prefix).count()
+    }
+
     /// After so many more commits all fail.
     pub fn fails_after(&self, commits: usize) {
         self.left.store(commits, Ordering::SeqCst);
@@ -67,6 +75,7 @@ impl Store for Interleaved {
         self.store.get(path).await
     }
     async fn snapshot(&self, prefixes: &[StorePath]) -> Result<Snapshot, StoreError> {
+        self.listed.lock().expect("no panic while held").extend_from_slice(prefixes);
         self.store.snapshot(prefixes).await
     }
     async fn page(
@@ -75,6 +84,7 @@ impl Store for Interleaved {
         from: PageFrom<'_>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
+        self.listed.lock().expect("no panic while held").push(prefix.clone());
         self.store.page(prefix, from, limit).await
     }
     async fn commit_within(&self, room: Room, ops: Vec<Op>) -> Result<u64, CommitError> {

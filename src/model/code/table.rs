@@ -99,7 +99,7 @@ codes! {
         "Look at the coordinator's log ('ece-agent logs' there) for the request id shown; repeat the command afterwards."
 
     JoinRunnerIdReserved "join.runner_id_reserved" Refused
-        "The API has something else under this name, which would hide the host ('settings', 'health', 'filtered-groups', and names that begin with '_'), or it reads like a flag or a hidden file (names that begin with '-' or '.')."
+        "The API has something else under this name, which would hide the host ('settings', 'health', 'filtered-groups', 'candidates', and names that begin with '_'), or it reads like a flag or a hidden file (names that begin with '-' or '.')."
         "Choose another name with --runner-id; without it the host's address is its name."
     JoinRunnerIdTaken "join.runner_id_taken" Refused
         "Another host, with another key, is registered under this runner id."
@@ -107,6 +107,9 @@ codes! {
     JoinRunnerIdAlike "join.runner_id_alike" Refused
         "Another host, with another key, is registered under a runner id that differs from this one in upper and lower case alone."
         "Give --runner-id another name; or, if that host is gone and this one comes in its place, the name as the message shows it, letter by letter, and go on as that answer says."
+    JoinRunnerIdAddress "join.runner_id_address" Refused
+        "The runner id reads as an IP address, and is not how that address is spelt (as '127.000.0.3' and '::ffff:127.0.0.3' are not): people would take the host for the one at that address."
+        "Give --runner-id the address as the message shows it, or a name; without it the host's address is its name."
     JoinKeyInUse "join.key_in_use" Refused
         "This host's key is already registered under another runner id."
         "Repeat the command with the runner id that is registered, or with --new-identity after that host was deleted."
@@ -240,6 +243,9 @@ codes! {
     PreflightCoordinator "preflight.coordinator" Preflight
         "The coordinator cannot be reached as a host reaches it. The failing step is named: resolve, connect, tls, trust or http."
         "The finding has the code of what happened; 'ece-agent explain CODE' has its fix."
+    PreflightToken "preflight.token" Preflight
+        "The roles token, as far as it can be judged without a coordinator: its lifetime, and the roles that it allows."
+        "What is wrong with a token has a code of its own: token.expired, token.roles_exceeded."
     PreflightClock "preflight.clock_skew" Success
         "This machine's clock and the coordinator's differ by more than 30 seconds. It is a warning, with which no command fails; one that is too far off is refused for what follows from it (trust.certificate_date, token.expired)."
         "Set the clock: 'timedatectl set-ntp true', or install chrony."
@@ -285,7 +291,7 @@ codes! {
 
     PreflightPort "preflight.port_in_use" Preflight
         "A port that the requested roles listen on is taken."
-        "Stop the other program ('ss -ltnp' names it), or, for a host that only this machine reaches, give it a loopback address of its own with --host-ip."
+        "Stop the other program ('ss -ltnp' names it to root), or, for a host that only this machine reaches, give it a loopback address of its own with --host-ip."
     PreflightMemory "preflight.memory" Preflight
         "The host has less memory than a member needs (8 GB)."
         "Use a larger machine; with --foreground this is only a warning."
@@ -296,7 +302,7 @@ codes! {
     StoreFailed "store.failed" General
         "The coordinator's datastore cannot be opened, read or written."
         "The message has the system's reason (space, permissions, damage); nothing that was acknowledged depends on what failed."
-    StoreMissing "store.missing" General
+    StoreMissing "store.missing" Refused
         "This is the first host of a cluster, and the cluster's datastore, or the key that it is sealed with, is not there. Neither is made anew where there was one."
         "Restore it from a backup ('ece-agent restore DIRECTORY') and run 'ece-agent install'. Without a backup the cluster is lost: 'ece-agent uninstall --force', then 'ece-agent install' makes another."
     BackupExists "backup.exists" BadArgument
@@ -308,7 +314,7 @@ codes! {
     BackupUnusable "backup.unusable" BadArgument
         "What was to be restored is no backup that can be trusted: it is not there, a file is missing in it, or is a link or has another name, or belongs to somebody other than root or the caller."
         "Name the directory that 'ece-agent backup DIRECTORY' has made, or a copy of it; 'chown -R root:root DIRECTORY' makes root's what came from elsewhere."
-    CoordinatorKeyDamaged "coordinator.key_damaged" General
+    CoordinatorKeyDamaged "coordinator.key_damaged" Refused
         "A file with a key of the coordinator is damaged, or is not of the datastore beside it."
         "master.key has to come from the backup that the datastore came from ('ece-agent restore DIRECTORY' restores both). tls.key can be removed, as its user ('runuser -u ece-agent -- rm FILE'): the coordinator makes another, and members trust it by the cluster's CA."
     StoreUnreadableDocument "store.unreadable_document" General
@@ -326,7 +332,7 @@ codes! {
     StoreOutcomeUnknown "store.outcome_unknown" General
         "The datastore stopped answering while a change was under way: it was made, or it was not."
         "Look whether the change is there, then repeat it if it is not."
-    StoreTooNew "store.too_new" General
+    StoreTooNew "store.too_new" Refused
         "The datastore was written by a newer version of ece-agent."
         "Run that version or a newer one."
 
@@ -358,7 +364,7 @@ codes! {
 
     ApiUnauthenticated "api.unauthenticated" Refused
         "The coordinator does not accept this user and password, or the user is disabled."
-        "An API key that is over, as all are after their user's password was changed, is replaced by 'ece-agent login HOST'. Else check --user and the file given with --password-file; on the first host leave both out. An admin sees with 'ece-agent user list' who is disabled."
+        "An API key that is over, as all are after their user's password was changed, is replaced by 'ece-agent login HOST'. Else check --user and the file given with --password-file; on the first host leave both out, and if that is refused too, the secrets file there does not hold the password any more: 'ece-agent reset-password --user admin' makes another and keeps it. An admin sees with 'ece-agent user list' who is disabled."
     ApiForbidden "api.forbidden" Refused
         "No role that this user has allows that."
         "Use the admin user, or let an admin give the user a role: 'ece-agent user update NAME --roles ROLES'; 'ece-agent whoami' says who asks, with which roles."

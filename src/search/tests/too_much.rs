@@ -122,7 +122,7 @@ fn sorting_asks_each_document_once_for_each_key() {
     let order = Order::from_text("id,a,b,c,-id,-a,-b,-c").expect("an order");
     let all: Vec<Counting<'_>> =
         (0..500).map(|_| Counting { id: "same", ..Default::default() }).collect();
-    for document in page(all.into_iter(), &order, 0, usize::MAX) {
+    for document in page(all.into_iter(), &order, 0, usize::MAX, &Effort::default()) {
         assert_eq!(document.asked.get(), MOST_SORT_KEYS);
     }
 }
@@ -220,16 +220,81 @@ fn a_search_pays_for_each_look_and_for_the_bytes_that_are_compared() {
     const LOOK: usize = 16;
     let document = Counting { id: "abc", ..Counting::default() };
     for (json, cost) in [
-        (json!({ "exists": { "field": "id" } }), LOOK),
-        (json!({ "range": { "id": { "gte": "abc" } } }), LOOK),
+        (json!({ "exists": { "field": "id" } }), LOOK + 1),
+        (json!({ "range": { "id": {} } }), LOOK + 1),
+        (json!({ "range": { "id": { "gte": "abc" } } }), LOOK + 4 + 1),
+        (json!({ "range": { "id": { "gte": "abc", "lt": "b" } } }), LOOK + 4 * 2 + 1),
         (json!({ "term": { "id": "abc" } }), LOOK + 4),
         (json!({ "prefix": { "id": "ab" } }), LOOK + 4),
         (json!({ "match": { "id": "x abc" } }), LOOK + 4 * 3),
         (json!({ "query_string": { "query": "id:a*c" } }), LOOK + 4 * 3),
-        (json!({ "bool": { "must": vec![json!({ "exists": { "field": "id" } }); 2] } }), LOOK * 2),
+        (
+            json!({ "bool": { "must": vec![json!({ "exists": { "field": "id" } }); 2] } }),
+            LOOK * 2 + 2,
+        ),
     ] {
         let query = query_from_json(&json).expect("a query");
         assert!(query.matches(&document, &Effort::of(cost + 1)), "{json}");
         assert!(!query.matches(&document, &Effort::of(cost)), "{json}");
     }
+}
+
+/// A document whose only value is written when it is asked for.
+struct Written;
+
+impl Searchable for Written {
+    fn any(&self, _field: &str, is_meant: IsMeant<'_>) -> bool {
+        is_meant(Value::Text(String::from("abc").into()))
+    }
+
+    fn text_fields(&self) -> &'static [&'static str] {
+        &FIELDS
+    }
+}
+
+#[test]
+fn a_search_pays_for_values_that_are_written_for_it() {
+    const LOOK: usize = 16;
+    let written = LOOK + 3;
+    for (json, cost) in [
+        (json!({ "exists": { "field": "id" } }), LOOK + written + 1),
+        (json!({ "range": { "id": { "gte": "abc" } } }), LOOK + written + 4 + 1),
+        (json!({ "term": { "id": "abc" } }), LOOK + written + 4),
+    ] {
+        let query = query_from_json(&json).expect("a query");
+        assert!(query.matches(&Written, &Effort::of(cost + 1)), "{json}");
+        assert!(!query.matches(&Written, &Effort::of(cost)), "{json}");
+    }
+    // What is not ASCII is written in small letters first.
+    let (words, document) =
+        (json!({ "match": { "id": "ä" } }), Counting { id: "Ä", ..Counting::default() });
+    let (query, cost) = (query_from_json(&words).expect("a query"), LOOK + LOOK + 3 * 2);
+    assert!(query.matches(&document, &Effort::of(cost + 1)));
+    assert!(!query.matches(&document, &Effort::of(cost)));
+}
+
+#[test]
+fn a_search_pays_for_its_order() {
+    const LOOK: usize = 16;
+    let order = Order::from_text("id,-a").expect("an order");
+    let shown = |effort: usize| {
+        let all = (0..16).map(|_| Counting { id: "abc", ..Counting::default() });
+        let effort = Effort::of(effort);
+        let shown = page(all, &order, 0, usize::MAX, &effort).len();
+        (shown, effort.is_used_up())
+    };
+    let (looks, bytes, comparisons) = (16 * 2, 16 * 2 * 4, 4);
+    let cost = looks * (LOOK + 1) + bytes * comparisons;
+    assert_eq!(shown(cost + 1), (16, false));
+    assert_eq!(shown(cost), (0, true));
+}
+
+#[test]
+fn the_most_that_can_be_looked_up_in_a_large_fleet_is_too_much() {
+    const HOSTS: usize = 15_000;
+    let clauses = vec![json!({ "exists": { "field": "id" } }); MOST_CLAUSES];
+    let query = query_from_json(&json!({ "bool": { "must": clauses } })).expect("a query");
+    let (document, effort) = (Counting { id: "abc", ..Counting::default() }, Effort::default());
+    let found = (0..HOSTS).filter(|_| query.matches(&document, &effort)).count();
+    assert!(effort.is_used_up(), "{found}");
 }

@@ -198,6 +198,10 @@ async fn a_full_disk_refuses_what_is_too_much_and_takes_changes_again_when_room_
     let before = store.snapshot(&[]).await.expect("read").revision;
     assert_eq!(store.commit(large("c")).await, full);
     assert!(store.is_full());
+    // What is small fits still, and is no sign of room for a change.
+    std::os::unix::fs::symlink("/dev/full", file.with_extension("trial")).expect("linked");
+    let _lease = store.open_lease().await.expect("it is small");
+    assert!(store.is_full());
     assert_eq!(store.commit_within(Room::Reserve, large("d")).await, full);
     let (first, second) = tokio::join!(store.commit(large("e")), store.open_lease());
     assert_eq!((first, second.err()), (full, Some(StoreError::Full)));

@@ -128,7 +128,10 @@ impl Writer {
                     for commit in committed {
                         self.feed.send(commit);
                     }
-                    if ordinary {
+                    // On a full disk what is small may fit still, and the next change not.
+                    if ordinary
+                        && (self.disk == Disk::HasRoom || !self.reserve.has_no_room_beside())
+                    {
                         self.note(Disk::HasRoom);
                     }
                     self.answer(batch, results);

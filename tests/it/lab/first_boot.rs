@@ -63,8 +63,15 @@ fn an_image_with_unit_and_config_joins_at_its_first_boot_with_a_credential() {
     );
     assert!(waits().contains("[coordinator."), "{}", waits());
     assert_eq!(second.status()["state"], "joining");
+    // Who waits for it sees the join that comes.
+    second
+        .run("systemd-run --quiet --unit=waits -p RemainAfterExit=yes ece-agent status --wait --timeout 300")
+        .expect(0);
     first.boot();
     first.sees_connected("10.77.0.12");
+    let waited = || second.run("systemctl show waits -p SubState -p ExecMainStatus").stdout;
+    let seen = within(Duration::from_secs(15), || waited().contains("SubState=exited"));
+    assert!(seen && waited().contains("ExecMainStatus=0"), "{}", waited());
     let key = second.run("sha256sum < /var/lib/ece-agent/host.key").stdout;
 
     // Later boots have no credential, and need none.
@@ -133,6 +140,8 @@ fn without_token_an_image_has_nothing_to_run_and_a_refused_token_is_said_and_not
     let log = refused.run("journalctl -u ece-agent --no-pager -o cat").stdout;
     assert!(log.contains("token.roles_exceeded"), "{log}");
     assert!(!log.contains(&token));
+    let waited = refused.run("timeout 20 ece-agent status --wait --timeout 300");
+    waited.refused(1, "daemon.not_running");
     let told = refused.run("ece-agent status").refused(1, "daemon.not_running").stderr;
     for part in ["has failed", "token.roles_exceeded", "journalctl -u ece-agent"] {
         assert!(told.contains(part), "{part} is not in\n{told}");

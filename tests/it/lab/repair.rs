@@ -94,3 +94,36 @@ fn install_repairs_what_it_has_made_takes_on_settings_and_is_a_success_only_if_a
     let told = again("").refused(1, "state.not_writable").stderr;
     assert!(!told.contains("all is well"), "{told}");
 }
+
+#[test]
+fn why_a_service_does_not_start_is_said_at_once_and_what_no_start_mends_is_not_tried_again() {
+    let Some(lab) = lab(
+        "lab::repair::why_a_service_does_not_start_is_said_at_once_and_what_no_start_mends_is_not_tried_again",
+    ) else {
+        return;
+    };
+    let mut first = lab.machine(11);
+    first.boot();
+    first.install_first_host();
+    let kept = "/var/lib/ece-agent/coordinator";
+    let says = |code: &str| {
+        let told = first.run("ece-agent start").refused(2, "service.failed").stderr;
+        assert!(told.contains(code) && told.contains("Put right what the log says"), "{told}");
+        let told = first.run("ece-agent status").refused(1, "daemon.not_running").stderr;
+        assert!(told.contains(code), "{told}");
+        first.run("systemctl show ece-agent -p ActiveState -p SubState -p NRestarts").stdout
+    };
+    first.run(&format!("ece-agent stop && mv {kept} /root/")).expect(0);
+    let unit = says("store.missing");
+    assert!(unit.contains("ActiveState=failed") && unit.contains("NRestarts=0"), "{unit}");
+    // A disk may come back: this is tried again, and the reason is shown meanwhile.
+    first
+        .run(&format!(
+            "cp -a /root/coordinator {kept} && rm -f {kept}/store.db-wal && head -c 200 /dev/zero | tr '\\0' x > {kept}/store.db"
+        ))
+        .expect(0);
+    let unit = says("store.failed");
+    assert!(!unit.contains("ActiveState=failed"), "{unit}");
+    first.run(&format!("ece-agent stop; rm -r {kept} && mv /root/coordinator {kept}")).expect(0);
+    first.run("ece-agent start && ece-agent status --wait").expect(0);
+}

@@ -47,6 +47,8 @@ pub enum EnrolError {
     TooMany(TokenId),
     #[error("{0} is the name of something else in the API, and cannot be a runner id")]
     RunnerIdReserved(RunnerId),
+    #[error("the runner id {0} is not how the address {1} is spelt")]
+    RunnerIdAddress(RunnerId, IpAddr),
     #[error(transparent)]
     InvalidFacts(#[from] InvalidFacts),
     #[error(transparent)]

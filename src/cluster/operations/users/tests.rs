@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::*;
 use crate::cluster::{
     change::{Credential, Standing},
-    operations::api_keys::{KeyOf, create_key, delete_keys, keys_of, user_of_key},
+    operations::api_keys::{ApiKeyError, KeyOf, create_key, delete_keys, keys_of, user_of_key},
     passwords::Passwords,
     records::{Actor, UserRole},
     testing::TestCluster,
@@ -185,6 +185,34 @@ async fn a_key_that_expires_while_a_request_is_under_way_changes_nothing() {
     cluster.advance(HOUR);
     let late = create_user(app, &theirs, new("late")).await;
     assert!(matches!(late, Err(UserError::Unfinished(Unfinished::Withdrawn))));
+}
+
+#[tokio::test]
+async fn a_key_makes_none_that_outlives_it() {
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+    let cluster = TestCluster::start().await;
+    let (app, origin) = (&cluster.app, cluster.origin());
+    let user = app.registry.view().user("admin").expect("a user");
+    let until = app.clock.now().plus(HOUR);
+    let with_key = |id: String| {
+        let credential = Credential::ApiKey(id);
+        let standing = Some(Standing { user: user.clone(), allows: |_| true, credential });
+        Origin { standing, ..origin.clone() }
+    };
+    let expiring = create_key(app, &origin, &user, "it expires", Some(until)).await.expect("made");
+    let with_expiring = with_key(expiring.record.id);
+    let made = |until| create_key(app, &with_expiring, &user, "by a key", until);
+    let (sooner, later) = (app.clock.now().plus(HOUR / 2), until.plus(HOUR / 3600));
+    for (asked, expires_at) in [(None, until), (Some(sooner), sooner), (Some(until), until)] {
+        assert_eq!(made(asked).await.expect("made").record.expires_at, Some(expires_at));
+    }
+    assert!(matches!(made(Some(later)).await, Err(ApiKeyError::Invalid(_))));
+    let lasting = create_key(app, &origin, &user, "it lasts", None).await.expect("made");
+    let with_lasting = with_key(lasting.record.id);
+    for asked in [None, Some(later)] {
+        let made = create_key(app, &with_lasting, &user, "by a key", asked).await.expect("made");
+        assert_eq!(made.record.expires_at, asked);
+    }
 }
 
 #[tokio::test]
