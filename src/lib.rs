@@ -23,4 +23,5 @@ pub mod server;
 pub mod store;
 pub mod tls;
 pub mod token;
+pub mod ui;
 pub mod wire;

@@ -6,69 +6,23 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+pub use crate::cluster::permissions::*;
 use crate::{
     cluster::{
         app::App,
         change::{Credential, Origin, Standing},
-        counters::password_checked,
         operations::{api_keys::user_of_key, sessions::user_of_session},
-        passwords::PasswordError,
-        records::{Actor, UserRecord, UserRole},
+        records::{Actor, UserRecord},
+        sign_in::{check_password, remembered},
     },
     http::{
         error::{Answer, ApiError},
         request_id::RequestId,
     },
-    limits::{quiet::Quiet, source::Source},
+    limits::source::Source,
     model::Secret,
     server::SharedContext,
 };
-
-/// What an operation needs. Each operation names one; a handler that compiles is authorised.
-pub trait Permission: Send + Sync {
-    fn allows(user: &UserRecord) -> bool;
-}
-
-macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident: $($role:ident)|+;)*) => {$(
-        $(#[$doc])*
-        pub struct $name;
-
-        impl Permission for $name {
-            fn allows(user: &UserRecord) -> bool {
-                user.is_one_of(&[$(UserRole::$role),+])
-            }
-        }
-    )*};
-}
-
-permissions! {
-    /// Seeing hosts, their roles and their state.
-    ReadHosts: PlatformAdmin | PlatformViewer;
-    /// Changing hosts and their roles, and removing them.
-    ChangeHosts: PlatformAdmin;
-    /// Seeing deployments and what they can be made of.
-    ReadDeployments: PlatformAdmin | PlatformViewer | DeploymentManager | DeploymentViewer;
-    /// Making and changing deployments.
-    ChangeDeployments: PlatformAdmin | DeploymentManager;
-    /// Seeing and making roles tokens: whoever may, can add hosts.
-    ManageTokens: PlatformAdmin;
-    /// Seeing who else there is.
-    ReadUsers: PlatformAdmin | PlatformViewer;
-    /// Other people's accounts and keys.
-    ManageUsers: PlatformAdmin;
-    /// What was done, by whom.
-    ReadAudit: PlatformAdmin;
-}
-
-/// One's own account, session and keys: of everybody who gets in.
-pub struct OwnAccount;
-
-impl Permission for OwnAccount {
-    fn allows(_user: &UserRecord) -> bool {
-        true
-    }
-}
 
 /// Proof that the request's user has the permission `P`, and who it is.
 pub struct Permit<P> {
@@ -183,47 +137,6 @@ impl Known {
     }
 }
 
-fn remembered(app: &App, name: &str, password: &Secret, from: Source) -> Option<Arc<UserRecord>> {
-    let user = app.registry.view().enabled_user(name)?;
-    app.passwords.remembers(from, &user, password).then_some(user)
-}
-
-/// The user with this name and password.
-pub async fn check_password(
-    app: &App,
-    name: &str,
-    password: &Secret,
-    from: Source,
-) -> Result<Arc<UserRecord>, ApiError> {
-    if let Some(user) = remembered(app, name, password, from) {
-        return Ok(user);
-    }
-    let user = app.registry.view().enabled_user(name);
-    let is_known = user.is_some();
-    let checked = app.passwords.check(from, name, user, password).await;
-    password_checked(checked.as_ref().err());
-    let checked = checked.inspect_err(|error| wrong(is_known.then_some(name), from, error))?;
-    // Another password may have come while this one waited for its turn.
-    let now = app.registry.view().enabled_user(name);
-    let same = now.filter(|now| now.password_hash == checked.password_hash);
-    same.ok_or(Answer::Unauthenticated.into())
-}
-
-/// Logs that somebody may be guessing. What was typed as a name may be a password, unless there is
-/// such a user.
-fn wrong(known: Option<&str>, from: Source, error: &PasswordError) {
-    static SAID: Quiet = Quiet::new();
-    if let Some(left_out) = SAID.may_tell(from.address()) {
-        let whom =
-            known.map_or("somebody who is no user".into(), |name| format!("the user {name}"));
-        let more = match left_out {
-            0 => String::new(),
-            more => format!("; {more} lines like this were left out"),
-        };
-        tracing::warn!(%from, %error, left_out, "{whom} was not let in from {from}: {error}{more}");
-    }
-}
-
 /// The bearer token of a request, whatever it is worth.
 pub fn bearer(headers: &HeaderMap) -> Option<Secret> {
     match Credentials::of(headers)? {
@@ -260,37 +173,6 @@ mod tests {
         for bad in ["", "Basic", "Basic !", "Bearer abc", "Basic YWRtaW4="] {
             assert!(basic(bad.as_bytes()).is_none(), "{bad}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_password_that_was_replaced_while_it_was_checked_lets_nobody_in() {
-        use crate::cluster::{passwords::Passwords, testing::TestCluster};
-        let (go_on, held) = std::sync::mpsc::channel::<()>();
-        let held = std::sync::Mutex::new(held);
-        let verify = move |_: &Secret, _: &str| {
-            held.lock().expect("no panic").recv().expect("told");
-            true
-        };
-        let passwords = Passwords::with(1, Box::new(verify));
-        let store = Arc::new(crate::store::MemoryStore::new());
-        let cluster = TestCluster::start_with(store, passwords).await;
-        let (app, old) = (cluster.app.clone(), Secret::new("old"));
-        let from = Source::of([10, 0, 0, 9].into());
-        let checking =
-            tokio::spawn(
-                async move { check_password(&app, "admin", &old, from).await.map(|_| ()) },
-            );
-        tokio::task::yield_now().await;
-        let app = &cluster.app;
-        let path = UserRecord::path("admin");
-        let record = app.store.get(&path).await.expect("read").expect("there");
-        let user: UserRecord = crate::cluster::records::decode(&record).expect("readable");
-        let after = UserRecord { password_hash: "another".into(), ..user };
-        let put = crate::cluster::records::put(path, &after, record.version);
-        app.registry.caught_up(app.store.commit(vec![put]).await.expect("committed")).await;
-        go_on.send(()).expect("heard");
-        let checked = checking.await.expect("no panic");
-        assert!(checked.is_err_and(|error| error.is(Answer::Unauthenticated)));
     }
 
     proptest! {

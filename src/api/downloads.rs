@@ -14,7 +14,6 @@ use axum::{
     http::{HeaderMap, Method, header},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use kept::Kept;
 use tokio::sync::OnceCell;
 
@@ -22,10 +21,10 @@ use crate::{
     cluster::app::App,
     http::error::{Answer, ApiError},
     limits::quiet::Quiet,
-    model::{CoordinatorAddress, Fingerprint},
+    model::CoordinatorAddress,
     rt::aside,
     server::API_PORT,
-    wire::downloads::DownloadInfo,
+    wire::downloads::{DownloadInfo, curl_pin},
 };
 
 const JOIN_SCRIPT: &str = include_str!("../../scripts/join.sh");
@@ -55,11 +54,6 @@ async fn checksum() -> Result<&'static str, ApiError> {
         Ok::<_, ApiError>(hex::encode(digest(&SHA256, &read_binary().await?)))
     });
     computed.await.map(String::as_str)
-}
-
-/// As curl's `--pinnedpubkey` takes it.
-fn curl_pin(key: Fingerprint) -> String {
-    format!("sha256//{}", STANDARD.encode(key.as_bytes()))
 }
 
 fn platform() -> String {

@@ -16,5 +16,4 @@ mod stack;
 mod users;
 mod version;
 
-pub use auth::check_password;
 pub use routes::{api_router, openapi, redirect_router};

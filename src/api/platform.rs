@@ -10,7 +10,6 @@ use super::{
         coordinators::{all_constructors, all_coordinators},
         health::Health,
         proxies::settings,
-        shown::int32,
     },
     listed::{Listed, listed_hosts},
 };
@@ -18,6 +17,7 @@ use crate::{
     cluster::{
         app::App,
         hosts_now::{HostNow, HostsNow},
+        shown::int32,
     },
     http::error::{Answer, ApiError},
     model::Role,

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::{
     counters::committed,
-    records::{self, Actor, ApiKeyRecord, AuditRecord, AuditShare, UserRecord, UserRole},
+    records::{
+        self, Actor, ApiKeyRecord, AuditRecord, AuditShare, UserRecord, UserRole, WebSessionRecord,
+    },
     sessions::OpenSession,
 };
 use crate::{
@@ -52,6 +54,8 @@ pub enum Credential {
     /// The key with this id.
     ApiKey(String),
     Session(OpenSession),
+    /// A browser that is signed in, by the digest of its secret.
+    WebSession(String),
 }
 
 impl Standing {
@@ -70,6 +74,14 @@ impl Standing {
                 let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
                 // It may have been good when the request came, and have expired since.
                 if !records::decode::<ApiKeyRecord>(&record)?.is_good(&self.user, now) {
+                    return Err(Unfinished::Withdrawn.into());
+                }
+                vec![user, Op::Check { path, version: record.version }]
+            }
+            Credential::WebSession(digest) => {
+                let path = WebSessionRecord::path(digest);
+                let record = store.get(&path).await?.ok_or(Unfinished::Withdrawn)?;
+                if !records::decode::<WebSessionRecord>(&record)?.is_good(&self.user, now) {
                     return Err(Unfinished::Withdrawn.into());
                 }
                 vec![user, Op::Check { path, version: record.version }]

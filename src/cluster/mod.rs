@@ -5,6 +5,8 @@
 //!   `member` puts together what is kept of a host in several records.
 //! - `change` commits nothing without its audit record.
 //! - `liveness` knows who is connected, and `owners` writes it down for the next start.
+//! - `permissions` says what a user may do; `sign_in` who is who they say.
+//! - `news` tells pages that are open what has changed; `shown` is what is shown of a host.
 //! - `lists` does what looks at all of them, beside everything else; `hosts_now` is what it sees.
 //! - `earlier_records` brings over what earlier versions have stored.
 //! - `bootstrap` makes a cluster with its first host; `secrets` opens what it made.
@@ -21,16 +23,20 @@ pub mod joins;
 pub mod lists;
 pub mod liveness;
 pub mod member;
+pub mod news;
 pub mod operations;
 pub mod own_changes;
 pub mod owners;
 mod passages;
 pub mod passwords;
+pub mod permissions;
 pub mod queues;
 pub mod records;
 pub mod registry;
 pub mod seal;
 pub mod secrets;
 pub mod sessions;
+pub mod shown;
+pub mod sign_in;
 #[cfg(test)]
 pub mod testing;

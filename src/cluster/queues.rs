@@ -7,4 +7,5 @@ pub struct Queues {
     pub documents: Mutex<()>,
     pub api_keys: Mutex<()>,
     pub users: Mutex<()>,
+    pub web_sessions: Mutex<()>,
 }

@@ -15,8 +15,10 @@ use tokio::sync::watch;
 use super::{
     liveness::Liveness,
     member::{Member, Parts},
+    news::About,
     records::{
-        ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord, readable,
+        ApiKeyRecord, Joined, KeyRecord, MemberPart, Stored, TokenRecord, UserRecord,
+        WebSessionRecord, readable,
     },
     sessions::Sessions,
 };
@@ -52,6 +54,7 @@ pub struct View {
     tokens: BTreeMap<TokenId, Arc<TokenRecord>>,
     users: BTreeMap<String, Arc<UserRecord>>,
     api_keys: BTreeMap<String, Arc<ApiKeyRecord>>,
+    web_sessions: BTreeMap<String, Arc<WebSessionRecord>>,
 }
 
 fn values<K, T>(map: &BTreeMap<K, Arc<T>>) -> Vec<Arc<T>> {
@@ -84,6 +87,10 @@ impl View {
         self.api_keys.get(id).cloned()
     }
 
+    pub fn web_session(&self, digest: &str) -> Option<Arc<WebSessionRecord>> {
+        self.web_sessions.get(digest).cloned()
+    }
+
     /// Takes one change in; the host it concerns.
     fn apply(&mut self, change: &RecordChange) -> Result<Option<RunnerId>, StoreError> {
         let path = &change.path;
@@ -101,6 +108,8 @@ impl View {
             }
         } else if let Some(id) = name_below(path, &ApiKeyRecord::root()) {
             take(&mut self.api_keys, id.to_owned(), change)?;
+        } else if let Some(digest) = name_below(path, &WebSessionRecord::root()) {
+            take(&mut self.web_sessions, digest.to_owned(), change)?;
         } else if let Some(name) = path.below(&UserRecord::root()) {
             take(&mut self.users, name.to_owned(), change)?;
         }
@@ -192,6 +201,7 @@ impl Registry {
         sessions: Arc<Sessions>,
     ) -> Result<Self, StoreError> {
         let (view, revision) = read_all(store).await?;
+        liveness.news.begin(revision);
         let (view, applied) = (RwLock::new(view), watch::Sender::new(revision));
         let (is_over, read_at) = (watch::Sender::new(false), AtomicU64::new(revision));
         Ok(Self { view, applied, is_over, read_at, liveness, sessions })
@@ -299,6 +309,8 @@ impl Registry {
         if committed.whole {
             self.applied.send_replace(committed.revision);
         }
+        let about = committed.changes.iter().filter_map(|change| About::at(&change.path));
+        self.liveness.news.tell(committed.revision, about.collect());
         for runner in concerned {
             self.liveness.tell(&runner);
         }
@@ -314,6 +326,7 @@ impl Registry {
         self.read_at.store(revision, Ordering::Relaxed);
         self.applied.send_replace(revision);
         self.liveness.tell_all();
+        self.liveness.news.begin(revision);
         Ok(())
     }
 }
@@ -335,6 +348,7 @@ async fn read_all(store: &SharedStore) -> Result<(View, u64), StoreError> {
         TokenRecord::root(),
         UserRecord::root(),
         ApiKeyRecord::root(),
+        WebSessionRecord::root(),
     ];
     let Snapshot { revision, records } = store.snapshot(&roots).await?;
     let mut view = View::default();

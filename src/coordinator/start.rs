@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{metrics_page::metrics_router, restored::tell_if_restored};
 use crate::{
-    api::{api_router, check_password, redirect_router},
+    api::{api_router, redirect_router},
     cluster::{
         app::App,
         change::Origin,
@@ -24,6 +24,7 @@ use crate::{
             comments::forget_comments_on_nothing,
             sessions::open_session,
             users::set_password,
+            web_sessions::forget_sessions_that_are_over,
         },
         owners::Owners,
         passwords::Passwords,
@@ -32,6 +33,7 @@ use crate::{
         seal::{MasterKey, SealError},
         secrets::{Cluster, ClusterError},
         sessions::{Sessions, Way},
+        sign_in::check_password,
     },
     host::process::most_open_files,
     hosts::hosts_router,
@@ -41,6 +43,7 @@ use crate::{
     server::{API_PORT, Audience, Bounds, Comers, Door, Listeners, Port, serve_port},
     store::{SharedStore, StoreError},
     tls::{CoordinatorIdentity, KeyError, PrivateKey, api_server_config, hosts_server_config},
+    ui::ui_router,
 };
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -192,7 +195,7 @@ impl CoordinatorConfig {
             (
                 self.listeners.api,
                 Some(Arc::new(api_server_config(identity.clone())?)),
-                api_router(app.clone()),
+                ui_router(app.clone(), api_router(app.clone())),
                 Audience::Users,
             ),
             (
@@ -305,6 +308,7 @@ async fn forget(app: Arc<App>, shutdown: Shutdown) -> Result<(), StoreError> {
     loop {
         forget_old_audit(&app.store, app.clock.now(), MOST).await?;
         forget_keys_that_are_over(&app.store, app.clock.now()).await?;
+        forget_sessions_that_are_over(&app.store, app.clock.now()).await?;
         forget_comments_on_nothing(&app.store).await?;
         tokio::select! {
             () = tokio::time::sleep(FORGET_INTERVAL) => {}

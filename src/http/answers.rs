@@ -115,6 +115,7 @@ answers! {
     NoSuchRunner NOT_FOUND "runners.runner_not_found": "there is no such runner"
     RunnerSearch BAD_REQUEST "runners.search_failed": "the search is not valid"
     RunnerRoles BAD_REQUEST "runners.runner_set_roles_failed": "the roles were not set"
+    RunnerConflict CONFLICT "runners.version_conflict": "the runner has changed since"
     RunnerDeletion BAD_REQUEST "runners.runner_deletion_failed": "the runner was not deleted"
 
     NoSuchProxy NOT_FOUND "proxies.proxy_not_found": "there is no such proxy"

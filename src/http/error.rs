@@ -47,7 +47,28 @@ impl From<Answer> for ApiError {
     }
 }
 
+/// What a request is told, for whoever tells it in another form.
+pub struct Told<'a> {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: &'a str,
+    pub cause: Option<Code>,
+    pub fix: Option<&'static str>,
+    pub wait: Duration,
+}
+
 impl ApiError {
+    pub fn told(&self) -> Told<'_> {
+        let Row { status, code, .. } = self.answer.row();
+        let fix = match self.answer {
+            Answer::DiskFull => Some(MAKE_ROOM),
+            Answer::Host(code) => Some(code.fix()),
+            _ => self.cause.map(Code::fix),
+        };
+        let (message, cause) = (&*self.message, self.cause);
+        Told { status, code, message, cause, fix, wait: self.wait }
+    }
+
     pub fn is(&self, answer: Answer) -> bool {
         self.answer == answer
     }
@@ -106,18 +127,13 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Row { status, code, .. } = self.answer.row();
-        let fix = match self.answer {
-            Answer::DiskFull => Some(MAKE_ROOM),
-            Answer::Host(code) => Some(code.fix()),
-            _ => self.cause.map(Code::fix),
-        };
+        let Told { status, code, fix, .. } = self.told();
         let element = FailedReplyElement {
             code: code.to_owned(),
             message: self.message.into_owned(),
             fields: self.field.map(|field| vec![field]),
             cause_code: self.cause.map(|cause| cause.name().to_owned()),
-            fix: fix.map(str::to_owned),
+            fix: fix.map(ToOwned::to_owned),
         };
         let mut response = (status, Json(FailedReply { errors: vec![element] })).into_response();
         let headers = response.headers_mut();

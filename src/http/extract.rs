@@ -204,7 +204,8 @@ fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, ApiError> {
+/// A request's body, which has to arrive in time.
+pub async fn read(request: Request) -> Result<Bytes, ApiError> {
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(Ok(bytes)) => Ok(bytes),

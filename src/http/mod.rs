@@ -4,6 +4,7 @@
 mod answers;
 pub mod error;
 pub mod extract;
+pub mod hosts_and_tokens;
 pub mod request_id;
 
 use std::{any::Any, sync::Arc};
@@ -27,13 +28,18 @@ use crate::{cluster::app::App, server::Service};
 
 /// A router with what stands around each.
 pub fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Service {
-    let router = router
+    let router = around(router, app);
+    let service = ServiceBuilder::new().map_request(with_one_leading_slash).service(router);
+    BoxCloneSyncService::new(service)
+}
+
+/// The same for a router that is put together with others.
+pub fn around<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {
+    router
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(name_request))
-        .with_state(app);
-    let service = ServiceBuilder::new().map_request(with_one_leading_slash).service(router);
-    BoxCloneSyncService::new(service)
+        .with_state(state)
 }
 
 pub async fn no_such_path(asked: Asked) -> ApiError {

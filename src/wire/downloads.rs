@@ -1,4 +1,7 @@
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+
+use crate::model::Fingerprint;
 
 /// Where a coordinator says what it serves to new machines; beside it are `ece-agent` and its
 /// checksum.
@@ -15,4 +18,9 @@ pub struct DownloadInfo {
     pub sha256: String,
     /// The coordinator's own key, as curl's `--pinnedpubkey` takes it.
     pub public_key_pin: String,
+}
+
+/// As curl's `--pinnedpubkey` takes it.
+pub fn curl_pin(key: Fingerprint) -> String {
+    format!("sha256//{}", STANDARD.encode(key.as_bytes()))
 }

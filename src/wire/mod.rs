@@ -11,6 +11,7 @@ pub mod desired;
 pub mod downloads;
 mod failed;
 pub mod hosts;
+pub mod join_commands;
 pub mod platform;
 pub mod proxies;
 pub mod roles;

@@ -9,10 +9,7 @@ use crate::{
     },
     cluster::{
         app::App,
-        operations::tokens::{
-            CreateTokenError, InvalidTokenRequest, RevokeTokenError, TokenOptions, create_token,
-            list_tokens, revoke_token,
-        },
+        operations::tokens::{TokenOptions, create_token, list_tokens, revoke_token},
         records::TokenRecord,
     },
     http::{
@@ -27,31 +24,6 @@ use crate::{
         },
     },
 };
-
-impl From<InvalidTokenRequest> for ApiError {
-    fn from(error: InvalidTokenRequest) -> Self {
-        let message = format!("the request for a token is not valid: {}", error.message);
-        Answer::InvalidTokenRequest.saying(message).at(error.field)
-    }
-}
-
-impl From<CreateTokenError> for ApiError {
-    fn from(error: CreateTokenError) -> Self {
-        match error {
-            CreateTokenError::NoSigningKey => Answer::NoSigningKey.into(),
-            CreateTokenError::Unfinished(error) => error.into(),
-        }
-    }
-}
-
-impl From<RevokeTokenError> for ApiError {
-    fn from(error: RevokeTokenError) -> Self {
-        match error {
-            RevokeTokenError::NotFound => Answer::NoSuchToken.into(),
-            RevokeTokenError::Unfinished(error) => error.into(),
-        }
-    }
-}
 
 /// Make a roles token
 #[utoipa::path(

@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 
-use super::{
-    allocators::{no_such_allocator, runner_id, the_allocator},
-    shown::{metadata, settings},
-};
+use super::allocators::{no_such_allocator, runner_id, the_allocator};
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -17,6 +14,7 @@ use crate::{
         app::App,
         member::Member,
         operations::allocators::{AllocatorError, Part, change_allocator},
+        shown::{metadata, settings},
     },
     http::{
         error::{Answer, ApiError},

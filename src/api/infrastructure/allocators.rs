@@ -4,10 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    listing::{Listing, TooMuch, found_hosts},
-    shown::{ALLOCATOR_FIELDS, AllocatorView},
-};
+use super::listing::{Listing, TooMuch, found_hosts};
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -18,6 +15,7 @@ use crate::{
         hosts_now::HostsNow,
         member::Member,
         operations::removal::{RemoveError, remove_allocator},
+        shown::{ALLOCATOR_FIELDS, AllocatorView},
     },
     http::{
         error::{Answer, ApiError},

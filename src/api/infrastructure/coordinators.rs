@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 
-use super::shown::public_hostname;
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -15,6 +14,7 @@ use crate::{
         hosts_now::{HostNow, HostsNow},
         member::Member,
         operations::removal::{RemoveError, remove_role},
+        shown::public_hostname,
     },
     http::{
         error::{Answer, ApiError},

@@ -11,4 +11,3 @@ pub mod proxies_health;
 pub mod proxy_groups;
 pub mod roles;
 pub mod runners;
-pub mod shown;

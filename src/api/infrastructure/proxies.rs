@@ -3,7 +3,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use serde_json::Value;
 
-use super::shown::{int32, public_hostname};
 use crate::{
     api::{
         auth::{ChangeHosts, Permission, Permit, ReadHosts},
@@ -17,6 +16,7 @@ use crate::{
             document_secrets::without_secrets,
             documents::{self, Before, DocumentError, Expect, Versioned},
         },
+        shown::{int32, public_hostname},
     },
     http::{
         error::{Answer, ApiError},

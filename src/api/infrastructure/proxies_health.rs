@@ -6,14 +6,13 @@ use super::{
     health::{Health, HealthParameters},
     proxies::{LOOKS, all_proxies, settings},
     proxy_groups,
-    shown::int32,
 };
 use crate::{
     api::{
         auth::{Permit, ReadHosts},
         listed::of_hosts,
     },
-    cluster::app::App,
+    cluster::{app::App, shown::int32},
     http::{error::ApiError, extract::Query},
     wire::proxies::ProxiesHealth,
 };

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::{
     health::{Health, HealthParameters},
     proxies::{LOOKS, all_proxies},
-    shown::int32,
 };
 use crate::{
     api::{
@@ -21,6 +20,7 @@ use crate::{
         app::App,
         hosts_now::HostsNow,
         operations::documents::{self, Expect, Versioned},
+        shown::int32,
     },
     http::{
         error::{Answer, ApiError},

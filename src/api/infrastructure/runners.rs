@@ -4,10 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    listing::{Listing, TooMuch, found_hosts},
-    shown::{RUNNER_FIELDS, RunnerView},
-};
+use super::listing::{Listing, TooMuch, found_hosts};
 use crate::{
     api::{
         auth::{ChangeHosts, Permit, ReadHosts},
@@ -18,16 +15,18 @@ use crate::{
         hosts_now::HostsNow,
         member::Member,
         operations::{
-            removal::{RemoveError, evict_runner, remove_runner},
-            roles::{SetRolesError, WantedRoles, set_roles},
+            removal::{evict_runner, remove_runner},
+            roles::{WantedRoles, set_roles},
         },
         records::Passage,
+        shown::{RUNNER_FIELDS, RunnerView},
     },
     http::{
         error::{Answer, ApiError},
         extract::{Body, OptionalBody, Path, Query},
+        hosts_and_tokens::{no_such_runner, not_deleted},
     },
-    model::{Code, Role, RunnerId},
+    model::{Code, RunnerId},
     search::SearchRequest,
     wire::{
         EmptyResponse, FailedReply,
@@ -45,42 +44,6 @@ pub struct ListParameters {
 
 pub(super) fn runner_id(id: &str) -> Result<RunnerId, ApiError> {
     id.parse().map_err(|_| no_such_runner(id))
-}
-
-pub fn no_such_runner(id: &str) -> ApiError {
-    Answer::NoSuchRunner.saying(format!("there is no runner {id}"))
-}
-
-impl From<SetRolesError> for ApiError {
-    fn from(error: SetRolesError) -> Self {
-        let failed = Answer::RunnerRoles.saying(error.to_string());
-        match error {
-            SetRolesError::RunnerNotFound(runner) => no_such_runner(runner.as_str()),
-            SetRolesError::InvalidName(_) => failed.because(Code::RolesUnknown),
-            SetRolesError::NotAvailable(_) => failed.because(Code::JoinRoleNotAvailable),
-            SetRolesError::LastOfItsKind { role, .. } => failed.because(last(role)),
-            SetRolesError::Unfinished(error) => error.into(),
-        }
-    }
-}
-
-fn not_deleted(id: &str, error: RemoveError) -> ApiError {
-    let failed = Answer::RunnerDeletion.saying(error.to_string());
-    match error {
-        RemoveError::NotFound => no_such_runner(id),
-        RemoveError::Connected(_) => failed,
-        RemoveError::LastOfItsKind { role, .. } => failed.because(last(role)),
-        RemoveError::Unreadable { .. } => Answer::UnreadableHost.saying(error.to_string()),
-        RemoveError::Unfinished(error) => error.into(),
-    }
-}
-
-/// Of which roles there must be one.
-fn last(role: Role) -> Code {
-    match role {
-        Role::Director => Code::RolesLastDirector,
-        Role::Coordinator | Role::Allocator | Role::Proxy => Code::RolesLastCoordinator,
-    }
 }
 
 pub fn the_runner(app: &App, id: &str) -> Result<Arc<Member>, ApiError> {

@@ -7,12 +7,13 @@ use axum::{
 };
 
 use crate::{
-    api::auth::{OwnAccount, Permit, bearer, check_password},
+    api::auth::{OwnAccount, Permit, bearer},
     cluster::{
         app::App,
         operations::sessions::{open_session, user_of_session},
         records::UserRecord,
         sessions::{LIFETIME, Way},
+        sign_in::check_password,
     },
     http::{
         error::{Answer, ApiError},

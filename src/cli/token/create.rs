@@ -8,11 +8,14 @@ use crate::{
         output::Output,
         shell_word,
     },
-    model::{Code, CoordinatorAddress, Failure, HOSTS_PORT, RoleSet, Secret},
+    model::{Code, CoordinatorAddress, Failure, RoleSet, Secret},
     rt::Timestamp,
     server::API_PORT,
     token::{Claims, UnverifiedToken},
-    wire::{downloads::JOIN_SCRIPT_PATH, tokens::EnrollmentTokenRequest},
+    wire::{
+        join_commands::{join_command, join_with_curl, on_standard_input},
+        tokens::EnrollmentTokenRequest,
+    },
 };
 
 #[derive(clap::Args)]
@@ -78,9 +81,11 @@ pub fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure>
     }
     let at = &access.coordinator;
     let commands = Commands {
-        plain: join_command(at, &token, &roles, file.as_ref()),
+        plain: plain_command(at, &token, &roles, file.as_ref()),
         with_curl: served.map(|served| {
-            join_with_curl(at, &served.public_key_pin, &token, &roles, file.as_ref())
+            let url = at.with_port(API_PORT).base_url();
+            let token = token_file(&token, file.as_ref());
+            join_with_curl(&url, &served.public_key_pin, &roles, &token)
         }),
     };
     show(output, &token, &claims, &commands, file.as_ref());
@@ -151,52 +156,24 @@ fn show(
     output.verbatim(&commands.plain);
 }
 
-/// The flag for these roles, with a blank before it.
-fn roles_flag(roles: &RoleSet) -> String {
-    match roles.is_empty() {
-        true => String::new(),
-        false => format!(" --roles \"{roles}\""),
-    }
-}
-
 fn name_of(file: &SecretFile) -> String {
     shell_word(&file.path().to_string_lossy())
 }
 
-/// Fetches the installer from the coordinator whose key is `pin`, and runs it only if it is that
-/// one. The token goes through standard input, or is in a file that is brought there.
-fn join_with_curl(
-    coordinator: &CoordinatorAddress,
-    pin: &str,
-    token: &Secret,
-    roles: &RoleSet,
-    file: Option<&SecretFile>,
-) -> String {
-    let url = coordinator.with_port(API_PORT).base_url();
-    let roles = roles_flag(roles);
-    let token = match file {
-        Some(file) => name_of(file),
-        None => format!("- <<'TOKEN'\n{}\nTOKEN", token.expose()),
-    };
-    format!(
-        "script=$(curl -fsSk --pinnedpubkey '{pin}' {url}{JOIN_SCRIPT_PATH}) && sh -c \"$script\" join{roles} --roles-token-file {token}"
-    )
+/// The value of `--roles-token-file`.
+fn token_file(token: &Secret, file: Option<&SecretFile>) -> String {
+    file.map_or_else(|| on_standard_input(token), name_of)
 }
 
-fn join_command(
+fn plain_command(
     coordinator: &CoordinatorAddress,
     token: &Secret,
     roles: &RoleSet,
     file: Option<&SecretFile>,
 ) -> String {
-    let host = match coordinator.port() {
-        HOSTS_PORT => coordinator.host().to_owned(),
-        _ => coordinator.to_string(),
-    };
-    let roles = roles_flag(roles);
     let token = match file {
         Some(file) => format!("--roles-token-file {}", name_of(file)),
         None => format!("--roles-token '{}'", token.expose()),
     };
-    format!("ece-agent install --coordinator-host {host} {token}{roles}")
+    join_command(coordinator, roles, &token)
 }

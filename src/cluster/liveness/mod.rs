@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use rivals::{Challenge, Holder, Rival};
 pub use states::HostState;
 
-use super::passages::Passages;
+use super::{news::News, passages::Passages};
 use crate::{
     model::{KeyId, Role, RunnerId, SessionId},
     rt::Shutdown,
@@ -48,6 +48,8 @@ pub struct Liveness {
     transitions: Mutex<Option<mpsc::UnboundedSender<Transition>>>,
     /// When hosts were lost and came back.
     pub passages: Arc<Passages>,
+    /// For the pages that are open.
+    pub news: Arc<News>,
     shutdown: Shutdown,
 }
 
@@ -95,6 +97,7 @@ impl Liveness {
             polls: AtomicU64::new(1),
             transitions: Mutex::new(None),
             passages: Arc::default(),
+            news: Arc::default(),
             shutdown,
         }
     }
@@ -153,6 +156,9 @@ impl Liveness {
             health,
             rivals,
         };
+        if hosts.get(runner).is_some_and(|earlier| earlier.health != presence.health) {
+            self.news.tell_of(runner);
+        }
         let earlier = hosts.insert(runner.clone(), presence);
         if let Some(earlier) = &earlier {
             earlier.news.notify_one();

@@ -37,7 +37,7 @@ pub async fn bless(
                 other.remove(name)
             };
         }
-        WantedRoles { roles, other }
+        Ok(WantedRoles { roles, other })
     })
     .await
 }

@@ -18,6 +18,7 @@ mod stored;
 pub mod tokens;
 mod unfinished;
 pub mod users;
+pub mod web_sessions;
 
 use std::pin::Pin;
 

@@ -58,6 +58,8 @@ pub enum SetRolesError {
     InvalidName(String),
     #[error("no other host than the first can be given {roles} in this version", roles = .0.in_words())]
     NotAvailable(RoleSet),
+    #[error("the roles of the host have changed since: their version is {0}")]
+    Changed(u64),
     #[error("{runner} is the only host with the role {role}, which cannot be taken away")]
     LastOfItsKind { runner: RunnerId, role: Role },
     #[error(transparent)]
@@ -96,7 +98,22 @@ pub async fn set_roles(
     runner: &RunnerId,
     wanted: WantedRoles,
 ) -> Result<(), SetRolesError> {
-    match change_roles(app, origin, runner, None, |_| wanted.clone()).await {
+    set_roles_at(app, origin, runner, wanted, None).await
+}
+
+/// The same, if these are still the roles of which somebody has seen this version.
+pub async fn set_roles_at(
+    app: &App,
+    origin: &Origin,
+    runner: &RunnerId,
+    wanted: WantedRoles,
+    version: Option<u64>,
+) -> Result<(), SetRolesError> {
+    let wanted = |host: &Member| match host.desired().revision {
+        now if version.is_some_and(|seen| seen != now) => Err(SetRolesError::Changed(now)),
+        _ => Ok(wanted.clone()),
+    };
+    match change_roles(app, origin, runner, None, wanted).await {
         Ok(()) => Ok(()),
         Err(BlessError::Roles(error)) => Err(error),
         Err(BlessError::Redefined(_)) => unreachable!("no definition was named"),
@@ -108,7 +125,7 @@ pub(super) async fn change_roles(
     origin: &Origin,
     runner: &RunnerId,
     definition: Option<Definition<'_>>,
-    wanted: impl Fn(&Member) -> WantedRoles + Sync,
+    wanted: impl Fn(&Member) -> Result<WantedRoles, SetRolesError> + Sync,
 ) -> Result<(), BlessError> {
     let wanted = &wanted;
     carry_out(app, origin, |_| {
@@ -116,7 +133,7 @@ pub(super) async fn change_roles(
             let stored = StoredMember::read(&*app.store, runner).await?;
             let stored = stored.ok_or_else(|| SetRolesError::RunnerNotFound(runner.clone()))?;
             let before = &stored.member;
-            let WantedRoles { roles, other } = wanted(before);
+            let WantedRoles { roles, other } = wanted(before)?;
             if before.roles == roles && before.other_roles == other {
                 return Ok(Attempt::Settled(()));
             }

@@ -13,6 +13,7 @@ mod owner;
 mod passages;
 mod token;
 mod user;
+mod web_session;
 
 use std::{collections::BTreeSet, sync::Mutex};
 
@@ -33,6 +34,7 @@ pub use owner::OwnerRecord;
 pub use passages::{Passage, PassagesRecord};
 pub use token::{Revocation, TokenRecord, UseRecord};
 pub use user::{ADMIN, Hand, READONLY, UnknownUserRole, UserRecord, UserRole};
+pub use web_session::{LONGEST_IDLE, LONGEST_SESSION, WebSessionRecord};
 
 use crate::store::{Op, Record, StoreError, StorePath};
 

@@ -66,8 +66,10 @@ impl Stored for UseRecord {
 }
 
 impl UseRecord {
+    pub const ROOT: &str = "token-uses";
+
     pub fn root(token: TokenId) -> StorePath {
-        StorePath::root("token-uses").child(&token.to_string())
+        StorePath::root(Self::ROOT).child(&token.to_string())
     }
 
     /// The place of use number `slot` of a token with a limit.

@@ -2,7 +2,7 @@ use std::{
     pin::Pin,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -23,6 +23,7 @@ pub struct Interleaved {
     left: AtomicUsize,
     /// What others write all the time.
     contended: Mutex<Option<StorePath>>,
+    is_full: AtomicBool,
     /// Below what many records were asked for.
     listed: Mutex<Vec<StorePath>>,
 }
@@ -31,8 +32,8 @@ impl Default for Interleaved {
     fn default() -> Self {
         let (other, conflicts) = (Mutex::new(None), AtomicUsize::new(0));
         let (left, contended) = (AtomicUsize::new(usize::MAX), Mutex::new(None));
-        let listed = Mutex::default();
-        Self { store: MemoryStore::new(), other, conflicts, left, contended, listed }
+        let (is_full, listed) = (AtomicBool::new(false), Mutex::default());
+        Self { store: MemoryStore::new(), other, conflicts, left, contended, is_full, listed }
     }
 }
 
@@ -49,6 +50,11 @@ impl Interleaved {
     /// From now on every commit of this record comes too late.
     pub fn is_always_written_by_others(&self, path: StorePath) {
         *self.contended.lock().expect("no panic while held") = Some(path);
+    }
+
+    /// From now on there is room for what may use the reserve, and for nothing else.
+    pub fn is_full_from_now_on(&self) {
+        self.is_full.store(true, Ordering::SeqCst);
     }
 
     /// How often the records below this path were asked for.
@@ -89,6 +95,9 @@ impl Store for Interleaved {
         let less = |left: usize| left.checked_sub(1);
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_err() {
             return Err(StoreError::Failed("it was killed".into()).into());
+        }
+        if room == Room::Ordinary && self.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full.into());
         }
         let contended = self.contended.lock().expect("no panic while held").clone();
         if let Some(path) = contended.filter(|path| ops.iter().any(|op| op.path() == path)) {

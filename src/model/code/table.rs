@@ -372,6 +372,10 @@ codes! {
         "The coordinator refused the request; the message has its code and reason."
         "Correct the request as the message says."
 
+    UiForeignForm "ui.foreign_form" Refused
+        "What was sent is not the form of a page that this coordinator has made for this session: another page has sent it, the page was made before the last sign-in, or something on the way changes the headers Origin and Host."
+        "Open the page anew and send it again. Behind a proxy, let it pass on Host as the browser sends it, with the port."
+
     Internal "internal" General
         "Something that should not be possible has happened: a defect in ece-agent."
         "Report it with the message and the log around it."

@@ -7,7 +7,7 @@ use crate::{
     cluster::{
         app::App,
         change::{Change, Origin},
-        operations::{Attempt, carry_out},
+        operations::{Attempt, carry_out, web_sessions},
         records::{Hand, UserRecord, UserRole, decode, put},
     },
     model::Secret,
@@ -84,10 +84,11 @@ pub async fn update_user(
             }
             let changed = Some(Hand { by: origin.actor.to_string(), at: now });
             let after = UserRecord { changed, ..after };
-            let change = Change {
-                ops: vec![put(path.clone(), &after, record.version)],
-                ..told(&before, &after)
-            };
+            let mut ops = vec![put(path.clone(), &after, record.version)];
+            if !after.enabled {
+                ops.extend(web_sessions::ends_of(app, name).await?);
+            }
+            let change = Change { ops, ..told(&before, &after) };
             Ok(Attempt::Commit(change, after))
         })
     })

@@ -1,11 +1,11 @@
-//! Hosts as the API shows them, and as they are searched.
+//! Hosts as they are shown, and as they are searched.
 
+use super::{
+    hosts_now::HostNow,
+    liveness::{HostState, Rival},
+    member::Member,
+};
 use crate::{
-    cluster::{
-        hosts_now::HostNow,
-        liveness::{HostState, Rival},
-        member::Member,
-    },
     model::{Code, Failure, Role, is_like_a_field},
     rt::Timestamp,
     search::{Fields, IsMeant, Searchable, Value},

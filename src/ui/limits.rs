@@ -1,0 +1,74 @@
+//! How often one client may ask for pages: who is over hears so at once, and nobody else feels it. And
+//! the pages that say why there is no other one.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    Ui,
+    error::{PageError, told},
+    forms::form_token,
+    frame::{Frame, Section},
+    session::{Theme, secret},
+};
+use crate::{
+    cluster::operations::web_sessions::signed_in,
+    http::error::{Answer, ApiError},
+    limits::{allowance::Allowance, source::Source},
+    server::SharedContext,
+};
+
+/// Pages a second of one user, in all their tabs.
+const OF_A_USER: f64 = 1_000.0;
+
+/// And from one address where nobody is signed in.
+const OF_STRANGERS: f64 = 200.0;
+
+/// Users, and addresses, that are remembered at a time.
+const MOST: usize = 10_000;
+
+pub struct Limits {
+    users: Allowance<String>,
+    strangers: Allowance<Source>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            users: Allowance::new(OF_A_USER, OF_A_USER, MOST),
+            strangers: Allowance::new(OF_STRANGERS, OF_STRANGERS, MOST),
+        }
+    }
+}
+
+pub async fn within_limits(
+    State((ui, limits)): State<(Arc<Ui>, Arc<Limits>)>,
+    Extension(connection): Extension<SharedContext>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let secret = secret(request.headers());
+    let session = secret.as_ref().and_then(|secret| signed_in(&ui.app, secret));
+    let theme = Theme::of(request.headers());
+    let taken = match &session {
+        Some(session) => limits.users.take(session.user.name.clone()),
+        None => limits.strangers.take(Source::of(connection.address())),
+    };
+    let mut response = match taken {
+        Ok(()) => next.run(request).await,
+        Err(_) => PageError::from(Answer::TooOften).into_response(),
+    };
+    let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() else { return response };
+    let frame = Frame::of_nobody(theme);
+    let frame = match secret.zip(session) {
+        Some((secret, session)) => frame.of_user(&session.user, Section::None, form_token(&secret)),
+        None => frame,
+    };
+    told(&error, frame)
+}
