@@ -60,7 +60,7 @@ pub fn is_unit_there() -> bool {
     Path::new(ServiceLayout::UNIT).exists() || ServiceLayout::has_packaged_unit()
 }
 
-fn is_of_a_service(state: &StateDir) -> bool {
+pub fn is_of_a_service(state: &StateDir) -> bool {
     state.path() == default_state_dir(true) && is_unit_there()
 }
 

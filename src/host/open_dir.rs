@@ -50,9 +50,12 @@ impl PlainFile {
         self.file.metadata()?.modified()
     }
 
-    /// Writes all of it into `to`, on disk when it returns.
-    pub fn copy_to(mut self, mut to: File) -> io::Result<()> {
-        io::copy(&mut self.file, &mut to)?;
+    /// Writes all of it, which is at most `most` bytes, into `to`; on disk when it returns.
+    pub fn copy_to(mut self, mut to: File, most: u64) -> io::Result<()> {
+        if self.file.metadata()?.len() > most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        io::copy(&mut (&mut self.file).take(most), &mut to)?;
         to.sync_all()
     }
 }

@@ -23,6 +23,9 @@ impl<'a> CoordinatorLayout<'a> {
     pub const BACKED_UP: [&'static str; 5] =
         [Self::STORE, STORE_LOG, Self::REVISION, MASTER_KEY, TLS_KEY];
 
+    /// Of these, those that grow with the cluster.
+    pub const OF_ANY_SIZE: [&'static str; 2] = [Self::STORE, STORE_LOG];
+
     /// Beside the datastore: which change was acknowledged last.
     pub const REVISION: &'static str = "store.revision";
 

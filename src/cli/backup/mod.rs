@@ -14,7 +14,7 @@ use super::{StateDirArgument, output::Output};
 use crate::{
     config::StateDir,
     host::{open_dir::OpenDir, tree::Owner},
-    model::{Code, Exit, Failure, StorageLayout},
+    model::{Code, CoordinatorLayout, Exit, Failure, StorageLayout},
 };
 use place::{Place, failed};
 
@@ -65,6 +65,9 @@ fn absolute(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
+/// Keys and notes are short; whoever may write them makes no backup large.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// Copies a plain file with one name that is one of these users'; whether it was there.
 fn copy_file(
     from: &OpenDir,
@@ -78,7 +81,8 @@ fn copy_file(
         let uid = file.owner.uid;
         return Err(io::Error::other(format!("{name} belongs to the user {uid}")));
     }
-    file.copy_to(to.create_file(name, owner)?)?;
+    let most = if CoordinatorLayout::OF_ANY_SIZE.contains(&name) { u64::MAX } else { MOST_BYTES };
+    file.copy_to(to.create_file(name, owner)?, most)?;
     Ok(true)
 }
 

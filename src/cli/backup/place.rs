@@ -10,7 +10,7 @@ use crate::{
         answering::{LONGEST, storage_answers},
         known_host::{known_host, must_be_own, noted_by_root, storage_in_host_file},
         run_to_end,
-        service_layout::{is_unit_there, runs_as_service, service_failed},
+        service_layout::{is_of_a_service, is_unit_there, runs_as_service, service_failed},
         start::{start_in_background, start_service_and_wait},
         stop::stop_daemon,
         wait::running,
@@ -19,7 +19,7 @@ use crate::{
     daemon::StateLock,
     host::{
         open_dir::OpenDir,
-        process::end_processes_of_service,
+        process::{end_processes_of_service, is_root},
         service::{LONGEST_STOP, invoking_user, service_user, stop_service, unit_state},
         tree::{Owner, make_dir_if_missing},
     },
@@ -52,6 +52,7 @@ impl Place {
     ) -> Result<Self, Failure> {
         let is_service = runs_as_service(&state);
         if !is_service {
+            may_be_stopped(&state)?;
             must_be_own(&state)?;
         }
         let storage = storage(&state)?;
@@ -108,6 +109,18 @@ impl Place {
             Err(failure) if failure.is(Code::DaemonNotTheService) => Err(failure),
             _ => Ok(()),
         }
+    }
+}
+
+/// A service that its own user stopped would go on as a daemon beside the unit.
+fn may_be_stopped(state: &StateDir) -> Result<(), Failure> {
+    match is_of_a_service(state) && !is_root() {
+        true => {
+            let message = format!("what is in {} is the service's", state.path().display());
+            Err(Failure::new(Code::PrivilegesMissing, message)
+                .with_fix("Repeat the command with sudo, or as root."))
+        }
+        false => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn take(place: &Place, directory: &Path, output: Output) -> Result<Ex
         let message = format!("{} is there already", directory.display());
         return Err(Failure::new(Code::BackupExists, message));
     }
+    must_be_outside(place, directory)?;
     must_have_cluster(place)?;
     place.must_be_stoppable()?;
     let ran = place.stop()?;
@@ -35,6 +36,22 @@ pub(super) fn take(place: &Place, directory: &Path, output: Output) -> Result<Ex
     };
     tell(place, directory, &taken, output);
     Ok(Exit::Success)
+}
+
+/// What is made in them belongs to the service's user sooner or later, or goes with a restore.
+pub(super) fn must_be_outside(place: &Place, directory: &Path) -> Result<(), Failure> {
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let parent = directory.parent().map(resolved);
+    let own = [place.state.path(), &place.storage].map(resolved);
+    match own.iter().find(|own| parent.as_ref().is_some_and(|it| it.starts_with(own))) {
+        Some(own) => {
+            let message =
+                format!("{} is in {}, which is the host's own", directory.display(), own.display());
+            Err(Failure::new(Code::ConfigInvalid, message)
+                .with_fix("Name a directory that is neither there nor below it."))
+        }
+        None => Ok(()),
+    }
 }
 
 fn must_have_cluster(place: &Place) -> Result<(), Failure> {

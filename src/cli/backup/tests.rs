@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     restore::{Backup, put_secrets_back},
-    take::copy,
+    take::{copy, must_be_outside},
     *,
 };
 use crate::{
@@ -98,6 +98,21 @@ fn what_is_backed_up_comes_back_in_the_place_of_what_there_was() {
     let names = fs::read_dir(host.place.state.path()).expect("listed").count();
     assert_eq!(names, 1, "nothing else is left there");
     assert!(!host.coordinator().join("later").exists());
+}
+
+#[test]
+fn a_backup_is_not_made_where_the_host_keeps_its_own_and_has_no_room_for_what_is_blown_up() {
+    let host = Host::new();
+    for inside in [host.place.state.path(), &host.place.storage, &host.coordinator()] {
+        let refused = must_be_outside(&host.place, &inside.join("backup")).expect_err("inside");
+        assert!(refused.is(Code::ConfigInvalid), "{refused}");
+    }
+    must_be_outside(&host.place, &host.at("backup")).expect("outside");
+    let key = host.coordinator().join("tls.key");
+    fs::File::create(&key).expect("made").set_len(MOST_BYTES + 1).expect("longer");
+    host.refuses_backup("a key of any length");
+    fs::File::create(&key).expect("made").set_len(MOST_BYTES).expect("shorter");
+    copy(&host.place, &host.at("backup")).expect("copied");
 }
 
 #[test]
