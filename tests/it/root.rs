@@ -265,6 +265,7 @@ fn what_answers_and_is_not_the_daemon_is_named_and_the_way_out_works() {
     assert!(within(Duration::from_secs(20), || call(&["stop"]).code == 0));
     call(&["start"]).expect(0);
     host.wait_connected();
+    host.stop_background();
 }
 
 #[test]
