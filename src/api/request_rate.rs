@@ -15,7 +15,7 @@ use super::auth::Known;
 use crate::{
     cluster::app::App,
     http::error::{Answer, ApiError},
-    limits::{allowance::Allowance, source::Source},
+    limits::{askers::Askers, source::Source},
     server::SharedContext,
 };
 
@@ -28,18 +28,11 @@ const OF_STRANGERS: f64 = 500.0;
 /// Addresses, and users, that are remembered at a time.
 const MOST: usize = 100_000;
 
-/// A second's worth of requests for each user, and for the strangers at each address.
-pub struct Limits {
-    users: Allowance<String>,
-    strangers: Allowance<Source>,
-}
+pub struct Limits(Askers);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            users: Allowance::new(OF_A_USER, OF_A_USER, MOST),
-            strangers: Allowance::new(OF_STRANGERS, OF_STRANGERS, MOST),
-        }
+        Self(Askers::new(OF_A_USER, OF_STRANGERS, MOST))
     }
 }
 
@@ -57,10 +50,7 @@ impl Limits {
     }
 
     fn allow(&self, known: Option<&Known>, from: Source) -> bool {
-        match known {
-            Some(Known { user, .. }) => self.users.take(user.name.clone()).is_ok(),
-            None => self.strangers.take(from).is_ok(),
-        }
+        self.0.allow(known.map(|known| known.user.name.as_str()), from)
     }
 }
 

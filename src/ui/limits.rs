@@ -20,7 +20,7 @@ use super::{
 use crate::{
     cluster::operations::web_sessions::signed_in,
     http::error::{Answer, ApiError},
-    limits::{allowance::Allowance, source::Source},
+    limits::{askers::Askers, source::Source},
     server::SharedContext,
 };
 
@@ -33,17 +33,11 @@ const OF_STRANGERS: f64 = 200.0;
 /// Users, and addresses, that are remembered at a time.
 const MOST: usize = 10_000;
 
-pub struct Limits {
-    users: Allowance<String>,
-    strangers: Allowance<Source>,
-}
+pub struct Limits(Askers);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            users: Allowance::new(OF_A_USER, OF_A_USER, MOST),
-            strangers: Allowance::new(OF_STRANGERS, OF_STRANGERS, MOST),
-        }
+        Self(Askers::new(OF_A_USER, OF_STRANGERS, MOST))
     }
 }
 
@@ -56,13 +50,10 @@ pub async fn within_limits(
     let secret = secret(request.headers());
     let session = secret.as_ref().and_then(|secret| signed_in(&ui.app, secret));
     let theme = Theme::of(request.headers());
-    let taken = match &session {
-        Some(session) => limits.users.take(session.user.name.clone()),
-        None => limits.strangers.take(Source::of(connection.address())),
-    };
-    let mut response = match taken {
-        Ok(()) => next.run(request).await,
-        Err(_) => PageError::from(Answer::TooOften).into_response(),
+    let user = session.as_ref().map(|session| session.user.name.as_str());
+    let mut response = match limits.0.allow(user, Source::of(connection.address())) {
+        true => next.run(request).await,
+        false => PageError::from(Answer::TooOften).into_response(),
     };
     let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() else { return response };
     let frame = Frame::of_nobody(theme);

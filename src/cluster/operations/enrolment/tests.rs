@@ -10,6 +10,18 @@ use crate::{
     store::Store,
 };
 
+/// Enrols the host with this number by another name than its own.
+async fn join_as(
+    cluster: &TestCluster,
+    number: u8,
+    name: &str,
+    token: &NewToken,
+) -> Result<Member, EnrolError> {
+    let runner_id = name.parse().expect("an id");
+    let request = EnrolRequest { runner_id, ..cluster.request(number, "", token) };
+    enrol(&cluster.app, cluster.caller(number), request).await
+}
+
 #[tokio::test]
 async fn a_name_that_the_api_has_for_something_else_is_refused() {
     let cluster = TestCluster::start().await;
@@ -24,11 +36,7 @@ async fn a_name_that_the_api_has_for_something_else_is_refused() {
 async fn an_address_in_another_spelling_is_no_name() {
     let cluster = TestCluster::start().await;
     let token = cluster.token("", None, None).await;
-    let join = async |number, name: &str| {
-        let runner_id = name.parse().expect("an id");
-        let request = EnrolRequest { runner_id, ..cluster.request(number, "", &token) };
-        enrol(&cluster.app, cluster.caller(number), request).await
-    };
+    let join = |number, name| join_as(&cluster, number, name, &token);
     join(3, "127.0.0.3").await.expect("joined");
     for name in ["127.000.0.3", "127.0.0.3.", "::ffff:127.0.0.3"] {
         let refused = join(4, name).await.expect_err("refused").to_string();
@@ -43,11 +51,7 @@ async fn an_address_in_another_spelling_is_no_name() {
 async fn a_name_that_differs_from_another_hosts_in_case_alone_is_taken() {
     let cluster = TestCluster::start().await;
     let token = cluster.token("", None, None).await;
-    let join = async |number, name: &str| {
-        let runner_id = name.parse().expect("an id");
-        let request = EnrolRequest { runner_id, ..cluster.request(number, "", &token) };
-        enrol(&cluster.app, cluster.caller(number), request).await
-    };
+    let join = |number, name| join_as(&cluster, number, name, &token);
     join(7, "Rack-1").await.expect("joined");
     join(7, "Rack-1").await.expect("the same answer again");
     let refused = join(8, "rack-1").await.expect_err("taken");
