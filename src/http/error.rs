@@ -57,6 +57,13 @@ pub struct Told<'a> {
     pub wait: Duration,
 }
 
+/// The connection ends with this answer: who asks too often has to make another one, and what it has
+/// sent already is not read.
+pub fn hanging_up(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 impl ApiError {
     pub fn told(&self) -> Told<'_> {
         let Row { status, code, .. } = self.answer.row();
@@ -87,12 +94,9 @@ impl ApiError {
         Self { wait, ..self }
     }
 
-    /// The answer with which a connection ends: who asks too often has to make another one, and what it
-    /// has sent already is not read.
+    /// The answer with which a connection ends.
     pub fn hanging_up(self) -> Response {
-        let mut response = self.into_response();
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
+        hanging_up(self.into_response())
     }
 
     /// A body that cannot be what it is.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cluster::operations::web_sessions::signed_in,
-    http::error::{Answer, ApiError},
+    http::error::{Answer, ApiError, hanging_up},
     limits::{askers::Askers, source::Source},
     server::SharedContext,
 };
@@ -51,7 +51,8 @@ pub async fn within_limits(
     let session = secret.as_ref().and_then(|secret| signed_in(&ui.app, secret));
     let theme = Theme::of(request.headers());
     let user = session.as_ref().map(|session| session.user.name.as_str());
-    let mut response = match limits.0.allow(user, Source::of(connection.address())) {
+    let is_within = limits.0.allow(user, Source::of(connection.address()));
+    let mut response = match is_within {
         true => next.run(request).await,
         false => PageError::from(Answer::TooOften).into_response(),
     };
@@ -61,5 +62,6 @@ pub async fn within_limits(
         Some((secret, session)) => frame.of_user(&session.user, Section::None, form_token(&secret)),
         None => frame,
     };
-    told(&error, frame)
+    let page = told(&error, frame);
+    if is_within { page } else { hanging_up(page) }
 }
